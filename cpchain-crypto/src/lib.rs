@@ -1,0 +1,48 @@
+//! Seal, sign, hand over and search data: the ground floor of the CPChain SDK, usable on its own.
+//!
+//! | you want to | take |
+//! | --- | --- |
+//! | encrypt a buffer in place | [`Aead`], [`ChaCha20Poly1305`] |
+//! | sign and verify | [`Signer`], [`SigningKey`], [`PublicKey::verify`] |
+//! | name an owner or a device | [`Did`] |
+//! | seal readings in chained blocks | [`block`] |
+//! | give away a range of them with a few seeds | [`key_tree`] |
+//! | let proxies hand a key to a buyer without seeing it | [`pre`] (feature `umbral` for the implementation) |
+//! | ask a host about records that it cannot read | [`search`] (feature `tfhe` for the implementation) |
+//!
+//! # Features
+//! None is on by default: the core needs neither the standard library nor a heap.
+//!
+//! | feature | adds | licence of what it brings |
+//! | --- | --- | --- |
+//! | `alloc` | vectors of sealed blocks, Merkle paths | – |
+//! | `std` | [`SystemEntropy`], faster signatures | – |
+//! | `umbral` | proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
+//! | `tfhe` | private search over `tfhe` | BSD-3-Clause-Clear, no patent grant: see its README before commercial use |
+
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+mod aead;
+pub mod block;
+mod did;
+mod entropy;
+mod hash;
+pub mod key_tree;
+pub mod merkle;
+mod sign;
+
+#[cfg(feature = "std")]
+pub use entropy::SystemEntropy;
+pub use {
+    aead::{Aead, AeadError, ChaCha20Poly1305, Key, Nonce, TAG_LEN, Tag},
+    block::BlockError,
+    did::{Did, DidError},
+    entropy::{Entropy, EntropyError, SeededEntropy},
+    hash::{Digest, Domain},
+    sign::{PublicKey, Signature, SignatureError, Signer, SigningKey, signing_digest},
+};
