@@ -1,0 +1,67 @@
+//! What the engine orders and what runs on it meet here: payloads in, final blocks out.
+
+use bytes::Bytes;
+use cpchain_crypto::{Digest, PublicKey};
+
+use crate::ids::Height;
+
+/// Why a payload is illicit. Such a block under the proposer's seal gets its proposer impeached, so the answer must
+/// be the same on every honest node: a function of the payload and the ancestors alone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("illicit payload: {0}")]
+pub struct InvalidPayload(pub String);
+
+/// Payloads of the ancestors of a block that are not final yet, lowest height first.
+pub type AncestorPayloads<'a> = &'a [Bytes];
+
+/// A block that no node will ever take back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalBlock {
+    /// Its height.
+    pub height: Height,
+    /// What certificates commit to. For an impeached height, the digest of its impeach block.
+    pub digest: Digest,
+    /// The digest of the last final block below it that was proposed (not impeached).
+    pub parent: Digest,
+    /// Who proposed it, or who was impeached.
+    pub proposer: PublicKey,
+    /// `true` for the empty block of an impeached height.
+    pub impeached: bool,
+    /// What the application proposed; empty when impeached.
+    pub payload: Bytes,
+}
+
+/// The replicated application: it fills blocks, judges them and executes them in order.
+///
+/// The engine calls it from one task, in this order for each height: [`propose`](Self::propose) (on the proposer),
+/// [`verify`](Self::verify), [`finalised`](Self::finalised). After a restart `finalised` is called again for every
+/// final block above [`last_height`](Self::last_height).
+pub trait Application: Send {
+    /// Takes in a transaction from a client or a peer, to be proposed later.
+    ///
+    /// # Errors
+    /// A reason for the sender; the transaction is dropped then, and not passed on.
+    fn submit(&mut self, transaction: Bytes) -> Result<(), InvalidPayload>;
+
+    /// The payload for a new block at `height`, at most `max_bytes` long. May be called again for the same height
+    /// after a restart only if the first answer was never logged. An empty payload is a valid answer.
+    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes;
+
+    /// Is this payload acceptable at `height` after these ancestors?
+    ///
+    /// # Errors
+    /// [`InvalidPayload`] if it is illicit.
+    fn verify(
+        &mut self,
+        height: Height,
+        ancestors: AncestorPayloads<'_>,
+        payload: &Bytes,
+    ) -> Result<(), InvalidPayload>;
+
+    /// Executes a final block. Heights come in order, each exactly once per run; the returned digest commits to the state
+    /// after it and must be equal on all honest nodes.
+    fn finalised(&mut self, block: &FinalBlock) -> Digest;
+
+    /// The last height that was executed and kept; [`Height::GENESIS`] at the start.
+    fn last_height(&self) -> Height;
+}
