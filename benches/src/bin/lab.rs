@@ -1,1 +1,53 @@
-fn main() {}
+//! `lab`: the figures of the workspace, measured on this machine.
+//!
+//! `cargo run --release --bin lab -- crypto` prints a table, `--json` the same as a list of objects
+//! `{bench, params, unit, median, p50, p99, runs, baseline, ratio}`.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use cpchain_benches::{Effort, crypto, json, table};
+use indicatif::ProgressBar;
+
+/// Measures the CPChain crates on this machine.
+#[derive(Parser)]
+#[command(version)]
+struct Lab {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Print one JSON list on standard output in place of the table.
+    #[arg(long, global = true)]
+    json: bool,
+    /// A smoke run of a few seconds: the figures are rough.
+    #[arg(long, global = true)]
+    quick: bool,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Sealing, signatures, sealed blocks, the key tree; beside the bare dependencies.
+    Crypto,
+}
+
+fn main() -> ExitCode {
+    let lab = Lab::parse();
+    let effort = if lab.quick { Effort::Quick } else { Effort::Full };
+    let spinner = ProgressBar::new_spinner();
+    spinner.enable_steady_tick(std::time::Duration::from_millis(100));
+    let figures = match lab.bench {
+        Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())),
+    };
+    spinner.finish_and_clear();
+    let text =
+        if lab.json { json(&figures).map(|text| text + "\n").map_err(io::Error::from) } else { Ok(table(&figures)) };
+    match text.and_then(|text| io::stdout().write_all(text.as_bytes())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
