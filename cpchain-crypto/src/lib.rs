@@ -34,6 +34,8 @@ mod entropy;
 mod hash;
 pub mod key_tree;
 pub mod merkle;
+#[cfg(feature = "alloc")]
+pub mod pre;
 mod sign;
 
 #[cfg(feature = "std")]

@@ -1,0 +1,246 @@
+//! The byte types: version, scheme, payload of a length that the scheme fixes.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::PreError;
+use crate::{
+    hash::{Digest, hex},
+    key_tree::TreeNode,
+};
+
+/// Format version of every envelope of this module.
+const VERSION: u8 = 1;
+/// Version and scheme.
+const HEAD: usize = 2;
+/// Stream digest and tree node, in front of a capsule's sealed part.
+const LABEL: usize = 32 + 5;
+
+/// The schemes that envelopes may name. The number is part of the bytes and never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// Umbral over secp256k1, as `umbral-pre` 0.11 computes it.
+    Umbral = 1,
+}
+
+/// Payload bytes of each type under one scheme.
+struct Lengths {
+    secret: usize,
+    public: usize,
+    sealed: usize,
+    key_fragment: usize,
+    capsule_fragment: usize,
+}
+
+impl Scheme {
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Umbral),
+            _ => None,
+        }
+    }
+
+    const fn lengths(self) -> Lengths {
+        match self {
+            // KEM capsule 98 and sealed (seed, label digest) 24 + 64 + 16; id, share, precursor, commitment, signature;
+            // five points and id, precursor, response, signature.
+            Self::Umbral => Lengths {
+                secret: 32,
+                public: 33,
+                sealed: 98 + 104,
+                key_fragment: 32 + 32 + 33 + 33 + 64,
+                capsule_fragment: 7 * 33 + 32 + 32 + 64,
+            },
+        }
+    }
+}
+
+/// Reads an envelope's scheme and checks the length; the bytes are kept as they are.
+fn check(bytes: &[u8], what: &'static str, length: impl Fn(Lengths) -> usize) -> Result<Scheme, PreError> {
+    let error = PreError::Format { what };
+    let &[VERSION, scheme, ..] = bytes else { return Err(error) };
+    let scheme = Scheme::from_byte(scheme).ok_or(error)?;
+    if bytes.len() != HEAD + length(scheme.lengths()) { Err(error) } else { Ok(scheme) }
+}
+
+macro_rules! envelope {
+    ($name:ident, $what:literal, $length:expr) => {
+        impl $name {
+            pub(crate) const WHAT: &'static str = $what;
+
+            /// Reads the bytes of an envelope. The content is checked where it is used.
+            ///
+            /// # Errors
+            /// [`PreError::Format`] for another version or scheme, missing or trailing bytes.
+            pub fn from_bytes(bytes: &[u8]) -> Result<Self, PreError> {
+                let scheme = check(bytes, $what, $length)?;
+                Self { scheme, bytes: bytes.to_vec() }.validated()
+            }
+
+            /// The scheme that made it.
+            pub const fn scheme(&self) -> Scheme {
+                self.scheme
+            }
+
+            #[allow(dead_code)]
+            pub(crate) fn payload(&self) -> &[u8] {
+                self.bytes.get(HEAD..).unwrap_or(&[])
+            }
+
+            #[allow(dead_code)]
+            pub(crate) fn from_payload(scheme: Scheme, parts: &[&[u8]]) -> Result<Self, PreError> {
+                let mut bytes = Vec::with_capacity(HEAD + parts.iter().map(|part| part.len()).sum::<usize>());
+                bytes.extend([VERSION, scheme as u8]);
+                parts.iter().for_each(|part| bytes.extend_from_slice(part));
+                check(&bytes, $what, $length)?;
+                Ok(Self { scheme, bytes })
+            }
+        }
+    };
+}
+
+macro_rules! public_bytes {
+    ($name:ident) => {
+        impl $name {
+            /// The bytes, for storing and sending.
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.bytes
+            }
+
+            fn validated(self) -> Result<Self, PreError> {
+                self.check_label().map(|()| self)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?}, {:?})", stringify!($name), self.scheme, Digest::content(&self.bytes))
+            }
+        }
+    };
+}
+
+macro_rules! secret_bytes {
+    ($name:ident) => {
+        impl $name {
+            /// The bytes, for storing and for sending to the one whose secret it is; wipe what you copy.
+            pub fn expose(&self) -> &[u8] {
+                &self.bytes
+            }
+
+            fn validated(self) -> Result<Self, PreError> {
+                Ok(self)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}(..)", stringify!($name))
+            }
+        }
+    };
+}
+
+/// A public key: delegating, receiving or verifying. 35 bytes for Umbral. Prints as hex.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PrePublicKey {
+    scheme: Scheme,
+    bytes: Vec<u8>,
+}
+
+/// A secret key: delegating, receiving or granting. 34 bytes for Umbral; wiped when dropped, never printed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct PreSecretKey {
+    #[zeroize(skip)]
+    scheme: Scheme,
+    bytes: Vec<u8>,
+}
+
+/// A sealed node seed with the stream and node that it is for. Public. 241 bytes for Umbral.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Capsule {
+    scheme: Scheme,
+    bytes: Vec<u8>,
+}
+
+/// One proxy's share of a grant: a secret between owner and proxy. 196 bytes for Umbral; wiped when dropped, never printed.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct KeyFragment {
+    #[zeroize(skip)]
+    scheme: Scheme,
+    bytes: Vec<u8>,
+}
+
+/// One proxy's re-encryption of a capsule, with its proof. Public. 361 bytes for Umbral.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CapsuleFragment {
+    scheme: Scheme,
+    bytes: Vec<u8>,
+}
+
+envelope!(PrePublicKey, "public key", |lengths| lengths.public);
+envelope!(PreSecretKey, "secret key", |lengths| lengths.secret);
+envelope!(Capsule, "capsule", |lengths| LABEL + lengths.sealed);
+envelope!(KeyFragment, "key fragment", |lengths| lengths.key_fragment);
+envelope!(CapsuleFragment, "capsule fragment", |lengths| lengths.capsule_fragment);
+public_bytes!(PrePublicKey);
+public_bytes!(Capsule);
+public_bytes!(CapsuleFragment);
+secret_bytes!(PreSecretKey);
+secret_bytes!(KeyFragment);
+
+impl PrePublicKey {
+    fn check_label(&self) -> Result<(), PreError> {
+        Ok(())
+    }
+}
+
+impl CapsuleFragment {
+    fn check_label(&self) -> Result<(), PreError> {
+        Ok(())
+    }
+}
+
+impl Capsule {
+    fn check_label(&self) -> Result<(), PreError> {
+        self.label().map(drop)
+    }
+
+    pub(crate) fn label(&self) -> Result<(Digest, TreeNode, &[u8]), PreError> {
+        let parts = self.payload().split_first_chunk::<32>().and_then(|(stream, rest)| {
+            let (node, sealed) = rest.split_first_chunk::<5>()?;
+            let node = TreeNode::from_bytes(node).filter(|node| node.depth() > 0)?;
+            Some((Digest(*stream), node, sealed))
+        });
+        parts.ok_or(PreError::Format { what: Self::WHAT })
+    }
+
+    /// The stream that it says it is of; proven once it opens.
+    pub fn stream(&self) -> Digest {
+        self.label().map_or(Digest::ZERO, |(stream, ..)| stream)
+    }
+
+    /// The key tree node that it says it is of; proven once it opens.
+    pub fn node(&self) -> Option<TreeNode> {
+        self.label().ok().map(|(_, node, _)| node)
+    }
+}
+
+impl PreSecretKey {
+    /// The key of a seed: 32 bytes of full entropy, any value will do.
+    pub fn from_seed(scheme: Scheme, seed: &[u8; 32]) -> Self {
+        let mut bytes = Vec::with_capacity(HEAD + seed.len());
+        bytes.extend([VERSION, scheme as u8]);
+        bytes.extend_from_slice(seed);
+        Self { scheme, bytes }
+    }
+}
+
+impl fmt::Display for PrePublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(f, &self.bytes)
+    }
+}
