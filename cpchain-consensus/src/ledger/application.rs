@@ -1,0 +1,216 @@
+//! The ledger as the engine sees it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use bytes::Bytes;
+use cpchain_crypto::Digest;
+
+use super::{
+    chain::{Chain, Modules},
+    genesis::{Genesis, GenesisError},
+    history::History,
+    module::Module,
+    payload,
+    pool::{Pool, PoolLimits, SubmitError},
+    transaction::{AccountId, Nonce, Transaction, TransactionError, TransactionId, is_kind},
+    transfer::Transfers,
+    view::LedgerView,
+};
+use crate::{AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload};
+
+/// Signatures that are remembered as good between [`Application::verify`] and [`Application::finalised`].
+const MAX_VERIFIED: usize = 4 * payload::MAX_BLOCK_TRANSACTIONS;
+
+/// The default application: accounts, transfers and the modules of the integrator.
+///
+/// Its state is in memory and a function of genesis and the final blocks; after a restart the engine replays them. All
+/// nodes of a chain must have the same genesis and the same modules.
+pub struct Ledger {
+    chain: SharedChain,
+    id: ChainId,
+    modules: Modules,
+    verified: HashSet<Digest>,
+}
+
+/// Puts a [`Ledger`] together.
+pub struct LedgerBuilder {
+    id: ChainId,
+    genesis: Genesis,
+    modules: Vec<Box<dyn Module>>,
+    pool: PoolLimits,
+    retain: Option<u64>,
+}
+
+impl LedgerBuilder {
+    /// Adds a kind of transactions.
+    #[must_use]
+    pub fn module(mut self, module: impl Module + 'static) -> Self {
+        self.modules.push(Box::new(module));
+        self
+    }
+
+    /// Bounds of this node's pool.
+    #[must_use]
+    pub fn pool(mut self, limits: PoolLimits) -> Self {
+        self.pool = limits;
+        self
+    }
+
+    /// Keeps receipts and events of the last `blocks` only. Without it all are kept, and memory grows with the chain.
+    /// The state does not depend on it.
+    #[must_use]
+    pub fn retain(mut self, blocks: u64) -> Self {
+        self.retain = Some(blocks);
+        self
+    }
+
+    /// The ledger at genesis.
+    ///
+    /// # Errors
+    /// [`GenesisError`].
+    pub fn build(self) -> Result<Ledger, GenesisError> {
+        let mut modules = Modules::new();
+        let builtin: Box<dyn Module> = Box::new(Transfers);
+        for module in self.modules.into_iter().chain([builtin]) {
+            let kind = module.kind();
+            if !is_kind(kind) {
+                return Err(GenesisError::BadKind(kind.to_owned()));
+            }
+            if modules.insert(kind, module).is_some() {
+                return Err(GenesisError::DuplicateKind(kind.to_owned()));
+            }
+        }
+        let mut state = self.genesis.state()?;
+        let chain = Chain {
+            id: self.id,
+            root: state.root(),
+            state,
+            history: History::default(),
+            pool: Pool::new(self.pool),
+            height: Height::GENESIS,
+            retain: self.retain,
+        };
+        let chain = SharedChain(Arc::new(RwLock::new(chain)));
+        Ok(Ledger { chain, id: self.id, modules, verified: HashSet::new() })
+    }
+}
+
+impl Ledger {
+    /// Starts to put together a ledger for the chain `id` that begins with `genesis`; see [`Genesis::chain_id`].
+    pub fn builder(id: ChainId, genesis: Genesis) -> LedgerBuilder {
+        LedgerBuilder { id, genesis, modules: Vec::new(), pool: PoolLimits::default(), retain: None }
+    }
+
+    /// A handle for reading, to be cloned and used from any task.
+    pub fn view(&self) -> LedgerView {
+        LedgerView::new(self.chain.clone(), self.id)
+    }
+
+    /// Takes a transaction into the pool: [`Application::submit`] with a typed reason.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub fn admit(&mut self, transaction: Bytes) -> Result<TransactionId, SubmitError> {
+        let transaction = Transaction::decode(transaction)?;
+        let id = transaction.id();
+        self.chain.write().submit(&self.modules, transaction)?;
+        Ok(id)
+    }
+
+    /// Valid on this chain at this height, with the signature checked once only.
+    fn check(&mut self, transaction: &Transaction, height: Height) -> Result<(), TransactionError> {
+        transaction.check_binding(self.id, height)?;
+        let name = Digest::content(transaction.bytes());
+        if !self.verified.contains(&name) && !self.chain.read().pool.has(transaction) {
+            transaction.check_signature()?;
+            if self.verified.len() >= MAX_VERIFIED {
+                self.verified.clear();
+            }
+            self.verified.insert(name);
+        }
+        Ok(())
+    }
+}
+
+impl Application for Ledger {
+    fn submit(&mut self, transaction: Bytes) -> Result<(), InvalidPayload> {
+        self.admit(transaction).map(drop).map_err(|error| InvalidPayload(error.to_string()))
+    }
+
+    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
+        let chain = self.chain.read();
+        let mut next: HashMap<AccountId, Nonce> = HashMap::new();
+        for transaction in ancestors.iter().filter_map(|payload| payload::decode(payload).ok()).flatten() {
+            let nonce = next.entry(transaction.sender()).or_insert_with(|| chain.nonce(&transaction.sender()));
+            if *nonce == transaction.nonce() {
+                *nonce = nonce.next().unwrap_or(*nonce);
+            }
+        }
+        let expected = |account: &AccountId| Some(next.get(account).copied().unwrap_or_else(|| chain.nonce(account)));
+        payload::encode(chain.pool.fill(height, max_bytes, expected))
+    }
+
+    /// Every transaction must be well formed, signed, of this chain, not expired, and once only in the block and its
+    /// ancestors. Nonces and balances are left to execution: they depend on the state.
+    fn verify(
+        &mut self,
+        height: Height,
+        ancestors: AncestorPayloads<'_>,
+        payload: &Bytes,
+    ) -> Result<(), InvalidPayload> {
+        let refuse = |error: &dyn fmt::Display| InvalidPayload(error.to_string());
+        let transactions = payload::decode(payload).map_err(|error| refuse(&error))?;
+        let ancestors = ancestors.iter().filter_map(|payload| payload::decode(payload).ok()).flatten();
+        let mut seen: HashSet<_> = ancestors.map(|transaction| transaction.id()).collect();
+        for transaction in &transactions {
+            if !seen.insert(transaction.id()) {
+                return Err(refuse(&format_args!("the transaction {} is there twice", transaction.id())));
+            }
+        }
+        for transaction in &transactions {
+            self.check(transaction, height).map_err(|error| refuse(&error))?;
+        }
+        Ok(())
+    }
+
+    fn finalised(&mut self, block: &FinalBlock) -> Digest {
+        let mut chain = self.chain.write();
+        if block.height == chain.height.next() {
+            chain.execute(&self.modules, block, &self.verified);
+            self.verified.clear();
+        } else {
+            tracing::error!(block = %block.height, last = %chain.height, "a block out of order is not executed");
+        }
+        chain.root
+    }
+
+    fn last_height(&self) -> Height {
+        self.chain.read().height
+    }
+}
+
+/// The chain behind its lock. A panic in a module may leave a block half executed; the engine's task ends with it, and
+/// readers still see whole transactions.
+#[derive(Clone)]
+pub(crate) struct SharedChain(Arc<RwLock<Chain>>);
+
+impl SharedChain {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Chain> {
+        self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Chain> {
+        self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chain = self.chain.read();
+        f.debug_struct("Ledger").field("height", &chain.height).field("root", &chain.root).finish_non_exhaustive()
+    }
+}

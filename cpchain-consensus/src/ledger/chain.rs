@@ -1,0 +1,138 @@
+//! Execution of final blocks: what a node has in memory, and how a block changes it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use cpchain_crypto::Digest;
+
+use super::{
+    history::{History, Outcome, Receipt, Refusal},
+    module::{Call, Context, Module, ModuleError},
+    payload,
+    pool::{Pool, SubmitError},
+    state::{Account, Overlay, Read, State},
+    transaction::{AccountId, Nonce, Transaction},
+};
+use crate::{ChainId, FinalBlock, Height};
+
+/// Everything behind the lock: changed by one block or one submission at a time, read by views.
+pub(crate) struct Chain {
+    pub(crate) id: ChainId,
+    pub(crate) state: State,
+    pub(crate) history: History,
+    pub(crate) pool: Pool,
+    pub(crate) height: Height,
+    pub(crate) root: Digest,
+    pub(crate) retain: Option<u64>,
+}
+
+/// The modules by kind, hence always in the order of their names.
+pub(crate) type Modules = BTreeMap<&'static str, Box<dyn Module>>;
+
+impl Chain {
+    /// The next nonce of an account, from its executed transactions alone.
+    pub(crate) fn nonce(&self, account: &AccountId) -> Nonce {
+        self.state.account(account).map_or(Nonce(0), |account| account.nonce)
+    }
+
+    /// Takes a transaction into the pool.
+    pub(crate) fn submit(&mut self, modules: &Modules, transaction: Transaction) -> Result<(), SubmitError> {
+        // What costs least comes first; the signature last.
+        transaction.check_binding(self.id, self.height.next())?;
+        let account = self.state.account(&transaction.sender()).ok_or(SubmitError::UnknownAccount)?;
+        if self.history.is_executed(&transaction.id()) {
+            return Err(SubmitError::Known(transaction.id()));
+        }
+        let module = modules.get(transaction.kind());
+        let module = module.ok_or_else(|| SubmitError::UnknownKind(transaction.kind().to_owned()))?;
+        self.pool.admits(&transaction, account.nonce)?;
+        module.check(transaction.payload())?;
+        transaction.check_signature()?;
+        self.pool.insert(transaction, self.height);
+        Ok(())
+    }
+
+    /// Executes a final block. The signatures of transactions in `verified`, named by the digest of their bytes, and in
+    /// the pool have been checked before.
+    pub(crate) fn execute(&mut self, modules: &Modules, block: &FinalBlock, verified: &HashSet<Digest>) {
+        // No quorum certifies a payload that `verify` refused; should it ever happen, it orders nothing anywhere.
+        let transactions = payload::decode(&block.payload).unwrap_or_else(|error| {
+            tracing::error!(height = %block.height, %error, "a final payload is malformed");
+            Vec::new()
+        });
+        for (index, transaction) in transactions.iter().enumerate() {
+            if self.history.is_executed(&transaction.id()) {
+                continue;
+            }
+            let outcome = match self.admit(modules, transaction, block.height, verified) {
+                Err(refusal) => Outcome::Refused(refusal),
+                Ok(module) => match self.run(module, block, transaction) {
+                    Ok(()) => Outcome::Applied,
+                    Err(error) => Outcome::Failed(error),
+                },
+            };
+            if outcome != Outcome::Applied {
+                tracing::debug!(id = %transaction.id(), ?outcome, "a transaction did not succeed");
+            }
+            self.history.record(Receipt {
+                id: transaction.id(),
+                height: block.height,
+                index: index as u32,
+                sender: transaction.sender(),
+                outcome,
+            });
+        }
+        for module in modules.values() {
+            let mut context = Context::new(&self.state, module.kind(), block);
+            match module.end_of_block(&mut context) {
+                Err(error) => tracing::error!(kind = module.kind(), %error, "a module failed at the end of a block"),
+                Ok(()) => {
+                    let (changes, events) = context.finish();
+                    self.state.apply(changes);
+                    self.history.tell(block.height, module.kind(), None, events);
+                }
+            }
+        }
+        self.height = block.height;
+        self.root = self.state.root();
+        self.history.close(block.height, self.retain);
+        let state = &self.state;
+        self.pool.prune(block.height, |account| state.account(account).map_or(Nonce(0), |account| account.nonce));
+    }
+
+    /// May it be executed now? If so its nonce is used up, whatever comes of it.
+    fn admit<'m>(
+        &mut self,
+        modules: &'m Modules,
+        transaction: &Transaction,
+        height: Height,
+        verified: &HashSet<Digest>,
+    ) -> Result<&'m dyn Module, Refusal> {
+        transaction.check_binding(self.id, height)?;
+        if !verified.contains(&Digest::content(transaction.bytes())) && !self.pool.has(transaction) {
+            transaction.check_signature()?;
+        }
+        let account = self.state.account(&transaction.sender()).ok_or(Refusal::UnknownAccount)?;
+        let wrong = Refusal::WrongNonce { expected: account.nonce, found: transaction.nonce() };
+        if transaction.nonce() != account.nonce {
+            return Err(wrong);
+        }
+        // The last nonce of all stays unused.
+        let nonce = account.nonce.next().ok_or(wrong)?;
+        let module = modules.get(transaction.kind());
+        let module = module.ok_or_else(|| Refusal::UnknownKind(transaction.kind().to_owned()))?;
+        let mut overlay = Overlay::new(&self.state);
+        overlay.set_account(&transaction.sender(), Account { nonce, ..account });
+        let changes = overlay.into_changes();
+        self.state.apply(changes);
+        Ok(module.as_ref())
+    }
+
+    fn run(&mut self, module: &dyn Module, block: &FinalBlock, transaction: &Transaction) -> Result<(), ModuleError> {
+        let mut context = Context::new(&self.state, module.kind(), block);
+        module.execute(&mut context, &Call::new(transaction))?;
+        let (changes, events) = context.finish();
+        self.state.apply(changes);
+        self.history.tell(block.height, module.kind(), Some(transaction.id()), events);
+        Ok(())
+    }
+}

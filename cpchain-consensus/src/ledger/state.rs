@@ -1,0 +1,267 @@
+//! The state: ordered byte keys and values under one root, and the overlay in which a transaction runs.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `0`, account (32) | balance (16, big-endian), nonce (8, big-endian) |
+//! | `1`, length of kind (1), kind, vault | balance (16, big-endian), never zero |
+//! | `2`, length of kind (1), kind, module's key | module's value |
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Included, Unbounded},
+};
+
+use bytes::Bytes;
+use cpchain_crypto::Digest;
+
+use super::{
+    amount::Amount,
+    transaction::{AccountId, Nonce},
+    tree::Tree,
+};
+
+const ACCOUNT: u8 = 0;
+const VAULT: u8 = 1;
+const SPACE: u8 = 2;
+
+/// An account that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) balance: Amount,
+    pub(crate) nonce: Nonce,
+}
+
+impl Account {
+    fn to_bytes(self) -> Bytes {
+        [self.balance.to_bytes().as_slice(), &self.nonce.0.to_be_bytes()].concat().into()
+    }
+
+    fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let (balance, nonce) = bytes.split_at_checked(16)?;
+        Some(Self { balance: Amount::from_slice(balance)?, nonce: Nonce(u64::from_be_bytes(nonce.try_into().ok()?)) })
+    }
+}
+
+fn account_key(account: &AccountId) -> Vec<u8> {
+    [&[ACCOUNT], account.0.as_slice()].concat()
+}
+
+fn kind_key(area: u8, kind: &str, key: &[u8]) -> Vec<u8> {
+    // A kind has at most 32 bytes.
+    [&[area, kind.len() as u8], kind.as_bytes(), key].concat()
+}
+
+/// The state after the last executed block.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    entries: BTreeMap<Vec<u8>, Bytes>,
+    tree: Tree,
+}
+
+/// Changes that an [`Overlay`] collected.
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
+
+impl State {
+    /// Makes changes part of the state.
+    pub(crate) fn apply(&mut self, changes: Changes) {
+        for (key, value) in changes {
+            self.tree.set(&key, value.as_deref());
+            match value {
+                Some(value) => self.entries.insert(key, value),
+                None => self.entries.remove(&key),
+            };
+        }
+    }
+
+    /// The digest that commits to all of it.
+    pub(crate) fn root(&mut self) -> Digest {
+        self.tree.root()
+    }
+
+    /// The sum over all accounts and vaults; `None` if it does not fit, which genesis rules out.
+    pub(crate) fn supply(&self) -> Option<Amount> {
+        let money = self.entries.range(vec![ACCOUNT]..vec![SPACE]);
+        Amount::checked_sum(money.filter_map(|(_, value)| Amount::from_slice(value.get(..16)?)))
+    }
+}
+
+/// Reads of a state, with or without changes on top.
+pub(crate) trait Read {
+    fn raw(&self, key: &[u8]) -> Option<Bytes>;
+
+    fn account(&self, account: &AccountId) -> Option<Account> {
+        Account::from_slice(&self.raw(&account_key(account))?)
+    }
+
+    fn vault(&self, kind: &str, vault: &[u8]) -> Amount {
+        self.raw(&kind_key(VAULT, kind, vault)).and_then(|value| Amount::from_slice(&value)).unwrap_or_default()
+    }
+
+    fn get(&self, kind: &str, key: &[u8]) -> Option<Bytes> {
+        self.raw(&kind_key(SPACE, kind, key))
+    }
+}
+
+impl Read for State {
+    fn raw(&self, key: &[u8]) -> Option<Bytes> {
+        self.entries.get(key).cloned()
+    }
+}
+
+/// Changes on top of a state. Dropped, it leaves no trace.
+pub(crate) struct Overlay<'a> {
+    base: &'a State,
+    changes: Changes,
+}
+
+impl Read for Overlay<'_> {
+    fn raw(&self, key: &[u8]) -> Option<Bytes> {
+        self.changes.get(key).cloned().unwrap_or_else(|| self.base.raw(key))
+    }
+}
+
+impl<'a> Overlay<'a> {
+    pub(crate) fn new(base: &'a State) -> Self {
+        Self { base, changes: Changes::new() }
+    }
+
+    pub(crate) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    pub(crate) fn set_account(&mut self, account: &AccountId, value: Account) {
+        self.changes.insert(account_key(account), Some(value.to_bytes()));
+    }
+
+    pub(crate) fn set_vault(&mut self, kind: &str, vault: &[u8], balance: Amount) {
+        let value = (balance != Amount::ZERO).then(|| Bytes::copy_from_slice(&balance.to_bytes()));
+        self.changes.insert(kind_key(VAULT, kind, vault), value);
+    }
+
+    pub(crate) fn set(&mut self, kind: &str, key: &[u8], value: Option<Bytes>) {
+        self.changes.insert(kind_key(SPACE, kind, key), value);
+    }
+
+    /// See [`scan`].
+    pub(crate) fn scan(&self, kind: &str, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<(Vec<u8>, Bytes)> {
+        scan(self.base, Some(&self.changes), kind, prefix, after, limit)
+    }
+}
+
+impl State {
+    /// See [`scan`].
+    pub(crate) fn scan(&self, kind: &str, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<(Vec<u8>, Bytes)> {
+        scan(self, None, kind, prefix, after, limit)
+    }
+}
+
+/// The first `limit` entries of a module, in the order of their keys, whose key starts with `prefix` and is above
+/// `after`.
+fn scan(
+    base: &State,
+    changes: Option<&Changes>,
+    kind: &str,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Vec<(Vec<u8>, Bytes)> {
+    let head = kind_key(SPACE, kind, b"").len();
+    let prefix = kind_key(SPACE, kind, prefix);
+    let from = after
+        .map(|key| kind_key(SPACE, kind, key))
+        .filter(|key| *key >= prefix)
+        .map_or(Included(prefix.clone()), Excluded);
+    let mut below =
+        base.entries.range((from.clone(), Unbounded)).take_while(|(key, _)| key.starts_with(&prefix)).peekable();
+    let mut above = changes
+        .into_iter()
+        .flat_map(|changes| changes.range((from.clone(), Unbounded)))
+        .take_while(|(key, _)| key.starts_with(&prefix))
+        .peekable();
+    let mut found = Vec::new();
+    while found.len() < limit {
+        // The smaller key comes first; at equal keys the change hides the base.
+        let (key, value) = match (below.peek(), above.peek()) {
+            (None, None) => break,
+            (Some((b, _)), Some((a, _))) if a <= b => {
+                if a == b {
+                    below.next();
+                }
+                let Some((key, value)) = above.next() else { break };
+                (key, value.clone())
+            }
+            (None, Some(_)) => {
+                let Some((key, value)) = above.next() else { break };
+                (key, value.clone())
+            }
+            (Some(_), _) => {
+                let Some((key, value)) = below.next() else { break };
+                (key, Some(value.clone()))
+            }
+        };
+        if let (Some(value), Some(key)) = (value, key.get(head..)) {
+            found.push((key.to_vec(), value));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Edits = Vec<(Vec<u8>, Option<u8>)>;
+
+    fn edits() -> impl Strategy<Value = Edits> {
+        prop::collection::vec((prop::collection::vec(0u8..3, 0..4), prop::option::of(0u8..9)), 0..30)
+    }
+
+    fn write(overlay: &mut Overlay<'_>, model: &mut BTreeMap<Vec<u8>, Bytes>, edits: &Edits) {
+        for (key, value) in edits {
+            let value = value.map(|v| Bytes::copy_from_slice(&[v]));
+            overlay.set("m", key, value.clone());
+            match value {
+                Some(value) => model.insert(key.clone(), value),
+                None => model.remove(key),
+            };
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_overlay_reads_like_one_map(
+            below in edits(),
+            above in edits(),
+            prefix in prop::collection::vec(0u8..3, 0..3),
+            after in prop::option::of(prop::collection::vec(0u8..3, 0..4)),
+            limit in 0usize..40,
+        ) {
+            let (mut state, mut model) = (State::default(), BTreeMap::new());
+            let mut overlay = Overlay::new(&state);
+            write(&mut overlay, &mut model, &below);
+            // A neighbour that must never be seen.
+            overlay.set("n", b"", Some(Bytes::new()));
+            overlay.set("l", &[255; 9], Some(Bytes::new()));
+            let changes = overlay.into_changes();
+            state.apply(changes);
+            let mut overlay = Overlay::new(&state);
+            write(&mut overlay, &mut model, &above);
+
+            let expected: Vec<_> = model
+                .iter()
+                .filter(|(k, _)| k.starts_with(&prefix) && after.as_ref().is_none_or(|after| *k > after))
+                .take(limit)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
+            prop_assert_eq!(overlay.scan("m", &prefix, after.as_deref(), limit), expected.clone());
+            for (key, value) in &model {
+                prop_assert_eq!(overlay.get("m", key), Some(value.clone()));
+            }
+            let changes = overlay.into_changes();
+            state.apply(changes);
+            prop_assert_eq!(state.scan("m", &prefix, after.as_deref(), limit), expected);
+        }
+    }
+}
