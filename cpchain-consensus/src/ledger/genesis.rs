@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::{
     amount::Amount,
-    module::MAX_KEY_BYTES,
+    module::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
     state::{Account, Overlay, State},
     transaction::{AccountId, Nonce, is_kind},
     wire,
@@ -28,9 +28,12 @@ pub enum GenesisError {
     /// Two modules of one kind.
     #[error("there are two modules of the kind `{0}`")]
     DuplicateKind(String),
-    /// The name of a vault is longer than [`MAX_KEY_BYTES`].
-    #[error("the name of a vault has more than {MAX_KEY_BYTES} bytes")]
-    LongVault,
+    /// A key, or the name of a vault, is longer than [`MAX_KEY_BYTES`].
+    #[error("a key or the name of a vault has more than {MAX_KEY_BYTES} bytes")]
+    LongKey,
+    /// A value is longer than [`MAX_VALUE_BYTES`].
+    #[error("a value has more than {MAX_VALUE_BYTES} bytes")]
+    LongValue,
 }
 
 /// Who has what before the first block. All the money there will ever be.
@@ -48,6 +51,7 @@ pub enum GenesisError {
 pub struct Genesis {
     accounts: BTreeMap<AccountId, Amount>,
     vaults: BTreeMap<(String, Vec<u8>), Amount>,
+    entries: BTreeMap<(String, Vec<u8>), Bytes>,
 }
 
 impl Genesis {
@@ -70,6 +74,13 @@ impl Genesis {
         self
     }
 
+    /// An entry in the key-value space of a module; the last call for a key counts.
+    #[must_use]
+    pub fn entry(mut self, kind: &str, key: &[u8], value: impl Into<Bytes>) -> Self {
+        self.entries.insert((kind.to_owned(), key.to_vec()), value.into());
+        self
+    }
+
     /// The bytes to which the id of the chain commits.
     pub fn to_bytes(&self) -> Vec<u8> {
         let amount = |amount: &Amount| Bytes::copy_from_slice(&amount.to_bytes());
@@ -82,7 +93,18 @@ impl Genesis {
             name: Bytes::copy_from_slice(name),
             balance: amount(balance),
         });
-        wire::Genesis { version: VERSION, accounts: accounts.collect(), vaults: vaults.collect() }.encode_to_vec()
+        let entries = self.entries.iter().map(|((kind, key), value)| wire::GenesisEntry {
+            kind: kind.clone(),
+            key: Bytes::copy_from_slice(key),
+            value: value.clone(),
+        });
+        wire::Genesis {
+            version: VERSION,
+            accounts: accounts.collect(),
+            vaults: vaults.collect(),
+            entries: entries.collect(),
+        }
+        .encode_to_vec()
     }
 
     /// The id of a chain with this name that starts here.
@@ -105,14 +127,22 @@ impl Genesis {
         for (account, balance) in &self.accounts {
             overlay.set_account(account, Account { balance: *balance, nonce: Nonce(0) });
         }
-        for ((kind, vault), balance) in &self.vaults {
+        for (kind, key) in self.vaults.keys().chain(self.entries.keys()) {
             if !is_kind(kind) {
                 return Err(GenesisError::BadKind(kind.clone()));
             }
-            if vault.len() > MAX_KEY_BYTES {
-                return Err(GenesisError::LongVault);
+            if key.len() > MAX_KEY_BYTES {
+                return Err(GenesisError::LongKey);
             }
+        }
+        for ((kind, vault), balance) in &self.vaults {
             overlay.set_vault(kind, vault, *balance);
+        }
+        for ((kind, key), value) in &self.entries {
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(GenesisError::LongValue);
+            }
+            overlay.set(kind, key, Some(value.clone()));
         }
         let changes = overlay.into_changes();
         state.apply(changes);

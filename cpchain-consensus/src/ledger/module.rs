@@ -258,6 +258,20 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Moves money between two vaults of this module.
+    ///
+    /// # Errors
+    /// [`ModuleError::InsufficientFunds`], [`ModuleError::Bound`].
+    pub fn shift(&mut self, from: &[u8], to: &[u8], amount: Amount) -> Result<(), ModuleError> {
+        bound("the name of a vault", to.len(), MAX_KEY_BYTES)?;
+        let rest = take(self.held(from), amount)?;
+        self.overlay.set_vault(self.kind, from, rest);
+        // Read after the change: the two may be one.
+        let held = self.held(to).checked_add(amount).ok_or(OVERFLOW)?;
+        self.overlay.set_vault(self.kind, to, held);
+        Ok(())
+    }
+
     /// Tells the world: the bytes become an event under this module's kind once the transaction has succeeded.
     ///
     /// # Errors

@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn every_bound_has_its_reason() {
-        let size = transaction(1, 0, 9).bytes().len();
-        let limits = PoolLimits { transactions: 3, bytes: 3 * size + 1, per_sender: 2, age: 5 };
+        let size = transaction(1, 1, 9).bytes().len();
+        let limits = PoolLimits { transactions: 3, bytes: 3 * size, per_sender: 2, age: 5 };
         let mut pool = Pool::new(limits);
         let one = transaction(1, 0, 9);
         add(&mut pool, one.clone()).unwrap();
@@ -285,7 +285,7 @@ mod tests {
         add(&mut pool, transaction(1, 1, 9)).unwrap();
         add(&mut pool, transaction(2, 0, 9)).unwrap();
         assert_eq!(add(&mut pool, transaction(3, 0, 9)), Err(SubmitError::Full));
-        let mut small = Pool::new(PoolLimits { bytes: size - 1, ..limits });
+        let mut small = Pool::new(PoolLimits { bytes: one.bytes().len() - 1, ..limits });
         assert_eq!(add(&mut small, one), Err(SubmitError::Full));
     }
 

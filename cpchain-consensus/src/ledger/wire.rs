@@ -51,6 +51,8 @@ pub(crate) struct Genesis {
     pub(crate) accounts: Vec<GenesisAccount>,
     #[prost(message, repeated, tag = "3")]
     pub(crate) vaults: Vec<GenesisVault>,
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) entries: Vec<GenesisEntry>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -71,9 +73,82 @@ pub(crate) struct GenesisVault {
     pub(crate) balance: Bytes,
 }
 
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct GenesisEntry {
+    #[prost(string, tag = "1")]
+    pub(crate) kind: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) key: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) value: Bytes,
+}
+
 /// Decodes, and refuses every encoding but the one that [`Message::encode_to_vec`] gives: a relay can then not make
 /// two different byte strings of one message.
 pub(crate) fn decode_canonical<M: Message + Default>(bytes: &Bytes) -> Option<M> {
     let message = M::decode(bytes.clone()).ok()?;
     (message.encode_to_vec() == *bytes).then_some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use protox::prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+
+    use super::*;
+
+    fn schema(name: &str) -> MessageDescriptor {
+        let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+        let files = protox::compile(["ledger.proto"], [proto]).unwrap();
+        let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();
+        pool.get_message_by_name(&format!("cpchain.consensus.ledger.v1.{name}")).unwrap()
+    }
+
+    /// `message` has every field set: read by the schema, it shows `text`, in which each field stands once with a value
+    /// of its own, and no unknown one.
+    fn agrees<M: Message>(name: &str, message: &M, text: &str) {
+        let bytes = message.encode_to_vec();
+        let schema = schema(name);
+        let dynamic = DynamicMessage::decode(schema.clone(), bytes.as_slice()).unwrap();
+        assert_eq!(dynamic.to_string(), text);
+        assert_eq!(dynamic.unknown_fields().count(), 0);
+        assert_eq!(dynamic.fields().count(), schema.fields().count());
+        assert_eq!(dynamic.encode_to_vec(), bytes);
+    }
+
+    #[test]
+    fn the_proto_file_describes_these_messages() {
+        let b = Bytes::from_static;
+        let body = TransactionBody {
+            version: 1,
+            chain_id: b(b"two"),
+            sender: b(b"three"),
+            nonce: 4,
+            expires: 5,
+            kind: "six".into(),
+            payload: b(b"seven"),
+        };
+        agrees(
+            "TransactionBody",
+            &body,
+            r#"version:1,chain_id:"two",sender:"three",nonce:4,expires:5,kind:"six",payload:"seven""#,
+        );
+        let signed = SignedTransaction { body: b(b"one"), signature: b(b"two") };
+        agrees("SignedTransaction", &signed, r#"body:"one",signature:"two""#);
+        let block = Block { transactions: vec![b(b"first"), b(b"second")] };
+        agrees("Block", &block, r#"transactions:["first","second"]"#);
+        agrees("Transfer", &Transfer { to: b(b"one"), amount: b(b"two") }, r#"to:"one",amount:"two""#);
+        let account = GenesisAccount { key: b(b"one"), balance: b(b"two") };
+        agrees("GenesisAccount", &account, r#"key:"one",balance:"two""#);
+        let vault = GenesisVault { kind: "one".into(), name: b(b"two"), balance: b(b"three") };
+        agrees("GenesisVault", &vault, r#"kind:"one",name:"two",balance:"three""#);
+        let entry = GenesisEntry { kind: "one".into(), key: b(b"two"), value: b(b"three") };
+        agrees("GenesisEntry", &entry, r#"kind:"one",key:"two",value:"three""#);
+        let genesis = Genesis { version: 1, accounts: vec![account], vaults: vec![vault], entries: vec![entry] };
+        let (account, vault) = (r#"{key:"one",balance:"two"}"#, r#"{kind:"one",name:"two",balance:"three"}"#);
+        let entry = r#"{kind:"one",key:"two",value:"three"}"#;
+        let text = format!("version:1,accounts:[{account}],vaults:[{vault}],entries:[{entry}]");
+        agrees("Genesis", &genesis, &text);
+    }
 }
