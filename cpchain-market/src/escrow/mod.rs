@@ -1,0 +1,68 @@
+//! Fair exchange: escrow on verified capsule fragments.
+//!
+//! The buyer first downloads and checks the sealed data and the list of leaf commitments; only then is money at stake.
+//! The seller then grants keys through `n` proxies drawn by the chain, and the price is released when `t` of them have
+//! put fragments on the chain that the chain itself verified. A bad sale is proven by one leaf, not voted on.
+//!
+//! This module is a pure state machine. One [`Order`] is one value: a chain module keeps its bytes
+//! ([`Order::to_bytes`]), calls [`Order::offer`], [`Order::apply`] and [`Order::tick`], and performs the [`Effect`]s on
+//! its balances, **all or none**: when a [`Effect::Hold`] cannot be met, the old bytes stay.
+//!
+//! | state | event (by) | guard | next |
+//! | --- | --- | --- | --- |
+//! | – | offer (buyer) | price as listed or more, bond ≥ price, 1 ≤ t ≤ n | Offered |
+//! | Offered | cancel (buyer), or `accept_blocks` pass | | Cancelled: all back |
+//! | Offered | accept (seller) | bond ≥ n fees; n staked proxies drawn from the listing's set | Accepted |
+//! | Accepted | grant (seller) | capsules and sealed key fragments for exactly the bought intervals | Granted |
+//! | Accepted | `grant_blocks` pass | | SellerFault |
+//! | Granted | fragments (proxy) | every fragment verifies; one bundle a proxy, covering all granted nodes | Granted, or Delivered at the t-th |
+//! | Granted | bad grant (drawn proxy) | the proof verifies | SellerFault |
+//! | Granted | `fragment_blocks` pass | | Refunded |
+//! | Delivered | confirm (buyer), or `dispute_blocks` pass | | Settled |
+//! | Delivered | complain (buyer) | the proof holds | SellerFault |
+//! | Delivered | complain (buyer) | the proof fails | Settled, and the buyer's bond goes to the seller |
+//!
+//! Who gets what at the end:
+//!
+//! | end | price | fees | buyer's bond | seller's bond | stakes |
+//! | --- | --- | --- | --- | --- | --- |
+//! | Cancelled | buyer | buyer | buyer | – | – |
+//! | Refunded | buyer | buyer | buyer | seller | posting proxies: back. Silent ones: pay the posting proxies' fees, then the price to the seller; the rest burns |
+//! | Settled | seller | one to each posting proxy, the rest to the buyer | buyer (seller after a false complaint) | seller | back |
+//! | SellerFault | buyer | buyer | buyer | one fee to each posting proxy; of the rest 80 % to the buyer, 20 % burns | back |
+//!
+//! Invariants, for any sequence of events by Byzantine parties, held by `tests/escrow_properties.rs`: money in = money
+//! out; every state but the last ones ends by time alone; no seller is paid with fewer than `t` valid fragments; no buyer
+//! is refunded after Delivered without a valid proof; the price goes to the buyer or the seller and to nobody else.
+//!
+//! An event at or after the deadline is refused ([`EscrowError::TooLate`]): the chain module ticks its open orders at
+//! the start of each block, so that time and events never race.
+//!
+//! Selling a stream: the roots of intervals to come do not exist yet, so that a stream is bought order by order, each
+//! over intervals of one manifest. Either side stops by not making or not accepting the next one, and no more than one
+//! order's price is ever at stake.
+
+mod command;
+mod draw;
+mod event;
+mod judge;
+mod machine;
+mod messages;
+mod order;
+mod payout;
+mod terms;
+mod wire;
+
+pub use command::Command;
+pub use draw::{Candidate, draw};
+pub use event::{
+    Complaint, Effect, EscrowError, Event, GrantedNode, LeafEvidence, Outcome, PostedFragment, ProxyGrant, Purpose,
+    Reason,
+};
+pub use judge::{FragmentError, FragmentId, FragmentKeys, FragmentVerifier, Recovered};
+pub use machine::{Context, Rules, Step};
+pub use order::{Order, OrderId, Slot, State};
+pub use terms::{
+    MAX_CAPSULE, MAX_FRAGMENT, MAX_KEY, MAX_NODES, MAX_PROOF, MAX_PROXIES_DRAWN, MAX_SEALED, Terms, TermsError,
+};
+pub use wire::CodecError;
