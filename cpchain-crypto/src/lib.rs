@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | encrypt a buffer in place | [`Aead`], [`ChaCha20Poly1305`] |
 //! | sign and verify | [`Signer`], [`SigningKey`], [`PublicKey::verify`] |
+//! | encrypt to the holder of a key, provably | [`sealed_box`] (feature `alloc`) |
 //! | name an owner or a device | [`Did`] |
 //! | seal readings in chained blocks | [`block`] |
 //! | give away a range of them with a few seeds | [`key_tree`] |
@@ -36,6 +37,10 @@ pub mod key_tree;
 pub mod merkle;
 #[cfg(feature = "alloc")]
 pub mod pre;
+#[cfg(feature = "alloc")]
+pub mod sealed_box;
+#[cfg(feature = "alloc")]
+pub mod search;
 mod sign;
 
 #[cfg(feature = "std")]
