@@ -229,6 +229,24 @@ impl Capsule {
     }
 }
 
+impl KeyFragment {
+    /// Names the fragment; every capsule fragment that is made with it says so. Not secret.
+    pub fn id(&self) -> Digest {
+        self.payload().first_chunk().map_or(Digest::ZERO, |id| Digest(*id))
+    }
+}
+
+impl CapsuleFragment {
+    /// The [`KeyFragment::id`] of the fragment that made this one; proven once it is verified.
+    pub fn key_fragment_id(&self) -> Digest {
+        let id = match self.scheme {
+            // Behind the two points of the re-encrypted capsule.
+            Scheme::Umbral => self.payload().get(66..98),
+        };
+        id.and_then(Digest::from_slice).unwrap_or(Digest::ZERO)
+    }
+}
+
 impl PreSecretKey {
     /// The key of a seed: 32 bytes of full entropy, any value will do.
     pub fn from_seed(scheme: Scheme, seed: &[u8; 32]) -> Self {
