@@ -1,8 +1,12 @@
 //! LBFT 2.0: agree on blocks, impeach proposers that fail, keep the ledger.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod application;
 mod ids;
+pub mod lbft;
 pub mod ledger;
+pub mod storage;
 
 pub use {
     application::{AncestorPayloads, Application, FinalBlock, InvalidPayload},

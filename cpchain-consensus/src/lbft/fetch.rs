@@ -1,0 +1,145 @@
+//! Pulling what is missing, and answering pulls. Each want is asked for once in a retry interval, of one validator, and
+//! of another one the next time.
+
+use cpchain_crypto::{Digest, PublicKey};
+
+use super::{
+    engine::{Lbft, Lineage, Want},
+    io::Output,
+    message::{MAX_PULL, Message, Pull},
+};
+use crate::ids::Height;
+
+/// Heights asked for at once while catching up.
+const STRIDE: u64 = 32;
+
+impl Lbft {
+    pub(crate) fn fetch(&mut self) {
+        let mut wants = Vec::new();
+        self.want_final(&mut wants);
+        self.want_certified(&mut wants);
+        self.want_justification(&mut wants);
+        wants.retain(|want| !self.asked.contains(want));
+        wants.sort_unstable();
+        wants.dedup();
+        wants.truncate(MAX_PULL);
+        if wants.is_empty() {
+            return;
+        }
+        let mut pull = Pull::default();
+        for want in wants {
+            self.asked.insert(want);
+            match want {
+                Want::Height(height) => pull.heights.push(height),
+                Want::Block(digest) => pull.digests.push(digest),
+            }
+        }
+        if let Some(source) = self.source() {
+            self.send(vec![source], Message::Pull(pull));
+        }
+    }
+
+    /// What a C-certificate made final and is not here: its chain downwards, and the heights upwards from the tip.
+    fn want_final(&self, wants: &mut Vec<Want>) {
+        let lowest = self.rounds.iter().find_map(|(h, round)| round.committed.as_ref().map(|c| (*h, c.digest)));
+        let Some((height, digest)) = lowest else { return };
+        self.want_lineage(height, digest, wants);
+        if self.covered.0 > self.tip.height.0.saturating_add(1) {
+            let bare = |height: &u64| {
+                let digest = self.rounds.get(&Height(*height)).and_then(|r| r.certified()).map(|c| c.digest);
+                digest.is_none_or(|digest| !self.blocks.contains_key(&digest))
+            };
+            let heights = (self.tip.height.0.saturating_add(1)..=self.covered.0).take(2 * STRIDE as usize).filter(bare);
+            wants.extend(heights.take(STRIDE as usize).map(|height| Want::Height(Height(height))));
+        }
+    }
+
+    /// Blocks that wait for an own COMMIT, with their ancestors.
+    fn want_certified(&self, wants: &mut Vec<Want>) {
+        if self.index.is_none() {
+            return;
+        }
+        for (height, round) in self.rounds.iter().filter(|(height, round)| round.armed && **height > self.covered) {
+            if let Some(certificate) = &round.prepared {
+                self.want_lineage(*height, certificate.digest, wants);
+            }
+        }
+    }
+
+    /// What the block at H stands on, and what an own proposal at H would stand on.
+    fn want_justification(&self, wants: &mut Vec<Want>) {
+        if self.index.is_some() {
+            for (digest, _) in self.rounds.get(&self.height).into_iter().flat_map(|round| &round.seals) {
+                let Some(header) = self.blocks.get(digest).map(|held| *held.block.header()) else { continue };
+                if header.parent_height < self.tip.height {
+                    continue;
+                }
+                if header.parent_height > self.tip.height {
+                    if self.rounds.get(&header.parent_height).and_then(|round| round.certified()).is_none() {
+                        wants.push(Want::Height(header.parent_height));
+                    }
+                    self.want_lineage(header.parent_height, header.parent, wants);
+                }
+                let skipped = header.parent_height.0.saturating_add(1)..header.height.0;
+                let lacks = |h: &u64| self.rounds.get(&Height(*h)).is_none_or(|round| round.impeached.is_none());
+                wants.extend(skipped.filter(lacks).take(MAX_PULL).map(|h| Want::Height(Height(h))));
+            }
+        }
+        if self.my_turn() {
+            match self.best_parent() {
+                Some((height, digest)) => self.want_lineage(height, digest, wants),
+                None => {
+                    let lacks = |h: &u64| self.rounds.get(&Height(*h)).is_none_or(|r| r.certificates().next().is_none());
+                    let below = self.tip.height.0.saturating_add(1)..self.height.0;
+                    wants.extend(below.filter(lacks).take(MAX_PULL).map(|h| Want::Height(Height(h))));
+                }
+            }
+        }
+    }
+
+    fn want_lineage(&self, height: Height, digest: Digest, wants: &mut Vec<Want>) {
+        if let Lineage::Missing(digest) = self.lineage(height, digest) {
+            wants.push(Want::Block(digest));
+        }
+    }
+
+    /// The neighbour if it is a validator; otherwise signers of the entry certificate in turn (they hold what they signed
+    /// for); otherwise validators in turn.
+    fn source(&mut self) -> Option<PublicKey> {
+        if let Some(near) = self.neighbour.filter(|key| *key != self.me && self.committee.index_of(key).is_some()) {
+            return Some(near);
+        }
+        self.cursor = self.cursor.wrapping_add(1);
+        let pick = |mut list: Vec<PublicKey>| {
+            list.retain(|key| *key != self.me);
+            list.get(self.cursor.checked_rem(list.len())?).copied()
+        };
+        let signers = self.entry.iter().flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place));
+        pick(signers.collect()).or_else(|| pick(self.committee.validators().to_vec()))
+    }
+
+    /// Answers from what is held here; the rest is left to the driver's storage.
+    pub(crate) fn serve(&mut self, from: PublicKey, pull: &Pull) {
+        let mut rest = Pull::default();
+        let mut answers = Vec::new();
+        for height in pull.heights.iter().take(MAX_PULL) {
+            if *height <= self.tip.height {
+                rest.heights.push(*height);
+            } else if let Some(round) = self.rounds.get(height) {
+                answers.extend(round.certificates().cloned().map(Message::Certificate));
+            }
+        }
+        for digest in pull.digests.iter().take(MAX_PULL) {
+            match self.blocks.get(digest) {
+                Some(held) => answers.push(Message::Block(held.block.clone())),
+                None => rest.digests.push(*digest),
+            }
+        }
+        for message in answers {
+            self.send(vec![from], message);
+        }
+        if rest != Pull::default() {
+            self.outputs.push(Output::Serve { to: from, pull: rest });
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Taking in what others sent: nothing gets past here unverified or without a bound.
+
+use std::sync::Arc;
+
+use cpchain_crypto::Digest;
+
+use super::{
+    block::Block,
+    certificate::{Certificate, Vote},
+    engine::{CATCH_UP, Check, FUTURE, Held, Lbft, Want},
+    io::{Fault, Output},
+    message::Proposal,
+    statement::Kind,
+};
+use crate::ids::Height;
+
+impl Lbft {
+    pub(crate) fn take_proposal(&mut self, proposal: Proposal) {
+        // The justification is not sealed: a bad one is dropped and its sender blamed, the block is judged alone.
+        for certificate in [proposal.parent, proposal.impeachment].into_iter().flatten() {
+            self.take_certificate(certificate);
+        }
+        self.take_block(proposal.block);
+    }
+
+    pub(crate) fn take_vote(&mut self, vote: Vote) {
+        let window = vote.height > self.tip.height && vote.height.0 <= self.height.0.saturating_add(FUTURE);
+        if !window || self.rounds.get(&vote.height).is_some_and(|round| round.has_vote(&vote)) {
+            return;
+        }
+        if vote.verify(&self.committee, &self.cache).is_none() {
+            self.blame("a vote that is not signed by its validator");
+            return;
+        }
+        if Some(vote.signer) == self.index && vote.height > self.covered {
+            let known = self.rounds.get(&vote.height).and_then(|round| round.own_vote(vote.kind));
+            if known.is_none_or(|own| own.digest != vote.digest) {
+                self.stop(Fault::LostLog(vote.height));
+            }
+        }
+        self.tally(vote);
+    }
+
+    /// Counts a verified vote, and takes the certificate that it completes.
+    pub(crate) fn tally(&mut self, vote: Vote) {
+        let Vote { kind, height, digest, .. } = vote;
+        let round = self.rounds.entry(height).or_default();
+        let evidence = round.count(vote, &self.committee);
+        self.outputs.extend(evidence.map(Output::Evidence));
+        let known = match kind {
+            Kind::Prepare => &round.prepared,
+            Kind::Commit => &round.committed,
+            Kind::ImpeachPrepare | Kind::Seal => &round.impeached,
+        };
+        if known.is_none() {
+            if let Some(certificate) = round.certificate(kind, height, digest, &self.committee) {
+                self.accept(certificate);
+            }
+        }
+    }
+
+    /// Certificates are exempt from the window: they prove themselves.
+    pub(crate) fn take_certificate(&mut self, certificate: Certificate) {
+        let Certificate { kind, height, digest, .. } = certificate;
+        let known = if height <= self.tip.height {
+            // Of a final height only a contradiction is news.
+            kind != Kind::Commit || self.remembered.get(&height).is_none_or(|final_digest| *final_digest == digest)
+        } else {
+            let same = |c: &Certificate| c.kind == kind && c.digest == digest;
+            self.rounds.get(&height).is_some_and(|round| round.certificates().any(same))
+        };
+        if known {
+            return;
+        }
+        if certificate.verify(&self.committee, &self.cache).is_err() {
+            self.blame("a certificate that proves nothing");
+            return;
+        }
+        if height <= self.tip.height {
+            self.stop(Fault::Contradiction(height));
+            return;
+        }
+        self.accept(certificate);
+    }
+
+    /// A verified certificate of a height above the tip that is not held yet.
+    fn accept(&mut self, certificate: Certificate) {
+        let Certificate { kind, height, digest, .. } = certificate;
+        if self.below_window(height) {
+            return;
+        }
+        let contradicts = self.rounds.get(&height).is_some_and(|round| match kind {
+            Kind::ImpeachPrepare => round.committed.is_some(),
+            Kind::Commit => round.impeached.is_some() || round.certified().is_some_and(|c| c.digest != digest),
+            Kind::Prepare | Kind::Seal => round.certified().is_some_and(|c| c.digest != digest),
+        });
+        if contradicts {
+            self.stop(Fault::Contradiction(height));
+            return;
+        }
+        self.row_certificate(certificate);
+    }
+
+    /// Far below a C-certificate and far above the tip: it will be fetched when catching up gets there.
+    fn below_window(&self, height: Height) -> bool {
+        height < self.covered && height.0 > self.tip.height.0.saturating_add(CATCH_UP)
+    }
+
+    pub(crate) fn take_block(&mut self, block: Arc<Block>) {
+        let (height, digest) = (block.height(), block.digest());
+        if height <= self.tip.height || self.blocks.contains_key(&digest) {
+            return;
+        }
+        let far = self.height.0.saturating_add(FUTURE).min(self.tip.height.0.saturating_add(CATCH_UP));
+        let near = height.0 <= far || height.0.abs_diff(self.height.0) <= FUTURE;
+        let wanted = self.wanted(height, &digest);
+        if !near && !wanted {
+            return;
+        }
+        if !block.verify_seal(&self.committee, &self.cache) {
+            self.blame("a block that the proposer of its height did not seal");
+            return;
+        }
+        let round = self.rounds.entry(height).or_default();
+        let evidence = round.note_seal(block.statement(), *block.signature(), &self.committee);
+        let noted = round.seals.iter().any(|(known, _)| *known == digest);
+        if block.header().parent_height >= height {
+            round.illicit = true;
+        } else if noted || wanted {
+            self.blocks.insert(digest, Held { block, check: Check::New, logged: false });
+        }
+        self.outputs.extend(evidence.map(Output::Evidence));
+    }
+
+    fn wanted(&self, height: Height, digest: &Digest) -> bool {
+        let certified = self.rounds.get(&height).and_then(|round| round.certified());
+        self.asked.contains(&Want::Block(*digest)) || certified.is_some_and(|c| c.digest == *digest)
+    }
+}

@@ -1,0 +1,118 @@
+//! What a node knows about one height that no final block covers.
+
+use std::collections::BTreeMap;
+
+use cpchain_crypto::{Digest, Signature};
+
+use super::{
+    certificate::{Certificate, Vote},
+    committee::Committee,
+    evidence::Evidence,
+    statement::{Kind, Statement},
+};
+use crate::ids::Height;
+
+/// The five states of a validator at one height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// Has said nothing.
+    #[default]
+    Idle,
+    /// Has sent PREPARE.
+    Prepare,
+    /// Has sent COMMIT, or a C-certificate covers the height.
+    Commit,
+    /// Has sent IMPEACH PREPARE; never COMMITs here.
+    ImpeachPrepare,
+    /// Left the height by an impeach certificate; never COMMITs here.
+    ImpeachCommit,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    pub(crate) state: State,
+    /// A P-certificate let the node leave this height: COMMIT is due once the block is here and checked.
+    pub(crate) armed: bool,
+    /// Own votes.
+    pub(crate) own: Vec<Vote>,
+    pub(crate) prepared: Option<Certificate>,
+    pub(crate) committed: Option<Certificate>,
+    pub(crate) impeached: Option<Certificate>,
+    /// Distinct digests under the proposer's seal, at most two.
+    pub(crate) seals: Vec<(Digest, Signature)>,
+    /// The proposer sealed a block that is wrong in itself.
+    pub(crate) illicit: bool,
+    /// The own block, if this node is the proposer.
+    pub(crate) own_seal: bool,
+    tally: BTreeMap<(Kind, u16), Vote>,
+    reported: Vec<u16>,
+}
+
+impl Round {
+    /// A certificate that lets the next block stand on the block of this height.
+    pub(crate) fn certified(&self) -> Option<&Certificate> {
+        self.committed.as_ref().or(self.prepared.as_ref())
+    }
+
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        [&self.prepared, &self.committed, &self.impeached].into_iter().flatten()
+    }
+
+    pub(crate) fn own_vote(&self, kind: Kind) -> Option<&Vote> {
+        self.own.iter().find(|vote| vote.kind == kind)
+    }
+
+    /// Whether this very statement of this signer was counted.
+    pub(crate) fn has_vote(&self, vote: &Vote) -> bool {
+        self.tally.get(&(vote.kind, vote.signer)).is_some_and(|known| known.digest == vote.digest)
+    }
+
+    /// Counts a verified vote; the first of a signer and kind stays. Gives proof if the signer contradicts itself, once.
+    pub(crate) fn count(&mut self, vote: Vote, committee: &Committee) -> Option<Evidence> {
+        let key = committee.validator(vote.signer)?;
+        let said = vote.statement(committee);
+        let clash = [Kind::Prepare, Kind::Commit, Kind::ImpeachPrepare]
+            .into_iter()
+            .filter_map(|kind| self.tally.get(&(kind, vote.signer)))
+            .find(|known| Evidence::conflict(&known.statement(committee), &said));
+        let evidence = clash.filter(|_| !self.reported.contains(&vote.signer)).map(|known| Evidence {
+            key,
+            first: (known.statement(committee), known.signature),
+            second: (said, vote.signature),
+        });
+        if evidence.is_some() {
+            self.reported.push(vote.signer);
+        }
+        self.tally.entry((vote.kind, vote.signer)).or_insert(vote);
+        evidence
+    }
+
+    /// A certificate from the votes counted here, if they are a quorum.
+    pub(crate) fn certificate(
+        &self,
+        kind: Kind,
+        height: Height,
+        digest: Digest,
+        committee: &Committee,
+    ) -> Option<Certificate> {
+        let same = || self.tally.range((kind, 0)..=(kind, u16::MAX)).map(|(_, v)| v).filter(|v| v.digest == digest);
+        (same().count() >= committee.quorum())
+            .then(|| Certificate::from_votes(committee, kind, height, digest, same()))
+    }
+
+    /// Notes a digest under the proposer's seal. Gives proof when it is the second.
+    pub(crate) fn note_seal(&mut self, said: Statement, seal: Signature, committee: &Committee) -> Option<Evidence> {
+        if self.seals.len() >= 2 || self.seals.iter().any(|(digest, _)| *digest == said.digest) {
+            return None;
+        }
+        self.seals.push((said.digest, seal));
+        match self.seals.as_slice() {
+            [(digest, signature), _] => Some(Evidence {
+                key: committee.proposer(said.height),
+                first: (Statement { digest: *digest, ..said }, *signature),
+                second: (said, seal),
+            }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The table of one validator, row by row. Rows are conditions: [`Lbft::settle`] tests them again after every input,
+//! certificates before timers, until none applies.
+
+use super::{
+    certificate::{Certificate, Vote},
+    engine::{Check, Lbft, Lineage, payloads},
+    io::{Fault, Output, Record},
+    message::Message,
+    round::State,
+    statement::Kind,
+};
+use crate::ids::Height;
+use cpchain_crypto::Digest;
+
+impl Lbft {
+    pub(crate) fn settle(&mut self) {
+        while self.row_final() || self.row_commit() || self.row_prepare() || self.row_impeach() {}
+        self.ask_checks();
+        self.offer();
+        self.fetch();
+    }
+
+    /// Rows of a certificate that is new, verified and contradicts nothing: log it; at or above H also forward it, set the
+    /// state and enter the next height. Below H it is kept for justifications.
+    pub(crate) fn row_certificate(&mut self, certificate: Certificate) {
+        let height = certificate.height;
+        self.records.push(Record::Certificate(certificate.clone()));
+        let current = self.height;
+        let round = self.rounds.entry(height).or_default();
+        match certificate.kind {
+            Kind::Prepare => {
+                round.prepared = Some(certificate.clone());
+                // idle or prepare, h >= H: COMMIT is due. impeach prepare: it leaves, and never COMMITs.
+                round.armed |= height >= current && matches!(round.state, State::Idle | State::Prepare);
+            }
+            Kind::ImpeachPrepare => {
+                round.impeached = Some(certificate.clone());
+                if height >= current && round.state != State::Commit {
+                    (round.state, round.armed) = (State::ImpeachCommit, false);
+                }
+            }
+            Kind::Commit => {
+                round.committed = Some(certificate.clone());
+                round.state = State::Commit;
+                self.cover(height);
+                // VALIDATE, once: this certificate is new here.
+                self.outputs.push(Output::Gossip(Message::Certificate(certificate.clone())));
+            }
+            Kind::Seal => return,
+        }
+        if height >= current {
+            self.enter(height.next(), certificate);
+        }
+    }
+
+    /// A C-certificate covers every height at or below it: votes and blocks there no longer matter beyond the window
+    /// that catching up uses.
+    fn cover(&mut self, height: Height) {
+        self.covered = self.covered.max(height);
+        let (low, high) = (Height(self.tip.height.0.saturating_add(super::engine::CATCH_UP)), self.covered);
+        self.rounds.retain(|h, _| *h <= low || *h >= high);
+    }
+
+    pub(crate) fn enter(&mut self, height: Height, entry: Certificate) {
+        self.height = height;
+        self.timed_out = false;
+        self.moved = true;
+        let after = self.pacemaker.entered(height, self.covered);
+        if self.index.is_some() {
+            self.outputs.push(Output::StartTimer { height, after });
+        }
+        // Civilians hear of certificates by VALIDATE and forward nothing else.
+        let member = self.index.is_some() || self.committee.proposers().contains(&self.me);
+        if member && entry.kind != Kind::Commit {
+            let to = self.audience();
+            self.send(to, Message::Certificate(entry.clone()));
+        }
+        self.entry = Some(entry);
+    }
+
+    /// any | a C-certificate not yet covered, its chain here | block and ancestors are final.
+    fn row_final(&mut self) -> bool {
+        let lowest = self.rounds.iter().find_map(|(h, round)| round.committed.as_ref().map(|c| (*h, c.clone())));
+        let Some((height, certificate)) = lowest else { return false };
+        match self.lineage(height, certificate.digest) {
+            Lineage::Whole(chain) => {
+                self.deliver(&chain);
+                true
+            }
+            Lineage::Dead => {
+                self.stop(Fault::Contradiction(height));
+                false
+            }
+            Lineage::Missing(_) => false,
+        }
+    }
+
+    /// idle or prepare | a P-certificate let it leave h; the block is here and checked | log, send COMMIT | commit.
+    fn row_commit(&mut self) -> bool {
+        let Some(index) = self.votes() else { return false };
+        let due = self.rounds.iter().find_map(|(height, round)| {
+            let certificate = round.prepared.as_ref().filter(|_| round.armed && *height > self.covered)?;
+            let open = matches!(round.state, State::Idle | State::Prepare);
+            let held = self.blocks.get(&certificate.digest).filter(|held| open && held.check == Check::Valid)?;
+            Some((*height, held.block.digest()))
+        });
+        let Some((height, digest)) = due else { return false };
+        self.log_block(digest);
+        self.vote(index, Kind::Commit, height, digest);
+        true
+    }
+
+    /// idle, h = H | a valid PROPOSE whose justification is complete | log block and vote, send PREPARE | prepare.
+    fn row_prepare(&mut self) -> bool {
+        let Some(index) = self.votes() else { return false };
+        if self.state(self.height) != State::Idle {
+            return false;
+        }
+        let Some(round) = self.rounds.get(&self.height) else { return false };
+        let [(digest, _)] = round.seals.as_slice() else { return false };
+        let valid = !round.illicit && self.blocks.get(digest).is_some_and(|held| held.check == Check::Valid);
+        if !valid || !self.justified(digest) {
+            return false;
+        }
+        let digest = *digest;
+        self.log_block(digest);
+        self.vote(index, Kind::Prepare, self.height, digest);
+        true
+    }
+
+    /// idle or prepare, h = H | the timer; an illicit block under the seal; two digests under it | log, send IMPEACH
+    /// PREPARE | impeach prepare.
+    fn row_impeach(&mut self) -> bool {
+        let Some(index) = self.votes() else { return false };
+        if !matches!(self.state(self.height), State::Idle | State::Prepare) {
+            return false;
+        }
+        let failed = self.rounds.get(&self.height).is_some_and(|round| {
+            let refused = |digest| self.blocks.get(digest).is_some_and(|held| held.check == Check::Illicit);
+            round.illicit || round.seals.len() > 1 || round.seals.iter().any(|(digest, _)| refused(digest))
+        });
+        if !failed && !self.timed_out {
+            return false;
+        }
+        self.vote(index, Kind::ImpeachPrepare, self.height, Digest::ZERO);
+        true
+    }
+
+    /// Logs, counts and sends an own vote. The log entry precedes the message because records precede sends.
+    fn vote(&mut self, index: u16, kind: Kind, height: Height, digest: Digest) {
+        let vote = Vote::cast(&self.committee, index, &*self.signer, kind, height, digest);
+        self.records.push(Record::Vote(vote));
+        let round = self.rounds.entry(height).or_default();
+        round.own.push(vote);
+        round.state = match kind {
+            Kind::Prepare => State::Prepare,
+            Kind::Commit => State::Commit,
+            Kind::ImpeachPrepare | Kind::Seal => State::ImpeachPrepare,
+        };
+        self.send_vote(vote);
+        self.tally(vote);
+    }
+
+    /// COMMITs go to validators; the others also to the next proposer, so that it need not wait for a certificate.
+    pub(crate) fn send_vote(&mut self, vote: Vote) {
+        let next = (vote.kind != Kind::Commit).then(|| self.committee.proposer(vote.height.next()));
+        let to = self.receivers(next);
+        self.send(to, Message::Vote(vote));
+    }
+
+    fn log_block(&mut self, digest: Digest) {
+        if let Some(held) = self.blocks.get_mut(&digest).filter(|held| !held.logged) {
+            held.logged = true;
+            self.records.push(Record::Block(held.block.clone()));
+        }
+    }
+
+    /// Whether a block's parent is certified and every height between is impeached.
+    pub(crate) fn justified(&self, digest: &Digest) -> bool {
+        let Some(held) = self.blocks.get(digest) else { return false };
+        let header = held.block.header();
+        let parent = (header.parent_height, header.parent);
+        let certified = parent == (self.tip.height, self.tip.digest)
+            || self.rounds.get(&parent.0).and_then(|r| r.certified()).is_some_and(|c| c.digest == parent.1);
+        let mut between = parent.0.next();
+        while certified && between < header.height {
+            if self.rounds.get(&between).is_none_or(|round| round.impeached.is_none()) {
+                return false;
+            }
+            between = between.next();
+        }
+        certified
+    }
+
+    /// Asks the application about the block at H and about certified blocks that wait for a COMMIT.
+    fn ask_checks(&mut self) {
+        if self.votes().is_none() {
+            return;
+        }
+        let mut ask = Vec::new();
+        for (height, round) in &self.rounds {
+            if let Some(certificate) = round.prepared.as_ref().filter(|_| *height > self.covered) {
+                if self.blocks.get(&certificate.digest).is_some_and(|held| held.check == Check::Illicit) {
+                    self.stop(Fault::OwnCheck(*height));
+                    return;
+                }
+                if round.armed && matches!(round.state, State::Idle | State::Prepare) {
+                    ask.push((*height, certificate.digest));
+                }
+            }
+            if *height == self.height && round.state == State::Idle {
+                if let [(digest, _)] = round.seals.as_slice() {
+                    if self.justified(digest) {
+                        ask.push((*height, *digest));
+                    }
+                }
+            }
+        }
+        for (height, digest) in ask {
+            let Lineage::Whole(mut chain) = self.lineage(height, digest) else { continue };
+            let Some(block) = chain.pop() else { continue };
+            let Some(held) = self.blocks.get_mut(&digest).filter(|held| held.check == Check::New) else { continue };
+            held.check = Check::Asked;
+            let (ancestors, payload) = (payloads(&chain), block.payload().clone());
+            self.outputs.push(Output::Verify { height, digest, ancestors, payload });
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What is signed: one fixed layout for seals and votes, and a memory of signatures that were found good.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer};
+
+use crate::ids::{ChainId, Height, Term};
+
+/// The protocol tag of every signature.
+pub const LBFT: Domain = Domain::new("cpchain/consensus/lbft/v2");
+
+const CHECKED: Domain = Domain::new("cpchain/consensus/checked-signature/v1");
+
+/// What a signature says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// The proposer made this block.
+    Seal = 1,
+    /// A validator holds the block valid at its height.
+    Prepare = 2,
+    /// A validator holds a P-certificate, has checked the block, and never asks to impeach the height.
+    Commit = 3,
+    /// A validator asks to impeach the proposer of the height; the digest is zero.
+    ImpeachPrepare = 4,
+}
+
+impl Kind {
+    /// The kind of this number on the wire.
+    pub const fn from_number(number: i32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Seal),
+            2 => Some(Self::Prepare),
+            3 => Some(Self::Commit),
+            4 => Some(Self::ImpeachPrepare),
+            _ => None,
+        }
+    }
+}
+
+/// What one signature binds: chain, term, kind, height and digest. A signature counts for exactly this and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Statement {
+    /// The chain.
+    pub chain: ChainId,
+    /// The term whose committee the signer belongs to.
+    pub term: Term,
+    /// What is said.
+    pub kind: Kind,
+    /// About which height.
+    pub height: Height,
+    /// About which block; [`Digest::ZERO`] for [`Kind::ImpeachPrepare`].
+    pub digest: Digest,
+}
+
+impl Statement {
+    /// Length of the signed bytes.
+    pub const LEN: usize = 81;
+
+    /// The signed bytes: chain id (32), term (8, big endian), kind (1), height (8, big endian), digest (32).
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        let term = self.term.0.to_be_bytes();
+        let height = self.height.0.to_be_bytes();
+        let parts: [&[u8]; 5] = [&self.chain.0.0, &term, &[self.kind as u8], &height, &self.digest.0];
+        let source = parts.iter().flat_map(|part| part.iter());
+        for (slot, byte) in bytes.iter_mut().zip(source) {
+            *slot = *byte;
+        }
+        bytes
+    }
+
+    /// Signs it.
+    pub fn sign(&self, signer: &dyn Signer) -> Signature {
+        signer.sign(LBFT, &self.to_bytes())
+    }
+
+    /// Whether `key` signed exactly this.
+    pub fn verify(&self, key: &PublicKey, signature: &Signature) -> bool {
+        key.verify(LBFT, &self.to_bytes(), signature).is_ok()
+    }
+}
+
+/// Remembers signatures that were found good, so that a certificate made of votes that were already seen costs no curve
+/// operation. Bounded: at most twice its capacity of 32-byte entries.
+#[derive(Debug)]
+pub struct SignatureCache {
+    capacity: usize,
+    generations: Mutex<[HashSet<Digest>; 2]>,
+}
+
+impl SignatureCache {
+    /// A cache that remembers at least the last `capacity` good signatures.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), generations: Mutex::default() }
+    }
+
+    /// Whether `key` made `signature` over `statement`; asks the curve only if it does not remember.
+    pub fn verify(&self, key: &PublicKey, statement: &Statement, signature: &Signature) -> bool {
+        let id = Digest::of(CHECKED, &[&key.0, &statement.to_bytes(), &signature.0]);
+        {
+            let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+            if generations.iter().any(|set| set.contains(&id)) {
+                return true;
+            }
+        }
+        if !statement.verify(key, signature) {
+            return false;
+        }
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let [young, old] = &mut *generations;
+        young.insert(id);
+        if young.len() >= self.capacity {
+            *old = std::mem::take(young);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cpchain_crypto::SigningKey;
+
+    use super::*;
+
+    fn statement() -> Statement {
+        Statement {
+            chain: ChainId(Digest([7; 32])),
+            term: Term(2),
+            kind: Kind::Prepare,
+            height: Height(258),
+            digest: Digest([9; 32]),
+        }
+    }
+
+    #[test]
+    fn golden_signed_bytes() {
+        let bytes = statement().to_bytes();
+        assert_eq!(bytes[..32], [7; 32]);
+        assert_eq!(bytes[32..40], [0, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(bytes[40], 2);
+        assert_eq!(bytes[41..49], [0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(bytes[49..], [9; 32]);
+    }
+
+    #[test]
+    fn every_field_is_bound() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let said = statement();
+        let signature = said.sign(&key);
+        let cache = SignatureCache::new(2);
+        assert!(cache.verify(&key.public_key(), &said, &signature));
+        let others = [
+            Statement { chain: ChainId(Digest([8; 32])), ..said },
+            Statement { term: Term(3), ..said },
+            Statement { kind: Kind::Commit, ..said },
+            Statement { height: Height(259), ..said },
+            Statement { digest: Digest([8; 32]), ..said },
+        ];
+        for other in others {
+            assert!(!cache.verify(&key.public_key(), &other, &signature), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_cache_is_bounded() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let cache = SignatureCache::new(2);
+        for height in 0..20 {
+            let said = Statement { height: Height(height), ..statement() };
+            assert!(cache.verify(&key.public_key(), &said, &said.sign(&key)));
+        }
+        let held: usize = cache.generations.lock().unwrap().iter().map(HashSet::len).sum();
+        assert!(held <= 4, "{held}");
+    }
+}
