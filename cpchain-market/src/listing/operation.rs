@@ -172,11 +172,6 @@ impl SignedOperation {
         Ok(Self { bytes: bytes.to_vec(), operation, id: id_of(body) })
     }
 
-    /// The id that these bytes would have, read without any check; `None` if they are too short to have one.
-    pub fn peek_id(bytes: &[u8]) -> Option<RevisionId> {
-        bytes.get(HEAD..).map(id_of)
-    }
-
     /// The bytes as they were received: version, signature, body.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -15,6 +15,14 @@ pub struct Known {
     pub withdrawn: bool,
 }
 
+impl From<&SignedOperation> for Known {
+    /// What the last operation that was applied to a listing says about it.
+    fn from(last: &SignedOperation) -> Self {
+        let operation = last.operation();
+        Self { seller: operation.seller, sequence: operation.sequence, withdrawn: last.content().is_none() }
+    }
+}
+
 /// Why an operation in the log changes nothing. Every market skips the same ones for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Skip {

@@ -1,0 +1,149 @@
+//! The catalogue in one directory: rows in sled, search in tantivy.
+
+use std::{
+    borrow::Cow,
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use cpchain_crypto::Digest;
+
+use super::{
+    Catalog, CatalogError, Entry, Hit,
+    query::{MAX_HITS, MAX_QUERY, Query},
+    rows::{self, Rows},
+    text::TextIndex,
+};
+use crate::{listing::ListingId, log::Cursor};
+
+/// A [`Catalog`] embedded in the process, in a directory of its own.
+///
+/// Nothing in it is worth a backup. The rows are checked when it is opened and thrown away if they are not what was written; the search
+/// index is built anew from the rows whenever it is missing, broken or not over the same rows.
+///
+/// ```
+/// use cpchain_market::{MemoryLog, catalog::{Catalog, Query, TantivyCatalog}, sync::Follower};
+/// let dir = tempfile::tempdir()?;
+/// let mut catalog = TantivyCatalog::open(dir.path())?;
+/// Follower::default().catch_up(&MemoryLog::default(), &mut catalog)?;
+/// assert!(catalog.search(&Query::new("hourly temperature in Seattle"))?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct TantivyCatalog {
+    // Fields are dropped in this order: the lock last.
+    text: Option<TextIndex>,
+    rows: Rows,
+    text_path: PathBuf,
+    _lock: File,
+}
+
+impl TantivyCatalog {
+    /// Opens the catalogue in `directory`, or makes a new one.
+    ///
+    /// # Errors
+    /// [`CatalogError::Io`], also when another process has it open.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, CatalogError> {
+        let directory = directory.as_ref();
+        let io = |error: std::io::Error| CatalogError::Io(error.to_string());
+        std::fs::create_dir_all(directory).map_err(io)?;
+        let lock =
+            OpenOptions::new().write(true).create(true).truncate(false).open(directory.join("lock")).map_err(io)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => CatalogError::Io("another process has the catalogue open".into()),
+            TryLockError::Error(error) => io(error),
+        })?;
+        let rows = Rows::open(&directory.join("rows"))?;
+        let text_path = directory.join("index");
+        let mut catalog = Self { text: None, rows, text_path, _lock: lock };
+        match TextIndex::open(&catalog.text_path) {
+            Ok(text) if text.label() == Some(&catalog.label()) => catalog.text = Some(text),
+            Ok(text) => {
+                catalog.text = Some(text);
+                catalog.index_again()?;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the search index does not open and is built anew");
+                catalog.index_again()?;
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// What a commit of the index over the rows as they are is labelled with.
+    fn label(&self) -> String {
+        self.rows.fingerprint().to_string()
+    }
+
+    /// Builds the index from the rows; the old one goes in the same commit, or with its files if it cannot be opened.
+    fn index_again(&mut self) -> Result<(), CatalogError> {
+        let label = self.label();
+        let mut text = match self.text.take() {
+            Some(text) => text,
+            None => {
+                rows::wipe(&self.text_path)?;
+                TextIndex::open(&self.text_path)?
+            }
+        };
+        text.clear()?;
+        text.apply(self.rows.iter().map(|entry| entry.map(Cow::Owned)), &label)?;
+        self.text = Some(text);
+        Ok(())
+    }
+}
+
+impl Catalog for TantivyCatalog {
+    fn cursor(&self) -> Result<Cursor, CatalogError> {
+        Ok(self.rows.cursor())
+    }
+
+    fn get(&self, id: ListingId) -> Result<Option<Entry>, CatalogError> {
+        self.rows.get(id)
+    }
+
+    fn apply(&mut self, entries: &[Entry], next: Cursor) -> Result<(), CatalogError> {
+        if self.text.is_none() {
+            self.index_again()?;
+        }
+        self.rows.apply(entries, next)?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let label = self.label();
+        let indexed = match &mut self.text {
+            Some(text) => text.apply(entries.iter().map(|entry| Ok(Cow::Borrowed(entry))), &label),
+            None => Ok(()),
+        };
+        match indexed {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the search index failed and is built anew");
+                self.text = None;
+                self.index_again()
+            }
+        }
+    }
+
+    fn search(&self, query: &Query) -> Result<Vec<Hit>, CatalogError> {
+        if query.text.len() > MAX_QUERY || query.limit == 0 || query.limit > MAX_HITS {
+            return Err(CatalogError::Query);
+        }
+        let text = self.text.as_ref().ok_or_else(|| CatalogError::Broken("there is no search index".into()))?;
+        let hits = text.search(query)?;
+        for hit in &hits {
+            let entry = self.rows.get(hit.id)?;
+            if entry.is_none_or(|entry| entry.operation.content().is_none()) {
+                return Err(CatalogError::Broken(format!("the index holds listing {}, the rows do not", hit.id)));
+            }
+        }
+        Ok(hits)
+    }
+
+    fn digest(&self) -> Result<Digest, CatalogError> {
+        self.rows.digest()
+    }
+
+    fn reset(&mut self) -> Result<(), CatalogError> {
+        self.rows.reset()?;
+        self.index_again()
+    }
+}

@@ -1,0 +1,82 @@
+//! What a buyer asks the catalogue.
+
+use core::ops::RangeInclusive;
+
+use cpchain_crypto::PublicKey;
+
+use crate::{listing::Unit, units::Amount};
+
+/// Longest query text, in bytes.
+pub const MAX_QUERY: usize = 1024;
+/// Most hits of one search.
+pub const MAX_HITS: usize = 1000;
+
+/// Words in natural language, and filters that a hit must pass.
+///
+/// ```
+/// use cpchain_market::{Amount, catalog::Query};
+/// let query = Query::new("hourly temperature and wind in Seattle")
+///     .price(Amount(0)..=Amount(1_000))
+///     .category("climate")
+///     .limit(5);
+/// # let _ = query;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    pub(super) text: String,
+    pub(super) limit: usize,
+    pub(super) price: Option<RangeInclusive<Amount>>,
+    pub(super) period: Option<RangeInclusive<u64>>,
+    pub(super) category: Option<String>,
+    pub(super) seller: Option<PublicKey>,
+    pub(super) unit: Option<Unit>,
+}
+
+impl Query {
+    /// Looks for these words in all fields; without any word, everything that passes the filters is found. 10 hits.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), limit: 10, price: None, period: None, category: None, seller: None, unit: None }
+    }
+
+    /// How many hits, 1 to [`MAX_HITS`].
+    #[must_use]
+    pub const fn limit(mut self, hits: usize) -> Self {
+        self.limit = hits;
+        self
+    }
+
+    /// Only listings with a price in this range.
+    #[must_use]
+    pub const fn price(mut self, range: RangeInclusive<Amount>) -> Self {
+        self.price = Some(range);
+        self
+    }
+
+    /// Only listings whose blocks span so many milliseconds.
+    #[must_use]
+    pub const fn period_ms(mut self, range: RangeInclusive<u64>) -> Self {
+        self.period = Some(range);
+        self
+    }
+
+    /// Only listings of this category, upper and lower case alike.
+    #[must_use]
+    pub fn category(mut self, category: impl Into<String>) -> Self {
+        self.category = Some(category.into());
+        self
+    }
+
+    /// Only listings of this seller.
+    #[must_use]
+    pub const fn seller(mut self, seller: PublicKey) -> Self {
+        self.seller = Some(seller);
+        self
+    }
+
+    /// Only listings sold by this unit.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = Some(unit);
+        self
+    }
+}
