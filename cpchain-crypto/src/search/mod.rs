@@ -1,0 +1,137 @@
+//! Private search: a host answers questions about records that it cannot read, and does not learn the question.
+//!
+//! # For a reader who has never met a lattice
+//! There is one tool here: a *linear* encryption. Whoever holds `E(t)` and a number `x` can compute `E(t · x)` and add such results up,
+//! without a key. Each addition adds a little noise; as long as the noise stays below a threshold, the key holder decrypts
+//! exactly. Nothing else is asked of the host. So it is cheap: no bootstrapping, a few multiplications a record.
+//!
+//! The table is stored as **bitmaps**: for every digit of a field and every value of that digit, one row that says which
+//! records have it. The question is one encrypted 0 or 1 per row (a *selector*). The host adds up all rows times their selectors; the
+//! asker decrypts the sum, which is the bitmap of the records whose digit is among the wanted ones. Every row is
+//! touched for every question, so the host learns nothing from its work.
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | [`SearchClient`], [`SearchServer`] | the two sides of any engine |
+//! | [`Predicate`] | what can be asked of a field |
+//! | [`FixedPoint`] | physical values as 16-bit numbers in the same order |
+//! | `scan` (feature `tfhe`) | the predicate scan: equality, ranges, prefixes and sets, exact |
+//!
+//! # Rules of every engine
+//! - **A query is used once.** The pending half of a query is consumed by decoding. Asking again means a new query with a fresh
+//!   key, to the same or another host: then a host that watches whether an answer was accepted learns nothing about any other.
+//! - **The host learns the size of the table, when it is changed, and how often it is asked.** Queries and answers of one
+//!   table are all of one length.
+//! - **A match is believed when its record opens**, for records are sealed with authentication elsewhere. **An absence is believed only
+//!   as far as the host is**, or from two hosts that do not collude: what an engine can see of tampering is written at the engine.
+
+mod fixed_point;
+mod predicate;
+#[cfg(feature = "tfhe")]
+pub mod scan;
+
+use alloc::vec::Vec;
+
+pub use {
+    fixed_point::FixedPoint,
+    predicate::{MAX_CLASSES, Predicate},
+};
+
+use crate::entropy::{Entropy, EntropyError};
+
+/// Why an index, a query or an answer was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SearchError {
+    /// Bytes of another version, kind or length.
+    #[error("not a {what} that this build reads")]
+    Format {
+        /// What was expected.
+        what: &'static str,
+    },
+    /// Bytes that belong to another table.
+    #[error("the bytes belong to another table")]
+    OtherTable,
+    /// The host's table is not the one that the query was made for.
+    #[error(
+        "the query was made for another state of the table: bring host and client to the same blocks, then ask again"
+    )]
+    Stale,
+    /// An update that does not follow what the host has.
+    #[error("the update does not follow: the host has {blocks} blocks, send the missing ones in order")]
+    NotNext {
+        /// Blocks that the host has.
+        blocks: u32,
+    },
+    /// The table would grow above its bound.
+    #[error("the table may have at most {most} blocks")]
+    Full {
+        /// The bound.
+        most: u32,
+    },
+    /// Columns of different lengths, none, too many, or not as many as the schema has fields.
+    #[error(
+        "a table has 1 to {} fields of 1 to 4 digits; columns and predicates are given for each, columns of one length",
+        scan_limits::FIELDS
+    )]
+    Shape,
+    /// A value that does not fit its field.
+    #[error("a value does not fit its field")]
+    Value,
+    /// The predicate splits a digit into more classes than one query can tell apart.
+    #[error("the predicate is too scattered for one query: ask for fewer values, or a range")]
+    Predicate,
+    /// The answer contradicts itself or the key: the host computed something else.
+    #[error("the answer is false: ask another host, with a new query")]
+    Tampered,
+    /// The source of randomness failed.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+/// The bounds of tables.
+pub(crate) mod scan_limits {
+    /// Most fields of a table.
+    pub(crate) const FIELDS: usize = 4;
+}
+
+/// The one who asks, and holds the keys.
+pub trait SearchClient {
+    /// What is asked.
+    type Question: ?Sized;
+    /// What remains with the client while the query is out: the key of this query. Consumed by decoding.
+    type Pending;
+    /// What was found.
+    type Found;
+
+    /// Makes a query: the bytes for the host, and the half that stays.
+    ///
+    /// # Errors
+    /// [`SearchError::Shape`], [`SearchError::Predicate`] or [`SearchError::Entropy`].
+    fn query(
+        &self,
+        question: &Self::Question,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Vec<u8>, Self::Pending), SearchError>;
+
+    /// Reads the host's answer.
+    ///
+    /// # Errors
+    /// [`SearchError::Format`], [`SearchError::Stale`], or [`SearchError::Tampered`] as far as tampering can be seen.
+    fn decode(&self, pending: Self::Pending, answer: &[u8]) -> Result<Self::Found, SearchError>;
+}
+
+/// The host: holds the table, and no key.
+pub trait SearchServer {
+    /// Takes one update of the table, as the client made it. Updates are applied in order; one that was applied before is
+    /// accepted again without effect.
+    ///
+    /// # Errors
+    /// [`SearchError::Format`], [`SearchError::OtherTable`], [`SearchError::NotNext`] or [`SearchError::Full`].
+    fn apply(&mut self, update: &[u8]) -> Result<(), SearchError>;
+
+    /// Answers a query with work that depends on the size of the table alone.
+    ///
+    /// # Errors
+    /// [`SearchError::Format`], [`SearchError::Stale`].
+    fn answer(&self, query: &[u8]) -> Result<Vec<u8>, SearchError>;
+}

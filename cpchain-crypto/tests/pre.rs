@@ -1,0 +1,282 @@
+//! Proxy re-encryption from the outside: who can open what.
+#![cfg(feature = "umbral")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use cpchain_crypto::{
+    Digest, Entropy, EntropyError, SeededEntropy,
+    key_tree::{IntervalId, StreamSecret, TreeNode},
+    pre::{
+        Capsule, CapsuleFragment, KeyFragment, Parties, PreError, PreSecretKey, ProxyReEncryption, Threshold, Umbral,
+        Verified, verify_fragment_bytes,
+    },
+};
+
+struct World {
+    secret: StreamSecret,
+    stream: Digest,
+    receiving: PreSecretKey,
+    entropy: SeededEntropy,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut entropy = SeededEntropy::new(&[4; 32]);
+        Self {
+            secret: StreamSecret::from_bytes([7; 32]),
+            stream: Digest::content(b"stream"),
+            receiving: Umbral.generate_key(&mut entropy).unwrap(),
+            entropy,
+        }
+    }
+
+    fn capsule(&mut self, node: TreeNode) -> Capsule {
+        let delegating = Umbral.delegating_key(&self.secret, node).unwrap();
+        let key = Umbral.public_key(&delegating).unwrap();
+        Umbral.encapsulate(&key, &self.stream, &self.secret.seed(node).unwrap(), &mut self.entropy).unwrap()
+    }
+
+    fn parties(&self, node: TreeNode) -> Parties {
+        let public = |secret: &PreSecretKey| Umbral.public_key(secret).unwrap();
+        Parties {
+            delegating: public(&Umbral.delegating_key(&self.secret, node).unwrap()),
+            receiving: public(&self.receiving),
+            verifying: public(&Umbral.granting_key(&self.secret).unwrap()),
+        }
+    }
+
+    fn grant(&mut self, node: TreeNode, needed: u8, shares: u8) -> Vec<Verified<KeyFragment>> {
+        let parties = self.parties(node);
+        let delegating = Umbral.delegating_key(&self.secret, node).unwrap();
+        let granting = Umbral.granting_key(&self.secret).unwrap();
+        let threshold = Threshold::new(needed, shares).unwrap();
+        let made = Umbral.grant(&delegating, &granting, &parties.receiving, threshold, &mut self.entropy).unwrap();
+        made.into_iter().map(|fragment| Umbral.verify_key_fragment(fragment, &parties).unwrap()).collect()
+    }
+}
+
+fn node(index: u32) -> TreeNode {
+    TreeNode::new(20, index).unwrap()
+}
+
+fn reencrypt(capsule: &Capsule, keys: &[Verified<KeyFragment>], parties: &Parties) -> Vec<Verified<CapsuleFragment>> {
+    let each = |key| {
+        let made = Umbral.reencrypt(capsule, key).unwrap();
+        Umbral.verify_capsule_fragment(made, capsule, parties).unwrap()
+    };
+    keys.iter().map(each).collect()
+}
+
+#[test]
+fn any_t_of_n_open_and_fewer_do_not() {
+    let mut world = World::new();
+    let (capsule, parties) = (world.capsule(node(3)), world.parties(node(3)));
+    let expected = *world.secret.seed(node(3)).unwrap().expose();
+    for (needed, shares) in [(1, 1), (2, 3), (3, 5)] {
+        let keys = world.grant(node(3), needed, shares);
+        let needed = usize::from(needed);
+        let fragments = reencrypt(&capsule, &keys, &parties);
+        let open = |some: &[_]| Umbral.open(&world.receiving, &parties.delegating, &capsule, some);
+        for start in 0..=fragments.len() - needed {
+            let seed = open(&fragments[start..start + needed]).unwrap();
+            assert_eq!((seed.expose(), seed.node()), (&expected, node(3)));
+        }
+        assert_eq!(*open(&fragments).unwrap().expose(), expected);
+        let too_few = if needed == 1 { PreError::Fragments } else { PreError::Sealed };
+        assert_eq!(open(&fragments[..needed - 1]).unwrap_err(), too_few);
+    }
+}
+
+#[test]
+fn the_owner_opens_its_own_capsule_with_that_nodes_key_alone() {
+    let mut world = World::new();
+    let capsule = world.capsule(node(3));
+    let seed = Umbral.open_original(&Umbral.delegating_key(&world.secret, node(3)).unwrap(), &capsule).unwrap();
+    let interval = IntervalId(3 << 12);
+    assert_eq!(seed.interval_key(interval), Some(world.secret.interval_key(interval)));
+    let other = Umbral.delegating_key(&world.secret, node(4)).unwrap();
+    assert_eq!(Umbral.open_original(&other, &capsule).unwrap_err(), PreError::Sealed);
+}
+
+#[test]
+fn another_receiver_opens_nothing() {
+    let mut world = World::new();
+    let (capsule, parties) = (world.capsule(node(3)), world.parties(node(3)));
+    let fragments = reencrypt(&capsule, &world.grant(node(3), 2, 2), &parties);
+    let thief = Umbral.generate_key(&mut world.entropy).unwrap();
+    let open = |some: &[_]| Umbral.open(&thief, &parties.delegating, &capsule, some).unwrap_err();
+    assert_eq!(open(&fragments), PreError::OtherCapsule);
+    // Nor when he vouches for the fragments as if they were for him.
+    let as_thief = Parties { receiving: Umbral.public_key(&thief).unwrap(), ..parties.clone() };
+    let vouch =
+        |f: &Verified<CapsuleFragment>| Verified::<CapsuleFragment>::vouch(f.get().clone(), &capsule, &as_thief);
+    let vouched: Vec<_> = fragments.iter().map(vouch).collect();
+    assert_eq!(open(&vouched), PreError::Sealed);
+}
+
+#[test]
+fn a_fragment_of_another_capsule_is_refused() {
+    let mut world = World::new();
+    let (capsule, parties) = (world.capsule(node(3)), world.parties(node(3)));
+    let (second, foreign) = (world.capsule(node(3)), world.capsule(node(4)));
+    let key = world.grant(node(3), 1, 1).remove(0);
+    let fragment = Umbral.reencrypt(&capsule, &key).unwrap();
+    // Not for another capsule of the node, not for another node, not made with the key fragment of another node.
+    for wrong in [&second, &foreign] {
+        let refused = Umbral.verify_capsule_fragment(fragment.clone(), wrong, &parties).unwrap_err();
+        assert_eq!(refused, PreError::CapsuleFragment);
+    }
+    let crossed = Umbral.reencrypt(&foreign, &key).unwrap();
+    let refused = Umbral.verify_capsule_fragment(crossed, &foreign, &world.parties(node(4))).unwrap_err();
+    assert_eq!(refused, PreError::CapsuleFragment);
+    // A verified one remembers what it is for.
+    let verified = Umbral.verify_capsule_fragment(fragment, &capsule, &parties).unwrap();
+    let refused = Umbral.open(&world.receiving, &parties.delegating, &second, &[verified]).unwrap_err();
+    assert_eq!(refused, PreError::OtherCapsule);
+}
+
+#[test]
+fn fragments_open_the_granted_node_and_nothing_else() {
+    let mut world = World::new();
+    let (parent, child) = (TreeNode::new(19, 4).unwrap(), TreeNode::new(21, 16).unwrap());
+    let keys = world.grant(node(8), 2, 3);
+    for other in [parent, node(9), child] {
+        let foreign = world.capsule(other);
+        // All proxies together with the buyer, vouching for whatever they like.
+        for parties in [world.parties(node(8)), world.parties(other)] {
+            let cross = |key| {
+                let made = Umbral.reencrypt(&foreign, key).unwrap();
+                Verified::<CapsuleFragment>::vouch(made, &foreign, &parties)
+            };
+            let fragments: Vec<_> = keys.iter().map(cross).collect();
+            let opened = Umbral.open(&world.receiving, &parties.delegating, &foreign, &fragments);
+            assert_eq!(opened.unwrap_err(), PreError::Sealed);
+        }
+    }
+    let (capsule, parties) = (world.capsule(node(8)), world.parties(node(8)));
+    let fragments = reencrypt(&capsule, &keys, &parties);
+    let seed = Umbral.open(&world.receiving, &parties.delegating, &capsule, &fragments).unwrap();
+    assert!(seed.descend(child).is_some());
+    assert!(seed.descend(node(9)).is_none() && seed.descend(parent).is_none());
+}
+
+#[test]
+fn fragments_of_two_grants_do_not_mix() {
+    let mut world = World::new();
+    let (capsule, parties) = (world.capsule(node(3)), world.parties(node(3)));
+    let one = reencrypt(&capsule, &world.grant(node(3), 2, 2), &parties).remove(0);
+    let two = reencrypt(&capsule, &world.grant(node(3), 2, 2), &parties).remove(1);
+    let open = |some: &[_]| Umbral.open(&world.receiving, &parties.delegating, &capsule, some).unwrap_err();
+    assert_eq!(open(&[one.clone(), two]), PreError::Sealed);
+    assert_eq!(open(&[one.clone(), one]), PreError::Fragments);
+}
+
+#[test]
+fn a_judge_repeats_the_opening() {
+    let mut world = World::new();
+    let (capsule, parties) = (world.capsule(node(3)), world.parties(node(3)));
+    // The seller sold 2 of 2 and made shares of 3 of 3: every fragment verifies, and two do not open.
+    let keys = world.grant(node(3), 3, 3);
+    let revealed = PreSecretKey::from_bytes(world.receiving.expose()).unwrap();
+    let [delegating, receiving, verifying] =
+        [&parties.delegating, &parties.receiving, &parties.verifying].map(|key| key.as_bytes());
+    let mut verified = Vec::new();
+    for key in &keys[..2] {
+        let posted = Umbral.reencrypt(&capsule, key).unwrap().as_bytes().to_vec();
+        verify_fragment_bytes(capsule.as_bytes(), &posted, delegating, receiving, verifying).unwrap();
+        let swapped = verify_fragment_bytes(capsule.as_bytes(), &posted, receiving, delegating, verifying);
+        assert_eq!(swapped, Err(PreError::CapsuleFragment));
+        let fragment = CapsuleFragment::from_bytes(&posted).unwrap();
+        verified.push(Umbral.verify_capsule_fragment(fragment, &capsule, &parties).unwrap());
+    }
+    let judged = Umbral.open(&revealed, &parties.delegating, &capsule, &verified);
+    assert_eq!(judged.unwrap_err(), PreError::Sealed);
+}
+
+#[test]
+fn a_relabelled_capsule_does_not_open() {
+    let mut world = World::new();
+    let capsule = world.capsule(node(3));
+    let delegating = Umbral.delegating_key(&world.secret, node(3)).unwrap();
+    // Byte 2 is in the stream's id, byte 35 in the node's index.
+    for at in [2, 35] {
+        let mut bytes = capsule.as_bytes().to_vec();
+        bytes[at] ^= 1;
+        let relabelled = Capsule::from_bytes(&bytes).unwrap();
+        assert_eq!(Umbral.open_original(&delegating, &relabelled).unwrap_err(), PreError::Label);
+    }
+}
+
+#[test]
+fn the_root_is_refused() {
+    let mut world = World::new();
+    let root = TreeNode::new(0, 0).unwrap();
+    assert_eq!(Umbral.delegating_key(&world.secret, root).unwrap_err(), PreError::Root);
+    let key = world.parties(node(1)).delegating;
+    let seed = world.secret.seed(root).unwrap();
+    let refused = Umbral.encapsulate(&key, &world.stream, &seed, &mut world.entropy).unwrap_err();
+    assert_eq!(refused, PreError::Root);
+}
+
+#[test]
+fn false_grants_are_seen_by_the_proxy() {
+    let mut world = World::new();
+    let (parties, fragment) = (world.parties(node(3)), world.grant(node(3), 1, 1).remove(0));
+    assert!(fragment.is_for(&parties));
+    let refused = Umbral.verify_key_fragment(fragment.get().clone(), &world.parties(node(4))).unwrap_err();
+    assert_eq!(refused, PreError::KeyFragment);
+    // A changed byte anywhere: id, share, precursor, commitment, signature.
+    for at in [2, 40, 70, 105, 150] {
+        let mut bytes = fragment.get().expose().to_vec();
+        bytes[at] ^= 1;
+        let changed = KeyFragment::from_bytes(&bytes).unwrap();
+        assert!(Umbral.verify_key_fragment(changed, &parties).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn re_encryption_is_repeatable() {
+    let mut world = World::new();
+    let (capsule, key) = (world.capsule(node(3)), world.grant(node(3), 1, 1).remove(0));
+    assert_eq!(Umbral.reencrypt(&capsule, &key).unwrap(), Umbral.reencrypt(&capsule, &key).unwrap());
+}
+
+#[test]
+fn thresholds_have_bounds() {
+    for (needed, shares) in [(0, 1), (2, 1), (1, 65), (0, 0)] {
+        assert_eq!(Threshold::new(needed, shares), Err(PreError::Threshold));
+    }
+    assert!(Threshold::new(64, 64).is_ok());
+}
+
+#[test]
+fn a_failing_source_makes_nothing() {
+    struct Dry;
+    impl Entropy for Dry {
+        fn fill(&mut self, _: &mut [u8]) -> Result<(), EntropyError> {
+            Err(EntropyError)
+        }
+    }
+    assert_eq!(Umbral.generate_key(&mut Dry).unwrap_err(), PreError::Entropy(EntropyError));
+    let world = World::new();
+    let (key, seed) = (world.parties(node(1)).delegating, world.secret.seed(node(1)).unwrap());
+    let made = Umbral.encapsulate(&key, &world.stream, &seed, &mut Dry);
+    assert_eq!(made.unwrap_err(), PreError::Entropy(EntropyError));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let mut world = World::new();
+    let key = world.grant(node(1), 1, 1).remove(0);
+    assert_eq!(format!("{:?} {:?}", world.receiving, key.get()), "PreSecretKey(..) KeyFragment(..)");
+}
+
+#[test]
+fn a_capsule_fragment_names_its_key_fragment() {
+    let mut world = World::new();
+    let (capsule, parties) = (world.capsule(node(1)), world.parties(node(1)));
+    let keys = world.grant(node(1), 2, 3);
+    for (key, made) in keys.iter().zip(reencrypt(&capsule, &keys, &parties)) {
+        assert_eq!(key.get().id(), made.get().key_fragment_id());
+    }
+    assert_ne!(keys[0].get().id(), keys[1].get().id());
+}
