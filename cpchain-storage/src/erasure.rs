@@ -269,7 +269,7 @@ impl Coder {
 /// [`ErasureError::TooLong`].
 pub fn encode_object(object: &[u8], params: ErasureParams) -> Result<(ObjectRef, Vec<CodedChunk>), ErasureError> {
     let mut chunks = Vec::new();
-    let reference = encode_stream(object, params, |chunk| {
+    let reference = encode_stream(object, params, |chunk| -> Result<(), ErasureError> {
         chunks.push(chunk);
         Ok(())
     })?;

@@ -1,0 +1,394 @@
+//! The gateway: readings in, signed and sealed uploads out (white paper 2.2.1 and 2.5.1).
+//!
+//! Readings of one period T make a block, e blocks an encryption interval with a key of its own, u intervals an upload.
+//! A gateway holds at most one block of readings and one upload of compressed blocks in memory, whatever the source.
+//!
+//! Rules and the tests that hold them (`tests/gateway.rs`):
+//! - blocks begin at multiples of T since 1970 UTC; a period without readings has no block, so block numbers have no gaps
+//!   while start times may (`a_gap_in_the_data_skips_blocks`);
+//! - an interval has exactly e blocks, but the last of an upload that was [finished](Gateway::finish) early may have
+//!   fewer; the next upload begins a new interval (`a_finished_stream_goes_on_in_a_new_interval`);
+//! - **no key seals a block number twice**: before an upload is sealed, its intervals are written to a durable
+//!   counter as used. A restart that finds intervals used of which no upload came out starts after them
+//!   (`a_restart_that_cannot_prove_the_counter_starts_the_next_interval`); a damaged counter is an error
+//!   (`a_damaged_counter_is_no_fresh_start`), an absent one too if there are uploads (`a_lost_counter_is_seen`);
+//! - an upload is durable in the outbox before it is returned, and stays there until it is
+//!   [delivered](Gateway::delivered) (`uploads_stay_in_the_outbox_until_delivered`);
+//! - a source that is read again from its start goes on after the last sealed reading
+//!   (`a_source_read_again_goes_on_where_it_stopped`).
+
+mod csv;
+mod journal;
+mod outbox;
+mod seal;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use cpchain_crypto::{Did, Signer, key_tree::StreamSecret};
+
+use self::{journal::Position, seal::Pending};
+pub use self::{
+    csv::{CsvError, CsvOptions, CsvSource, TimestampUnit},
+    outbox::Upload,
+};
+use crate::{
+    codec::{CodecError, CodecRegistry, MAX_ROWS},
+    erasure::{ErasureError, ErasureParams},
+    manifest::{MAX_BLOCKS, ManifestError},
+    stream::{StreamId, StreamNameError},
+    table::{Reading, Table, TableError},
+    voucher::{AccessRights, VoucherError},
+};
+
+/// Milliseconds in a day.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// How a stream is cut, coded and offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// Name of the stream, unique for its owner.
+    pub name: String,
+    /// Names of the columns, in the order of the readings' values.
+    pub columns: Vec<String>,
+    /// The period T of a block, milliseconds.
+    pub period_ms: u64,
+    /// The encryption interval e, in blocks.
+    pub blocks_per_interval: u32,
+    /// The upload interval u, in encryption intervals.
+    pub intervals_per_upload: u32,
+    /// Number of the codec.
+    pub codec: u16,
+    /// How objects are coded.
+    pub erasure: ErasureParams,
+    /// How long after the last reading of an upload its leases end, milliseconds.
+    pub keep_ms: u64,
+    /// Who may fetch the ciphertext.
+    pub access: AccessRights,
+}
+
+impl StreamConfig {
+    /// A stream of daily blocks, weekly keys and uploads of four weeks; 10 of 30 shards, kept for ten years, ciphertext for anyone.
+    pub fn new<N: Into<String>>(name: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
+        Self {
+            name: name.into(),
+            columns: columns.into_iter().map(Into::into).collect(),
+            period_ms: DAY_MS,
+            blocks_per_interval: 7,
+            intervals_per_upload: 4,
+            codec: 1,
+            erasure: ErasureParams::default(),
+            keep_ms: 3653 * DAY_MS,
+            access: AccessRights::PublicCiphertext,
+        }
+    }
+
+    fn check(&self, codecs: &CodecRegistry) -> Result<(), GatewayError> {
+        let blocks = u64::from(self.blocks_per_interval) * u64::from(self.intervals_per_upload);
+        if self.period_ms == 0 || blocks == 0 || blocks > MAX_BLOCKS as u64 {
+            return Err(GatewayError::Config("T, e and u must not be zero, and an upload has at most 16384 blocks"));
+        }
+        if !codecs.contains(self.codec) {
+            return Err(CodecError::Unknown(self.codec).into());
+        }
+        Ok(())
+    }
+}
+
+/// Why a gateway stopped. Apart from `Order` and `Width`, which refuse one reading, open it anew.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Parameters that make no stream.
+    #[error("these parameters make no stream: {0}")]
+    Config(&'static str),
+    /// A name that no stream has.
+    #[error(transparent)]
+    Name(#[from] StreamNameError),
+    /// The state folder belongs to another stream or owner.
+    #[error("the folder holds the state of another stream: one folder per stream")]
+    OtherStream,
+    /// Another gateway has the state folder open.
+    #[error("the folder is in use by another gateway")]
+    InUse,
+    /// The durable counter is damaged or gone, so nobody can tell which keys were used.
+    #[error("the counter is damaged or lost: recover it from the last manifest of the stream")]
+    CounterLost,
+    /// An upload in the outbox is not what was written.
+    #[error("upload {upload} in the outbox is damaged: its readings must be sealed again from the source")]
+    OutboxDamaged {
+        /// Its number.
+        upload: u64,
+    },
+    /// A stream has 2³² intervals.
+    #[error("the stream has used all its intervals: begin a new one")]
+    Exhausted,
+    /// A reading that is not after the one before; the gateway goes on without it.
+    #[error("the reading at {at_ms} ms is not after the one before it")]
+    Order {
+        /// Its time.
+        at_ms: u64,
+    },
+    /// A reading of another width, or columns of the same name.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The codec refused.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A block that is too long to be sealed.
+    #[error(transparent)]
+    Block(#[from] cpchain_crypto::BlockError),
+    /// The object was not coded.
+    #[error(transparent)]
+    Erasure(#[from] ErasureError),
+    /// The manifest was refused.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The voucher was refused.
+    #[error(transparent)]
+    Voucher(#[from] VoucherError),
+    /// The disk refused.
+    #[error("{doing} failed: {source}")]
+    Io {
+        /// What was about to be done.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Makes uploads of a stream. One gateway per stream and state folder.
+///
+/// ```
+/// use cpchain_crypto::{SigningKey, key_tree::StreamSecret};
+/// use cpchain_storage::{CodecRegistry, Gateway, StreamConfig, gateway::{CsvOptions, CsvSource}};
+/// # let state = tempfile::tempdir()?;
+/// let text = "date,temperature\n2010-01-01,4.0\n2010-01-02,3.5\n2010-01-03,3.1\n";
+/// let source = CsvSource::from_reader(text.as_bytes(), &CsvOptions::default())?;
+/// let config = StreamConfig::new("roof", source.columns());
+/// let owner = SigningKey::from_seed(&[1; 32]);
+/// let secret = StreamSecret::from_bytes([2; 32]);
+/// let mut gateway = Gateway::open(config, secret, owner, CodecRegistry::default(), state.path())?;
+/// for reading in source {
+///     gateway.push(reading?)?;
+/// }
+/// let upload = gateway.finish()?.ok_or("no readings")?;
+/// assert_eq!(upload.manifest.body().blocks.len(), 3);
+/// assert!(upload.manifest.verify(&upload.object).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Gateway<S: Signer> {
+    config: StreamConfig,
+    stream: StreamId,
+    secret: StreamSecret,
+    signer: S,
+    codecs: CodecRegistry,
+    dir: PathBuf,
+    position: Position,
+    /// Readings of the block that is being filled, and the start of its period.
+    table: Table,
+    start_ms: u64,
+    /// Compressed blocks of the upload that is being filled.
+    pending: Vec<Pending>,
+    last_ms: Option<u64>,
+    _lock: File,
+}
+
+impl<S: Signer> Gateway<S> {
+    /// Opens the gateway of a stream with its state in the folder `dir`, or begins the stream there.
+    ///
+    /// A folder without state begins at block 0 and interval 0. If the folder of a stream that ever sealed anything is
+    /// gone, this would use its keys again: call [`recover`](Self::recover) then.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; with `CounterLost`, see [`recover`](Self::recover).
+    pub fn open(
+        config: StreamConfig,
+        secret: StreamSecret,
+        signer: S,
+        codecs: CodecRegistry,
+        dir: impl AsRef<Path>,
+    ) -> Result<Self, GatewayError> {
+        Self::start(config, secret, signer, codecs, dir.as_ref(), None)
+    }
+
+    /// Opens a gateway whose counter is lost, after the last upload that the network and the chain know (`None`: none).
+    /// No interval below `unused` is used again: take one that is surely above all that were ever sealed, intervals
+    /// are plenty. Uploads in the outbox after `last` are discarded.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; `OtherStream` if `last` is of another stream.
+    #[allow(clippy::too_many_arguments)]
+    pub fn recover(
+        config: StreamConfig,
+        secret: StreamSecret,
+        signer: S,
+        codecs: CodecRegistry,
+        dir: impl AsRef<Path>,
+        last: Option<&Upload>,
+        unused: u32,
+    ) -> Result<Self, GatewayError> {
+        Self::start(config, secret, signer, codecs, dir.as_ref(), Some((last, unused)))
+    }
+
+    fn start(
+        config: StreamConfig,
+        secret: StreamSecret,
+        signer: S,
+        codecs: CodecRegistry,
+        dir: &Path,
+        recovery: Option<(Option<&Upload>, u32)>,
+    ) -> Result<Self, GatewayError> {
+        config.check(&codecs)?;
+        let stream = StreamId::new(Did::from(signer.public_key()), config.name.clone())?;
+        let table = Table::new(config.columns.iter().cloned())?;
+        let lock = lock(dir)?;
+        outbox::make(dir)?;
+        let mut position = match recovery {
+            Some((last, unused)) => {
+                let position = seal::position_after(&stream, last, unused)?;
+                for number in outbox::list(dir)?.into_iter().filter(|n| *n >= position.next_upload) {
+                    outbox::remove(dir, number)?;
+                }
+                position
+            }
+            None => match journal::load(dir)? {
+                Some(position) => position,
+                None if !outbox::list(dir)?.is_empty() => return Err(GatewayError::CounterLost),
+                None => Position::start(stream.digest()),
+            },
+        };
+        if position.stream != stream.digest() {
+            return Err(GatewayError::OtherStream);
+        }
+        // An upload that reached the outbox, but not the counter, was not returned: it is made again.
+        if outbox::list(dir)?.last().is_some_and(|number| *number >= position.next_upload) {
+            outbox::remove(dir, position.next_upload)?;
+        }
+        if position.burnt > position.next_interval {
+            tracing::warn!(%stream, from = position.next_interval, to = position.burnt, "skipping used intervals");
+            position.next_interval = position.burnt;
+        }
+        journal::save(dir, &position)?;
+        let last_ms = position.last_ms;
+        let dir = dir.to_path_buf();
+        let pending = Vec::new();
+        Ok(Self { config, stream, secret, signer, codecs, dir, position, table, start_ms: 0, pending, last_ms, _lock: lock })
+    }
+
+    /// The stream.
+    pub const fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
+    /// Time of the last reading that is sealed in an upload: after a restart, a source goes on after it.
+    pub const fn sealed_until_ms(&self) -> Option<u64> {
+        self.position.last_ms
+    }
+
+    /// Takes the next reading. Returns an upload when this reading begins the block after it; store and announce it, then
+    /// call [`delivered`](Self::delivered).
+    ///
+    /// # Errors
+    /// [`GatewayError::Order`] and [`GatewayError::Table`] refuse this reading alone.
+    pub fn push(&mut self, reading: Reading) -> Result<Option<Upload>, GatewayError> {
+        if self.last_ms.is_some_and(|last| last >= reading.at_ms) {
+            return Err(GatewayError::Order { at_ms: reading.at_ms });
+        }
+        if reading.values.len() != self.config.columns.len() {
+            let (expected, found) = (self.config.columns.len(), reading.values.len());
+            return Err(TableError::Width { expected, found }.into());
+        }
+        let start_ms = reading.at_ms - reading.at_ms % self.config.period_ms;
+        let mut upload = None;
+        if !self.table.is_empty() && start_ms != self.start_ms {
+            self.close_block()?;
+            if self.pending.len() as u64 == self.blocks_per_upload() {
+                upload = Some(self.seal_upload()?);
+            }
+        }
+        if self.table.len() >= MAX_ROWS as usize {
+            return Err(CodecError::TooLarge.into());
+        }
+        self.start_ms = start_ms;
+        self.table.push(reading.at_ms, &reading.values)?;
+        self.last_ms = Some(reading.at_ms);
+        Ok(upload)
+    }
+
+    /// Seals what there is, though block, interval and upload may not be full. `None` if there is nothing.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub fn finish(&mut self) -> Result<Option<Upload>, GatewayError> {
+        if !self.table.is_empty() {
+            self.close_block()?;
+        }
+        if self.pending.is_empty() { Ok(None) } else { self.seal_upload().map(Some) }
+    }
+
+    /// All uploads of a source, one in memory at a time, the last one as by [`finish`](Self::finish). Readings that are
+    /// sealed already are passed over, so a file can be read again from its start.
+    pub fn uploads<E>(
+        &mut self,
+        source: impl IntoIterator<Item = Result<Reading, E>>,
+    ) -> impl Iterator<Item = Result<Upload, E>>
+    where
+        E: From<GatewayError>,
+    {
+        let mut source = source.into_iter();
+        let sealed = self.sealed_until_ms();
+        let mut is_done = false;
+        std::iter::from_fn(move || {
+            while !is_done {
+                let made = match source.next() {
+                    Some(Ok(reading)) if sealed.is_some_and(|sealed| reading.at_ms <= sealed) => continue,
+                    Some(Ok(reading)) => self.push(reading).map_err(E::from),
+                    Some(Err(error)) => Err(error),
+                    None => {
+                        is_done = true;
+                        self.finish().map_err(E::from)
+                    }
+                };
+                is_done |= made.is_err();
+                if let Some(made) = made.transpose() {
+                    return Some(made);
+                }
+            }
+            None
+        })
+    }
+
+    /// Uploads that were made and not delivered, in order; after a restart, deliver them first.
+    ///
+    /// # Errors
+    /// [`GatewayError::OutboxDamaged`], [`GatewayError::Io`].
+    pub fn outbox(&self) -> Result<impl Iterator<Item = Result<Upload, GatewayError>> + '_, GatewayError> {
+        Ok(outbox::list(&self.dir)?.into_iter().map(|number| outbox::get(&self.dir, number)))
+    }
+
+    /// The upload is stored and its voucher final: takes it out of the outbox. Again is no error.
+    ///
+    /// # Errors
+    /// [`GatewayError::Io`].
+    pub fn delivered(&mut self, upload: u64) -> Result<(), GatewayError> {
+        outbox::remove(&self.dir, upload)
+    }
+
+    fn blocks_per_upload(&self) -> u64 {
+        u64::from(self.config.blocks_per_interval) * u64::from(self.config.intervals_per_upload)
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, GatewayError> {
+    let failed = |source| GatewayError::Io { doing: "opening the state folder", source };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let file = File::create(dir.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(GatewayError::InUse),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

@@ -1,0 +1,192 @@
+//! Readings in columns: what a block holds and what a reader gets back.
+
+/// One reading: a time and a value for each column of its source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Milliseconds since 1970-01-01 UTC.
+    pub at_ms: u64,
+    /// Values, in the order of the source's columns; NaN where a value is missing.
+    pub values: Vec<f64>,
+}
+
+/// Why a table does not take a row or a column.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// Another number of values than columns.
+    #[error("a row has {found} values, the table {expected} columns")]
+    Width {
+        /// Columns.
+        expected: usize,
+        /// Values.
+        found: usize,
+    },
+    /// Columns of different length.
+    #[error("column `{0}` has another length than the timestamps")]
+    Length(String),
+    /// Two columns of one name.
+    #[error("two columns are called `{0}`")]
+    SameName(String),
+    /// A timestamp that is not after the one before.
+    #[error("the reading at {at_ms} ms is not after the one before")]
+    Order {
+        /// The timestamp.
+        at_ms: u64,
+    },
+    /// Tables of different columns were to be joined.
+    #[error("the tables have different columns")]
+    Columns,
+}
+
+/// A named column of values.
+#[derive(Debug, Clone)]
+pub struct Column {
+    name: String,
+    values: Vec<f64>,
+}
+
+impl Column {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its values, one a row; NaN where a value is missing.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+}
+
+/// Columns are equal when names and bits are: a NaN equals itself, 0.0 does not equal −0.0.
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.values.iter().map(|v| v.to_bits()).eq(other.values.iter().map(|v| v.to_bits()))
+    }
+}
+
+impl Eq for Column {}
+
+/// Timestamps (strictly ascending, milliseconds since 1970-01-01 UTC) and named `f64` columns of the same length.
+///
+/// ```
+/// use cpchain_storage::Table;
+/// let mut table = Table::new(["pressure", "temperature"])?;
+/// table.push(1_262_307_600_000, &[1016.6, 4.0])?;
+/// table.push(1_262_311_200_000, &[1016.6, 3.9])?;
+/// assert_eq!(table.column("temperature"), Some(&[4.0, 3.9][..]));
+/// # Ok::<(), cpchain_storage::TableError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Table {
+    timestamps_ms: Vec<u64>,
+    columns: Vec<Column>,
+}
+
+impl Table {
+    /// An empty table with these columns.
+    ///
+    /// # Errors
+    /// [`TableError::SameName`].
+    pub fn new<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Result<Self, TableError> {
+        Self::from_columns(Vec::new(), names.into_iter().map(|name| (name.into(), Vec::new())).collect())
+    }
+
+    /// A table of columns.
+    ///
+    /// # Errors
+    /// [`TableError`] for columns of different length or the same name, and timestamps out of order.
+    pub fn from_columns(timestamps_ms: Vec<u64>, columns: Vec<(String, Vec<f64>)>) -> Result<Self, TableError> {
+        if let Some((_, after)) = timestamps_ms.iter().zip(timestamps_ms.iter().skip(1)).find(|(a, b)| a >= b) {
+            return Err(TableError::Order { at_ms: *after });
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for (name, values) in &columns {
+            if values.len() != timestamps_ms.len() {
+                return Err(TableError::Length(name.clone()));
+            }
+            if !names.insert(name.as_str()) {
+                return Err(TableError::SameName(name.clone()));
+            }
+        }
+        let columns = columns.into_iter().map(|(name, values)| Column { name, values }).collect();
+        Ok(Self { timestamps_ms, columns })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// [`TableError::Width`], [`TableError::Order`].
+    pub fn push(&mut self, at_ms: u64, values: &[f64]) -> Result<(), TableError> {
+        if values.len() != self.columns.len() {
+            return Err(TableError::Width { expected: self.columns.len(), found: values.len() });
+        }
+        if self.timestamps_ms.last().is_some_and(|last| *last >= at_ms) {
+            return Err(TableError::Order { at_ms });
+        }
+        self.timestamps_ms.push(at_ms);
+        self.columns.iter_mut().zip(values).for_each(|(column, value)| column.values.push(*value));
+        Ok(())
+    }
+
+    /// Adds the rows of a table with the same columns and later times.
+    ///
+    /// # Errors
+    /// [`TableError::Columns`], [`TableError::Order`].
+    pub fn append(&mut self, later: &Self) -> Result<(), TableError> {
+        if !self.names().eq(later.names()) {
+            return Err(TableError::Columns);
+        }
+        if let (Some(last), Some(first)) = (self.timestamps_ms.last(), later.timestamps_ms.first())
+            && last >= first
+        {
+            return Err(TableError::Order { at_ms: *first });
+        }
+        self.timestamps_ms.extend_from_slice(&later.timestamps_ms);
+        self.columns.iter_mut().zip(&later.columns).for_each(|(to, from)| to.values.extend_from_slice(&from.values));
+        Ok(())
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.timestamps_ms.len()
+    }
+
+    /// Are there no rows?
+    pub fn is_empty(&self) -> bool {
+        self.timestamps_ms.is_empty()
+    }
+
+    /// The times of the rows, milliseconds since 1970-01-01 UTC.
+    pub fn timestamps_ms(&self) -> &[u64] {
+        &self.timestamps_ms
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The values of the column `name`.
+    pub fn column(&self, name: &str) -> Option<&[f64]> {
+        self.columns.iter().find(|column| column.name == name).map(Column::values)
+    }
+
+    /// The columns' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(Column::name)
+    }
+
+    /// The rows as readings, in time order.
+    pub fn rows(&self) -> impl Iterator<Item = Reading> + '_ {
+        self.timestamps_ms.iter().enumerate().map(|(row, at_ms)| Reading {
+            at_ms: *at_ms,
+            values: self.columns.iter().filter_map(|column| column.values.get(row).copied()).collect(),
+        })
+    }
+
+    /// Forgets all rows, keeps the columns.
+    pub fn clear(&mut self) {
+        self.timestamps_ms.clear();
+        self.columns.iter_mut().for_each(|column| column.values.clear());
+    }
+}
