@@ -1,0 +1,99 @@
+//! The libp2p behaviours of a node, with every bound set.
+
+use std::num::NonZeroUsize;
+
+use cpchain_crypto::PublicKey;
+use libp2p::{
+    StreamProtocol, Swarm, SwarmBuilder,
+    connection_limits::{self, ConnectionLimits},
+    identify,
+    identity::Keypair,
+    kad, noise,
+    request_response::{self, ProtocolSupport},
+    swarm::NetworkBehaviour,
+    tcp, yamux,
+};
+
+use super::{
+    NetworkError, config::NetworkConfig, frames::Frames, record::MAX_RECORD_BYTES, store::ValidatedStore, wire,
+};
+
+/// The protocol of the DHT.
+pub(crate) const KAD: StreamProtocol = StreamProtocol::new("/cpchain/kad/1");
+const CHUNK: StreamProtocol = StreamProtocol::new(wire::PROTOCOL);
+const IDENTIFY: &str = "/cpchain/id/1";
+/// Substreams of the chunk protocol on one connection.
+const MAX_STREAMS: usize = 128;
+
+/// What a node speaks.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) identify: identify::Behaviour,
+    pub(crate) kad: kad::Behaviour<ValidatedStore>,
+    pub(crate) chunk: request_response::Behaviour<Frames>,
+}
+
+/// Does a node store for others, or only ask?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Storage,
+    Light,
+}
+
+impl Behaviour {
+    fn new(config: &NetworkConfig, role: Role, pair: &Keypair, key: PublicKey) -> Self {
+        let id = pair.public().to_peer_id();
+        let mut settings = kad::Config::new(KAD);
+        settings
+            .set_replication_factor(NonZeroUsize::new(config.replication.clamp(1, 20)).unwrap_or(NonZeroUsize::MIN))
+            .set_query_timeout(config.lookup_timeout)
+            .set_substreams_timeout(config.lookup_step_timeout)
+            // Both are checked by the store, which knows the signed expiry and refuses where a sender can see it.
+            .set_record_filtering(kad::StoreInserts::Unfiltered)
+            .set_record_ttl(None)
+            .set_replication_interval(config.replication_interval)
+            .set_publication_interval(None)
+            .set_provider_publication_interval(None)
+            .set_caching(kad::Caching::Disabled)
+            // A reply carries the record and the addresses of closer peers, and must fit one packet.
+            .set_max_packet_size(MAX_RECORD_BYTES + 24 * 1024)
+            .disjoint_query_paths(true);
+        let (capacity, mode, support) = match role {
+            Role::Storage => (config.max_records, kad::Mode::Server, ProtocolSupport::Full),
+            Role::Light => (0, kad::Mode::Client, ProtocolSupport::Outbound),
+        };
+        let mut kad = kad::Behaviour::with_config(id, ValidatedStore::new(key, capacity), settings);
+        kad.set_mode(Some(mode));
+        let limits = ConnectionLimits::default()
+            .with_max_established_incoming(Some(config.max_connections))
+            .with_max_pending_incoming(Some(64))
+            .with_max_established_per_peer(Some(4));
+        let requests = request_response::Config::default()
+            .with_request_timeout(config.request_timeout)
+            .with_max_concurrent_streams(MAX_STREAMS);
+        Self {
+            limits: connection_limits::Behaviour::new(limits),
+            identify: identify::Behaviour::new(identify::Config::new(IDENTIFY.to_owned(), pair.public())),
+            kad,
+            chunk: request_response::Behaviour::new([(CHUNK, support)], requests),
+        }
+    }
+}
+
+/// A swarm over TCP, noise and yamux, for the node of `pair`.
+pub(crate) fn swarm(
+    config: &NetworkConfig,
+    role: Role,
+    pair: Keypair,
+    key: PublicKey,
+) -> Result<Swarm<Behaviour>, NetworkError> {
+    let builder = SwarmBuilder::with_existing_identity(pair)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .map_err(|error| NetworkError::Transport(error.to_string()))?
+        .with_behaviour(|pair| Behaviour::new(config, role, pair, key))
+        .map_err(|error| NetworkError::Transport(error.to_string()))?;
+    let idle = config.idle_timeout;
+    Ok(builder.with_swarm_config(|settings| settings.with_idle_connection_timeout(idle)).build())
+}

@@ -1,0 +1,225 @@
+//! Starting a node, and the handle that its owner keeps.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
+use futures::StreamExt;
+use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm::SwarmEvent};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{
+    NetworkError,
+    behaviour::{Behaviour, Role, swarm},
+    clock::now_ms,
+    config::NetworkConfig,
+    dht::{Dht, DhtError},
+    driver::{Command, Driver},
+    peer::{NodeAddr, peer_id},
+    placement::NodeInfo,
+    queries::Reply,
+    receipt::Receipt,
+    record::{RecordError, RecordKey, SignedRecord},
+    requests::Outgoing,
+    serve::Holder,
+    transport::{ChunkTransport, TransportError},
+    wire::{Answer, Ask, ChunkRequest, ChunkResponse, GetShard, HasShards, MAX_ITEMS, MAX_PUT_BYTES, PutShards, RefusalCode},
+};
+use crate::chunk::{ChunkId, ChunkStore, Lease};
+
+/// Commands that wait for a node before its handles have to.
+const QUEUE: usize = 256;
+/// Requests of one node that are under way at once, well below what one connection carries.
+const MAX_OUTGOING: usize = 64;
+
+/// Starts nodes. A storage node keeps records and shards for others; a light node only asks.
+#[derive(Debug)]
+pub struct StorageNode;
+
+/// A running node. Clones are handles of the same node, which ends with [`stop`](Self::stop) or with the last of them.
+#[derive(Debug, Clone)]
+pub struct NodeHandle {
+    id: PublicKey,
+    address: Option<NodeAddr>,
+    commands: mpsc::Sender<Command>,
+    outgoing: Arc<Semaphore>,
+}
+
+impl StorageNode {
+    /// Starts a storage node that keeps its shards in `store` and listens at `listen` (port 0 takes a free one).
+    ///
+    /// `seed` is the secret of the key that names the node and signs its receipts. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when the address cannot be listened at.
+    pub async fn start(
+        config: NetworkConfig,
+        seed: &[u8; 32],
+        store: Arc<dyn ChunkStore>,
+        listen: Multiaddr,
+    ) -> Result<NodeHandle, NetworkError> {
+        let key = SigningKey::from_seed(seed);
+        let holder = Holder { store, key: key.clone(), max_lease: config.max_lease };
+        let mut swarm = swarm(&config, Role::Storage, pair(seed)?, key.public_key())?;
+        let address = listening(&mut swarm, listen).await?;
+        let address = NodeAddr { id: key.public_key(), address };
+        tracing::info!(%address, "storage node listens");
+        Ok(run(&config, swarm, Some(holder), key.public_key(), Some(address)))
+    }
+
+    /// Starts a light node: it reads, publishes and fetches, but listens nowhere and keeps nothing.
+    ///
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when the transport cannot be set up.
+    pub async fn light(config: NetworkConfig, seed: &[u8; 32]) -> Result<NodeHandle, NetworkError> {
+        let key = SigningKey::from_seed(seed).public_key();
+        let swarm = swarm(&config, Role::Light, pair(seed)?, key)?;
+        Ok(run(&config, swarm, None, key, None))
+    }
+}
+
+fn pair(seed: &[u8; 32]) -> Result<Keypair, NetworkError> {
+    Keypair::ed25519_from_bytes(*seed).map_err(|error| NetworkError::Transport(error.to_string()))
+}
+
+async fn listening(swarm: &mut Swarm<Behaviour>, listen: Multiaddr) -> Result<Multiaddr, NetworkError> {
+    let failed = |why: String| NetworkError::Listen { address: listen.to_string(), why };
+    let listener = swarm.listen_on(listen.clone()).map_err(|error| failed(error.to_string()))?;
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::NewListenAddr { address, .. } => return Ok(address),
+            SwarmEvent::ListenerError { listener_id, error } if listener_id == listener => {
+                return Err(failed(error.to_string()));
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
+                return Err(failed(format!("{reason:?}")));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn run(
+    config: &NetworkConfig,
+    swarm: Swarm<Behaviour>,
+    holder: Option<Holder>,
+    id: PublicKey,
+    address: Option<NodeAddr>,
+) -> NodeHandle {
+    let (commands, receiver) = mpsc::channel(QUEUE);
+    tokio::spawn(Driver::new(config, swarm, receiver, holder).run());
+    NodeHandle { id, address, commands, outgoing: Arc::new(Semaphore::new(MAX_OUTGOING)) }
+}
+
+impl NodeHandle {
+    /// The node's key.
+    pub fn id(&self) -> PublicKey {
+        self.id
+    }
+
+    /// Where others reach the node; `None` for a light one.
+    pub fn address(&self) -> Option<&NodeAddr> {
+        self.address.as_ref()
+    }
+
+    /// Joins the network through some of its nodes, and returns how many nodes are near.
+    ///
+    /// # Errors
+    /// [`DhtError::NoNodes`] when none of them answers.
+    pub async fn join(&self, through: &[NodeAddr]) -> Result<usize, DhtError> {
+        let peers = through.iter().filter_map(|addr| Some((addr.peer()?, addr.address.clone()))).collect();
+        self.query(|reply| Command::Join(peers, reply)).await
+    }
+
+    /// Stops the node and closes its connections. Everything under way ends with an error.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.commands.send(Command::Stop(done)).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+
+    async fn query<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, DhtError> {
+        let (reply, result) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| DhtError::Stopped)?;
+        result.await.map_err(|_| DhtError::Stopped)?
+    }
+
+    async fn request(&self, node: PublicKey, ask: Ask) -> Result<Answer, TransportError> {
+        let peer = peer_id(&node).ok_or(TransportError::Unreachable)?;
+        let _permit = self.outgoing.acquire().await.map_err(|_| TransportError::Stopped)?;
+        let (reply, result) = oneshot::channel();
+        let request = Outgoing { peer, frame: ChunkRequest::frame(ask), looked_up: false, reply };
+        self.commands.send(Command::Request(request)).await.map_err(|_| TransportError::Stopped)?;
+        let frame = result.await.map_err(|_| TransportError::Stopped)??;
+        match ChunkResponse::parse(frame).ok_or(TransportError::BadAnswer)? {
+            Answer::Refused(refusal) => Err(TransportError::Refused(
+                RefusalCode::try_from(refusal.code).unwrap_or(RefusalCode::Unspecified),
+            )),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl Dht for NodeHandle {
+    async fn put_record(&self, record: &SignedRecord) -> Result<usize, DhtError> {
+        // What every node would refuse is refused here, with the reason.
+        SignedRecord::decode(record.to_bytes(), now_ms())?;
+        let put = self.query(|reply| Command::Put(record.clone(), reply)).await;
+        if matches!(put, Err(DhtError::TooFewCopies { .. }))
+            && let Ok(Some(known)) = self.get_record(record.key()).await
+            && known.supersedes(record)
+        {
+            return Err(RecordError::Stale { known: known.sequence() }.into());
+        }
+        put
+    }
+
+    async fn get_record(&self, key: &RecordKey) -> Result<Option<SignedRecord>, DhtError> {
+        self.query(|reply| Command::Get(key.clone(), reply)).await
+    }
+
+    async fn nodes(&self, near: &Digest) -> Result<Vec<NodeInfo>, DhtError> {
+        self.query(|reply| Command::Nodes(*near, reply)).await
+    }
+}
+
+impl ChunkTransport for NodeHandle {
+    async fn put(&self, node: PublicKey, shards: &[Bytes], lease: Lease) -> Result<Vec<Receipt>, TransportError> {
+        let total: usize = shards.iter().map(Bytes::len).sum();
+        if shards.is_empty() || shards.len() > MAX_ITEMS || total > MAX_PUT_BYTES {
+            return Err(TransportError::TooMuch);
+        }
+        let ask = Ask::Put(PutShards { lease_until_ms: lease.0, shards: shards.to_vec() });
+        let Answer::Put(reply) = self.request(node, ask).await? else { return Err(TransportError::BadAnswer) };
+        if reply.receipts.len() != shards.len() {
+            return Err(TransportError::BadAnswer);
+        }
+        let checked = shards.iter().zip(reply.receipts).map(|(shard, receipt)| {
+            let receipt = Receipt::decode(receipt).map_err(|_| TransportError::BadAnswer)?;
+            let fits = receipt.check(node, ChunkId::of(shard), shard.len(), lease.0);
+            fits.map(|()| receipt).map_err(|_| TransportError::BadAnswer)
+        });
+        checked.collect()
+    }
+
+    async fn get(&self, node: PublicKey, shard: ChunkId) -> Result<Option<Bytes>, TransportError> {
+        match self.request(node, Ask::Get(GetShard { id: shard.as_bytes().to_vec() })).await? {
+            Answer::Get(reply) => Ok(reply.shard),
+            _ => Err(TransportError::BadAnswer),
+        }
+    }
+
+    async fn has(&self, node: PublicKey, shards: &[ChunkId]) -> Result<Vec<bool>, TransportError> {
+        if shards.is_empty() || shards.len() > MAX_ITEMS {
+            return Err(TransportError::TooMuch);
+        }
+        let ids = shards.iter().map(|id| id.as_bytes().to_vec()).collect();
+        match self.request(node, Ask::Has(HasShards { ids })).await? {
+            Answer::Has(reply) if reply.held.len() == shards.len() => Ok(reply.held),
+            _ => Err(TransportError::BadAnswer),
+        }
+    }
+}

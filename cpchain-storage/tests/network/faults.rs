@@ -1,0 +1,98 @@
+//! Nodes that lie, stall, forget or are full: survived, and remembered.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cpchain_crypto::{PublicKey, Signer};
+use cpchain_storage::{
+    ErasureParams,
+    client::{NodeScore, StorageClient},
+    network::{ChunkTransport, NodeHandle, RefusalCode, TransportError},
+};
+
+use crate::{
+    hostile::{Bad, Vice},
+    net::{Net, bytes, key, lease},
+};
+
+/// Twelve nodes, of which the first three have a vice.
+async fn net(vice: Vice) -> (Net, Vec<PublicKey>) {
+    let net =
+        Net::with(12, |n, store| if n < 3 { Arc::new(Bad(vice, store)) } else { store }).await;
+    let bad = net.nodes[..3].iter().map(NodeHandle::id).collect();
+    (net, bad)
+}
+
+fn score(client: &StorageClient<NodeHandle>, node: &PublicKey) -> NodeScore {
+    client.scores().into_iter().find(|(id, _)| id == node).unwrap_or_else(|| panic!("no score")).1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lying_node_is_survived_and_scored() {
+    let (net, bad) = net(Vice::Lies).await;
+    let (seller, buyer) = (net.client(1).await, net.client(2).await);
+    let owner = key(1);
+    for seed in 0..3 {
+        let object = bytes(seed, 100_000);
+        let stored = seller.put_object(&owner, object.clone(), ErasureParams::default(), lease()).await.unwrap();
+        assert_eq!(buyer.get_object(owner.public_key(), &stored.object).await.unwrap(), object);
+    }
+    let caught = |client: &StorageClient<NodeHandle>| {
+        client.scores().into_iter().filter(|(_, score)| score.wrong > 0).map(|(node, _)| node).collect::<Vec<_>>()
+    };
+    let liars = caught(&buyer);
+    assert!(!liars.is_empty() && liars.iter().all(|node| bad.contains(node)));
+    // Those who were caught are asked last: nothing wrong comes any more.
+    let before = buyer.scores().iter().map(|(_, score)| score.wrong).sum::<u64>();
+    if liars.len() == 3 {
+        let object = bytes(9, 1000);
+        let stored = seller.put_object(&owner, object.clone(), ErasureParams::default(), lease()).await.unwrap();
+        assert_eq!(buyer.get_object(owner.public_key(), &stored.object).await.unwrap(), object);
+        assert_eq!(buyer.scores().iter().map(|(_, score)| score.wrong).sum::<u64>(), before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_node_is_survived() {
+    let (net, bad) = net(Vice::Stalls).await;
+    let (seller, buyer) = (net.client(1).await, net.client(2).await);
+    let owner = key(1);
+    let object = bytes(1, 2_500_000);
+    let stored = seller.put_object(&owner, object.clone(), ErasureParams::default(), lease()).await.unwrap();
+    let begin = Instant::now();
+    assert_eq!(buyer.get_object(owner.public_key(), &stored.object).await.unwrap(), object);
+    assert!(begin.elapsed() < Duration::from_secs(3), "waited for the slow: {:?}", begin.elapsed());
+    assert!(buyer.scores().iter().all(|(node, score)| score.failed == 0 || bad.contains(node)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forgetful_node_is_survived_and_scored() {
+    let (net, bad) = net(Vice::Forgets).await;
+    let (seller, buyer) = (net.client(1).await, net.client(2).await);
+    let owner = key(1);
+    let mut missing = 0;
+    for seed in 0..3 {
+        let object = bytes(seed, 30_000);
+        let stored = seller.put_object(&owner, object.clone(), ErasureParams::default(), lease()).await.unwrap();
+        assert_eq!(buyer.get_object(owner.public_key(), &stored.object).await.unwrap(), object);
+        missing = buyer.scores().iter().filter(|(node, score)| score.missing > 0 && bad.contains(node)).count();
+    }
+    assert!(missing > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_node_signs_nothing_and_its_shards_go_elsewhere() {
+    let (net, bad) = net(Vice::Full).await;
+    let (seller, buyer) = (net.client(1).await, net.client(2).await);
+    let owner = key(1);
+    let object = bytes(1, 100_000);
+    let stored = seller.put_object(&owner, object.clone(), ErasureParams::default(), lease()).await.unwrap();
+    assert_eq!(stored.receipts.len(), 30);
+    assert!(stored.receipts.iter().all(|receipt| !bad.contains(&receipt.holder())));
+    assert_eq!(buyer.get_object(owner.public_key(), &stored.object).await.unwrap(), object);
+    let direct = seller.dht().put(bad[0], &[bytes(1, 10)], lease()).await;
+    assert_eq!(direct, Err(TransportError::Refused(RefusalCode::Store)));
+    assert!(score(&seller, &bad[0]).failed > 0);
+}

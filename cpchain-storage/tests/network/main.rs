@@ -1,0 +1,11 @@
+//! Real nodes on loopback: objects, records, and nodes that fail or lie.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg(feature = "network")]
+
+mod faults;
+mod hostile;
+mod net;
+mod objects;
+mod peer;
+mod protocol;
+mod records;
