@@ -7,7 +7,7 @@
 //! 1. The id of an operation is a hash of its signed bytes under a domain of its own; fields cannot be shifted into
 //!    each other (`fields_cannot_be_shifted_into_each_other`; the original hashed a plain concatenation).
 //! 2. A listing keeps the id of the operation that published it; each update is a new revision of it with a higher
-//!    sequence number, by the same seller. A withdrawal is final (`rule::tests`).
+//!    sequence number, by the same seller. A withdrawal is final (`updates_follow_the_rule`).
 //! 3. Signed bytes are kept as received and never encoded again (`signed_bytes_are_kept_as_received`).
 //! 4. Everything is bounded before it is stored, and no bytes make a decoder panic (`any_bytes_never_panic`).
 //! 5. Prices are integers (the original used floats).

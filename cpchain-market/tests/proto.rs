@@ -1,0 +1,102 @@
+//! The committed `.proto` files describe the bytes that this crate writes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use cpchain_market::escrow::{Command, Complaint, Event, OrderId, PostedFragment};
+use protox::prost_reflect::{
+    DescriptorPool, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value, prost::Message,
+};
+use support::*;
+
+/// Decodes `bytes` by the description, notes every field that is set, and checks that nothing is unknown and that the
+/// description writes the same bytes.
+fn describe(pool: &DescriptorPool, name: &str, bytes: &[u8], seen: &mut BTreeSet<String>) {
+    let descriptor = pool.get_message_by_name(&format!("cpchain.market.v1.{name}")).unwrap();
+    let message = DynamicMessage::decode(descriptor, bytes).unwrap();
+    assert_eq!(message.encode_to_vec(), bytes, "{name}");
+    walk(&message, seen);
+}
+
+fn walk(message: &DynamicMessage, seen: &mut BTreeSet<String>) {
+    assert_eq!(message.unknown_fields().count(), 0, "{}", message.descriptor().full_name());
+    for (field, value) in message.fields() {
+        seen.insert(field.full_name().to_owned());
+        match value {
+            Value::Message(inner) => walk(inner, seen),
+            Value::List(items) => items.iter().filter_map(Value::as_message).for_each(|inner| walk(inner, seen)),
+            _ => {}
+        }
+    }
+}
+
+/// Every field below a message.
+fn fields(message: &MessageDescriptor, all: &mut BTreeSet<String>) {
+    for field in message.fields() {
+        if all.insert(field.full_name().to_owned())
+            && let Kind::Message(inner) = field.kind()
+        {
+            fields(&inner, all);
+        }
+    }
+}
+
+#[test]
+fn proto_files_describe_the_same_messages() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
+    let files = protox::compile(["listing.proto", "escrow.proto"], [root]).unwrap();
+    let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();
+    let mut seen = BTreeSet::new();
+
+    let mut full = listing();
+    full.samples = vec![cpchain_crypto::Digest([3; 32])];
+    (full.from_ms, full.to_ms, full.price) = (1, 2, cpchain_market::Amount(1 << 90 | 5));
+    for signed in operations(full) {
+        describe(&pool, "Operation", &signed.as_bytes()[65..], &mut seen);
+    }
+
+    let goods = Goods::new(Cheat::No);
+    let order = delivered(&goods);
+    describe(&pool, "Order", &order.to_bytes()[1..], &mut seen);
+    let mut terms = terms(&goods);
+    terms.nonce = 1;
+    let mut commands = vec![Command::Offer(terms)];
+    let fragments = vec![PostedFragment { proxy: proxy(1), bytes: vec![1] }];
+    let leaf = goods.evidence(2);
+    let interval_key = [4; 32];
+    commands.extend(
+        [
+            Event::Cancel,
+            accept(),
+            grant(&order),
+            Event::Fragments(bundle(&order, 0)),
+            Event::BadGrant { sealed: vec![1], proof: vec![2] },
+            Event::Confirm,
+            Event::Complain(Box::new(Complaint::BadLeaf { leaf: leaf.clone(), interval_key })),
+            Event::Complain(Box::new(Complaint::BadKey { secret: vec![1], node: 1, fragments, leaf: Some(leaf) })),
+        ]
+        .map(|event| Command::Event { order: OrderId(cpchain_crypto::Digest([1; 32])), event }),
+    );
+    for command in commands {
+        describe(&pool, "Command", &command.to_bytes()[1..], &mut seen);
+    }
+
+    let mut all = BTreeSet::new();
+    for name in ["Operation", "Order", "Command"] {
+        fields(&pool.get_message_by_name(&format!("cpchain.market.v1.{name}")).unwrap(), &mut all);
+    }
+    let missed: Vec<_> = all.difference(&seen).collect();
+    assert!(missed.is_empty(), "described, but never written: {missed:?}");
+}
+
+fn operations(content: cpchain_market::listing::Listing) -> Vec<cpchain_market::listing::SignedOperation> {
+    use cpchain_market::listing::{Action, Operation};
+    let listing = signed().listing_id();
+    [(0, Action::Publish(content.clone())), (1, Action::Update { listing, content }), (2, Action::Withdraw { listing })]
+        .into_iter()
+        .map(|(sequence, action)| Operation { seller: seller(), sequence, action }.sign(&key(2)).unwrap())
+        .collect()
+}
