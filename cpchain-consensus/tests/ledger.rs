@@ -303,11 +303,8 @@ fn a_reader_sees_each_event_once() {
 
     for page_size in 1..7 {
         let (mut cursor, mut events) = (Cursor::default(), Vec::new());
-        loop {
+        for _ in 0..all.events.len() {
             let page = view.events(Some("till"), cursor, page_size).unwrap();
-            if page.events.is_empty() {
-                break;
-            }
             events.extend(page.events);
             cursor = page.next;
         }
@@ -332,6 +329,18 @@ fn what_is_not_kept_is_said() {
         }
     }
     assert_eq!(view.events(None, Cursor { height: Height(4), index: 0 }, 99).unwrap().events.len(), 4);
+}
+
+#[test]
+fn a_replaced_receipt_is_kept_as_long_as_its_own_block() {
+    let mut ledger = Ledger::builder(chain(), genesis()).retain(2).build().unwrap();
+    let (first, second) = (pay(1, 0, 2, ONE), pay(1, 1, 2, ONE));
+    run(&mut ledger, &[second.clone()]);
+    run(&mut ledger, &[first, second.clone()]);
+    run(&mut ledger, &[]);
+    assert_eq!(ledger.view().receipt(&second.id()).unwrap().height, Height(2));
+    run(&mut ledger, &[]);
+    assert_eq!(ledger.view().receipt(&second.id()), None);
 }
 
 #[test]

@@ -19,6 +19,9 @@
 //! - An account exists once it has received money; before that its transactions are refused, so that free keys cannot
 //!   fill pools and blocks (`a_stranger_is_refused`).
 //!
+//! A transaction costs nothing here: what bounds them is that an account must exist, the [`PoolLimits`] and the size of a
+//! block. A module charges for what it does by [`Context::hold`].
+//!
 //! ```
 //! use cpchain_consensus::{
 //!     Application, FinalBlock, Height,
@@ -57,8 +60,6 @@
 //! assert!(view.receipt(&transaction.id()).is_some_and(|receipt| receipt.is_applied()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod amount;
 mod application;

@@ -1,13 +1,4 @@
 //! How an integrator adds kinds of transactions: the trait [`Module`] and what it may touch, [`Context`].
-//!
-//! - A module holds no state of its own. It is a function over its key-value space, the vaults that it owns and the
-//!   money of whoever signed the transaction; the ledger keeps, commits to and rolls back all of them.
-//! - If [`Module::execute`] returns an error, nothing of it remains but the sender's nonce and a receipt
-//!   (`tests/ledger.rs`: `a_failing_module_leaves_no_trace`).
-//! - It can spend for the sender only, and for its own vaults: the context has no way to reach other money.
-//! - No way makes or burns money (`tests/ledger_properties.rs`).
-//! - It must be deterministic: no clock, no entropy, no floats, no iteration over hash maps, nothing read outside the
-//!   context. Nodes on which it differs come to different roots.
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, Domain};
@@ -63,6 +54,17 @@ impl ModuleError {
 }
 
 /// A kind of transaction.
+///
+/// # Rules
+/// - It holds no state of its own. It is a function over its key-value space, the vaults that it owns and the
+///   money of whoever signed the transaction; the ledger keeps, commits to and rolls back all of them.
+/// - If [`Module::execute`] returns an error, nothing of it remains but the sender's nonce and a receipt
+///   (`tests/ledger.rs`: `a_failing_module_leaves_no_trace`).
+/// - It can spend for the sender only, and for its own vaults: the context has no way to reach other money.
+/// - No way makes or burns money (`tests/ledger_properties.rs`).
+/// - It must be deterministic: no clock, no entropy, no floats, no iteration over hash maps, nothing read outside the
+///   context, and not through a [`LedgerView`](super::LedgerView), whose lock the running block holds. Nodes on which it
+///   differs come to different roots.
 ///
 /// ```
 /// use cpchain_consensus::ledger::{Call, Context, Module, ModuleError};
