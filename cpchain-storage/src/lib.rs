@@ -32,7 +32,7 @@ pub use {
     object::{CHUNK_LEN, ChunkRef, MAX_OBJECT_LEN, MIN_SHARD_LEN, ObjectRef, ObjectRefError},
     pack::{PackOptions, PackStore},
     reader::{KeySource, ReadError, read_blocks, read_object},
-    stream::{StreamId, StreamNameError},
+    stream::{MAX_NAME_LEN, StreamId, StreamNameError},
     table::{Column, Reading, Table, TableError},
     voucher::{AccessRights, Voucher, VoucherError, VoucherSink},
 };
