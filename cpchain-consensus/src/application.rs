@@ -1,5 +1,7 @@
 //! What the engine orders and what runs on it meet here: payloads in, final blocks out.
 
+use std::any::Any;
+
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey};
 
@@ -36,7 +38,7 @@ pub struct FinalBlock {
 /// The engine calls it from one task, in this order for each height: [`propose`](Self::propose) (on the proposer),
 /// [`verify`](Self::verify), [`finalised`](Self::finalised). After a restart `finalised` is called again for every
 /// final block above [`last_height`](Self::last_height).
-pub trait Application: Send {
+pub trait Application: Any + Send {
     /// Takes in a transaction from a client or a peer, to be proposed later.
     ///
     /// # Errors

@@ -6,6 +6,10 @@ mod application;
 mod ids;
 pub mod lbft;
 pub mod ledger;
+#[cfg(feature = "network")]
+pub mod network;
+#[cfg(feature = "network")]
+pub mod node;
 pub mod storage;
 
 pub use {

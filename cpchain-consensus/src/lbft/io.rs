@@ -71,6 +71,11 @@ pub enum Output {
     },
     /// Spread to every node, best effort.
     Gossip(Message),
+    /// The current height changed.
+    Entered {
+        /// The new one.
+        height: Height,
+    },
     /// Start the one timer of this node, in place of the one before.
     StartTimer {
         /// The height that it is for.

@@ -65,6 +65,7 @@ impl Lbft {
         self.height = height;
         self.timed_out = false;
         self.moved = true;
+        self.outputs.push(Output::Entered { height });
         let after = self.pacemaker.entered(height, self.covered);
         if self.index.is_some() {
             self.outputs.push(Output::StartTimer { height, after });

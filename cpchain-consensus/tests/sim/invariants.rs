@@ -66,10 +66,6 @@ impl Judge {
         assert_eq!(first, block, "node {node} disagrees at height {}", block.height);
     }
 
-    pub(crate) fn final_height(&self) -> Height {
-        self.finals.last_key_value().map_or(Height::GENESIS, |(height, _)| *height)
-    }
-
     pub(crate) fn finals(&self) -> impl Iterator<Item = &FinalBlock> {
         self.finals.values()
     }

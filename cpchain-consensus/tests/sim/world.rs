@@ -294,6 +294,7 @@ impl World {
                 let verdict = if good { Ok(()) } else { Err(InvalidPayload("wrong state".into())) };
                 return Some(Input::Verified { digest, verdict });
             }
+            Output::Entered { .. } => {}
             Output::Finalised(entry) => {
                 self.members[node].execute(&entry.block);
                 self.judge.finalised(node, &entry.block);

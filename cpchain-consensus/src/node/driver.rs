@@ -1,0 +1,394 @@
+//! The one task of a node. It carries out the core's outputs in order: the log first, then what relies on it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use cpchain_crypto::{Digest, PublicKey, Signer};
+use futures::FutureExt as _;
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::{
+    config::{NodeConfig, NodeError, SubmitError},
+    handle::{NodeHandle, Request, Status},
+    pace::Pace,
+};
+use crate::{
+    application::Application,
+    ids::Height,
+    lbft::{FinalEntry, Input, Lbft, MAX_PAYLOAD, Message, Output, Pull, SignatureCache},
+    network::{Network, Received, Topic, Verdict},
+    storage::{Storage, StorageError},
+};
+
+/// Inputs that share one sync of the log.
+const BATCH: usize = 64;
+const REQUESTS: usize = 1024;
+const SUBSCRIBERS: usize = 1024;
+/// Most bytes of blocks that answer one PULL.
+const MAX_ANSWER: usize = 4 << 20;
+const REMEMBERED_SIGNATURES: usize = 16 << 10;
+
+/// Starts nodes.
+pub struct Node;
+
+impl Node {
+    /// Starts a node on the current tokio runtime: reads the log, lets the application catch up with it, and joins.
+    ///
+    /// # Errors
+    /// [`NodeError`] for settings that cannot work, or a log that cannot be read.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(
+        config: NodeConfig,
+        key: Arc<dyn Signer>,
+        mut application: Box<dyn Application>,
+        storage: Box<dyn Storage>,
+        network: Box<dyn Network>,
+    ) -> Result<NodeHandle, NodeError> {
+        let core_config = config.core()?;
+        let restored = storage.restore()?;
+        let tip = restored.tip.as_ref().map_or(Height::GENESIS, |entry| entry.block.height);
+        let mut state = Digest::ZERO;
+        while application.last_height() < tip {
+            let height = application.last_height().next();
+            let entry = storage.final_entry(height)?.ok_or(NodeError::Gap(height))?;
+            state = application.finalised(&entry.block);
+            if application.last_height() < height {
+                return Err(NodeError::Config("the application does not count the heights that it executes"));
+            }
+        }
+        let role = core_config.committee.role(&key.public_key());
+        let me = key.public_key();
+        let cache = Arc::new(SignatureCache::new(REMEMBERED_SIGNATURES));
+        let (core, outputs) = Lbft::new(core_config, key, cache, restored);
+        let status = Status {
+            role,
+            height: core.height(),
+            final_height: core.final_height(),
+            state,
+            impeached: 0,
+            evidence: None,
+            fault: None,
+            ended: None,
+        };
+        let (status, watched) = watch::channel(status);
+        let (requests, orders) = mpsc::channel(REQUESTS);
+        let (finals, _) = broadcast::channel(SUBSCRIBERS);
+        let handle = NodeHandle { requests, status: watched, finals: finals.clone() };
+        let driver = Driver {
+            pace: Pace::new(config.block_interval, config.idle_block_interval),
+            proposes: core.committee().proposers().contains(&me),
+            config,
+            core,
+            application,
+            storage: Some(storage),
+            network,
+            status,
+            finals,
+            timer: None,
+        };
+        tokio::spawn(driver.run(orders, outputs));
+        Ok(handle)
+    }
+}
+
+struct Driver {
+    config: NodeConfig,
+    proposes: bool,
+    core: Lbft,
+    application: Box<dyn Application>,
+    /// Away only while a blocking thread syncs it.
+    storage: Option<Box<dyn Storage>>,
+    network: Box<dyn Network>,
+    status: watch::Sender<Status>,
+    finals: broadcast::Sender<Arc<FinalEntry>>,
+    timer: Option<(Height, Instant)>,
+    pace: Pace,
+}
+
+/// What woke the driver.
+enum Wake {
+    Request(Option<Request>),
+    Received(Option<Received>),
+    Retry,
+    Timer,
+    Propose,
+}
+
+const FAR: Duration = Duration::from_secs(3600);
+
+impl Driver {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>, outputs: Vec<Output>) {
+        let mut stop = None;
+        let mut ended = self.perform(outputs).await.err();
+        let mut retry = tokio::time::interval(self.config.retry_interval);
+        retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut handles_gone = false;
+        while ended.is_none() {
+            let far = Instant::now() + FAR;
+            let timer = self.timer.map_or(far, |(_, at)| at);
+            let propose = self.pace.wake_at().unwrap_or(far);
+            let wake = tokio::select! {
+                request = requests.recv(), if !handles_gone => Wake::Request(request),
+                received = self.network.next() => Wake::Received(received),
+                _ = retry.tick() => Wake::Retry,
+                () = tokio::time::sleep_until(timer) => Wake::Timer,
+                () = tokio::time::sleep_until(propose) => Wake::Propose,
+            };
+            let outcome = match wake {
+                Wake::Request(None) => {
+                    handles_gone = true;
+                    Ok(())
+                }
+                Wake::Request(Some(Request::Stop { answer })) => {
+                    stop = Some(answer);
+                    Err(NodeError::Stopped)
+                }
+                Wake::Request(Some(request)) => self.answer(request),
+                Wake::Received(Some(received)) => self.receive(received).await,
+                Wake::Received(None) => Err(NodeError::Stopped),
+                Wake::Retry => self.step(Input::Retry).await,
+                Wake::Timer => match self.timer.take() {
+                    Some((height, _)) => self.step(Input::Timeout { height }).await,
+                    None => Ok(()),
+                },
+                Wake::Propose => match self.pace.due(Instant::now()) {
+                    Some(height) => self.step(Input::Propose { height }).await,
+                    None => Ok(()),
+                },
+            };
+            ended = outcome.err();
+        }
+        self.end(ended.unwrap_or(NodeError::Stopped)).await;
+        drop(requests);
+        if let Some(answer) = stop {
+            let _ = answer.send(());
+        }
+    }
+
+    async fn end(mut self, cause: NodeError) {
+        if cause != NodeError::Stopped {
+            tracing::error!(%cause, "the node ends");
+        }
+        self.network.stop().await;
+        let Self { status, storage, application, .. } = self;
+        drop(storage);
+        drop(application);
+        status.send_modify(|status| status.ended = Some(cause));
+    }
+
+    /// Takes in a message and those that are already here behind it, so that they share one sync.
+    async fn receive(&mut self, first: Received) -> Result<(), NodeError> {
+        let mut outputs = Vec::new();
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            let Some(received) = next.take().or_else(|| self.network.next().now_or_never().flatten()) else { break };
+            self.take(received, &mut outputs);
+        }
+        self.perform(outputs).await
+    }
+
+    fn take(&mut self, received: Received, outputs: &mut Vec<Output>) {
+        match received {
+            Received::Direct { from, bytes } => {
+                self.message(from, bytes, outputs);
+            }
+            Received::Gossip { from, topic: Topic::Validate, bytes, receipt } => {
+                let good = self.message(from, bytes, outputs);
+                self.network.judge(receipt, if good { Verdict::Accept } else { Verdict::Reject });
+            }
+            Received::Gossip { topic: Topic::Transactions, bytes, receipt, .. } => {
+                // Proposers judge transactions; the others pass them on, within the size that they would take themselves.
+                let fits = bytes.len() <= self.config.max_transaction;
+                let taken = fits && (!self.proposes || self.application.submit(bytes).is_ok());
+                if taken && self.proposes {
+                    self.pace.work(Instant::now());
+                }
+                self.network.judge(receipt, if taken { Verdict::Accept } else { Verdict::Ignore });
+            }
+        }
+    }
+
+    /// Whether nothing was wrong with it.
+    fn message(&mut self, from: PublicKey, bytes: Bytes, outputs: &mut Vec<Output>) -> bool {
+        match Message::decode(bytes) {
+            Ok(message) => {
+                let more = self.core.step(Input::Message { from, message });
+                let blamed = more.iter().any(|output| matches!(output, Output::Blame { .. }));
+                outputs.extend(more);
+                !blamed
+            }
+            Err(error) => {
+                tracing::debug!(%from, %error, "a message was dropped");
+                false
+            }
+        }
+    }
+
+    async fn step(&mut self, input: Input) -> Result<(), NodeError> {
+        let outputs = self.core.step(input);
+        self.perform(outputs).await
+    }
+
+    /// Carries out outputs, and those of the answers that they ask for, until nothing is left.
+    async fn perform(&mut self, mut outputs: Vec<Output>) -> Result<(), NodeError> {
+        while !outputs.is_empty() {
+            let (mut records, mut sync, mut rest) = (Vec::new(), false, Vec::with_capacity(outputs.len()));
+            for output in outputs {
+                match output {
+                    Output::Persist { records: more, sync: needed } => {
+                        records.extend(more);
+                        sync |= needed;
+                    }
+                    other => rest.push(other),
+                }
+            }
+            if !records.is_empty() {
+                self.append(records, sync).await?;
+            }
+            outputs = Vec::new();
+            for output in rest {
+                if let Some(input) = self.carry_out(output)? {
+                    outputs.extend(self.core.step(input));
+                }
+            }
+        }
+        let (height, fault) = (self.core.height(), self.core.fault());
+        let entered = self.status.send_if_modified(|status| {
+            let changed = status.height != height || status.fault != fault;
+            (status.height, status.fault) = (height, fault);
+            changed
+        });
+        if entered {
+            tracing::trace!(%height, "entered");
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, records: Vec<crate::lbft::Record>, sync: bool) -> Result<(), NodeError> {
+        let lost = || NodeError::Storage(StorageError::Io("the storage panicked in an earlier write".into()));
+        let mut storage = self.storage.take().ok_or_else(lost)?;
+        if !sync {
+            let outcome = storage.append(&records, false);
+            self.storage = Some(storage);
+            return Ok(outcome?);
+        }
+        // A sync takes milliseconds; the runtime's threads have other work.
+        let write = move || {
+            let outcome = storage.append(&records, true);
+            (storage, outcome)
+        };
+        let (storage, outcome) = tokio::task::spawn_blocking(write).await.map_err(|_| lost())?;
+        self.storage = Some(storage);
+        Ok(outcome?)
+    }
+
+    fn carry_out(&mut self, output: Output) -> Result<Option<Input>, NodeError> {
+        match output {
+            // Already in the log.
+            Output::Persist { .. } => {}
+            Output::Send { to, message } => {
+                let bytes = message.encode();
+                for key in &to {
+                    self.network.send(key, bytes.clone());
+                }
+            }
+            Output::Gossip(message) => self.network.gossip(Topic::Validate, message.encode()),
+            Output::StartTimer { height, after } => self.timer = Some((height, Instant::now() + after)),
+            Output::Verify { height, digest, ancestors, payload } => {
+                let verdict = self.application.verify(height, &ancestors, &payload);
+                if let Err(reason) = &verdict {
+                    tracing::warn!(%height, %reason, "illicit block");
+                }
+                return Ok(Some(Input::Verified { digest, verdict }));
+            }
+            Output::MayPropose { height } => self.pace.may_propose(height, Instant::now()),
+            Output::BuildPayload { height, ancestors } => {
+                let payload = self.application.propose(height, &ancestors, MAX_PAYLOAD);
+                let seal = self.pace.seal(height, payload.is_empty(), Instant::now());
+                return Ok(seal.then_some(Input::Payload { height, payload }));
+            }
+            Output::Finalised(entry) => self.finalise(entry),
+            Output::Serve { to, pull } => self.serve(&to, &pull)?,
+            Output::Evidence(evidence) => {
+                tracing::warn!(key = %evidence.key, height = %evidence.first.0.height, "proof of misbehaviour");
+                self.status.send_modify(|status| status.evidence = Some(evidence));
+            }
+            Output::Blame { peer, reason } => tracing::debug!(%peer, reason, "a neighbour sent what is wrong"),
+            // Logged by the core; the status follows below.
+            Output::Fault(_) => {}
+            Output::Entered { height } => self.pace.entered(height, Instant::now()),
+        }
+        Ok(None)
+    }
+
+    fn finalise(&mut self, entry: FinalEntry) {
+        // An application with a disk of its own may be ahead of a log that lost its last, unsynced batch.
+        let state = (self.application.last_height() < entry.block.height)
+            .then(|| self.application.finalised(&entry.block));
+        self.status.send_modify(|status| {
+            status.final_height = entry.block.height;
+            status.state = state.unwrap_or(status.state);
+            status.impeached += u64::from(entry.block.impeached);
+        });
+        // Nobody listening is fine.
+        let _ = self.finals.send(Arc::new(entry));
+    }
+
+    fn serve(&mut self, to: &PublicKey, pull: &Pull) -> Result<(), NodeError> {
+        let Some(storage) = &self.storage else { return Ok(()) };
+        let mut heights = pull.heights.clone();
+        for digest in &pull.digests {
+            heights.extend(storage.height_of(digest)?);
+        }
+        let mut left = MAX_ANSWER;
+        for height in heights {
+            let Some(entry) = storage.final_entry(height)? else { continue };
+            let certificate = entry.certificate.map(Message::Certificate);
+            for message in certificate.into_iter().chain(entry.sealed.map(Message::Block)) {
+                let bytes = message.encode();
+                left = left.saturating_sub(bytes.len());
+                self.network.send(to, bytes);
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: Request) -> Result<(), NodeError> {
+        match request {
+            Request::Submit { transaction, answer } => {
+                let outcome = self.submit(transaction);
+                let _ = answer.send(outcome);
+            }
+            Request::Entry { height, answer } => {
+                let Some(storage) = &self.storage else { return Ok(()) };
+                let entry = storage.final_entry(height);
+                let failure = entry.as_ref().err().cloned();
+                let _ = answer.send(entry.map_err(NodeError::from));
+                if let Some(error) = failure {
+                    return Err(error.into());
+                }
+            }
+            Request::Application(question) => question(&mut *self.application),
+            Request::Stop { .. } => return Err(NodeError::Stopped),
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, transaction: Bytes) -> Result<(), SubmitError> {
+        if transaction.len() > self.config.max_transaction {
+            return Err(SubmitError::TooLong(transaction.len()));
+        }
+        self.application.submit(transaction.clone())?;
+        self.pace.work(Instant::now());
+        self.network.gossip(Topic::Transactions, transaction);
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! The driver: it gives a core a clock, a disk, a network and an application.
+
+mod config;
+mod driver;
+mod handle;
+mod pace;
+
+pub use {
+    config::{NodeConfig, NodeError, SubmitError},
+    driver::Node,
+    handle::{NodeHandle, Status, Subscription},
+};
