@@ -12,7 +12,7 @@ use cpchain_market::{
     escrow::{Candidate, Command, Complaint, Context, Event, Order, OrderId, PostedFragment, State},
 };
 use ledger::Ledger;
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use support::*;
 
 /// One thing that somebody tries.
@@ -88,82 +88,99 @@ fn cheats() -> impl Strategy<Value = Cheat> {
     prop::sample::select(vec![Cheat::No, Cheat::OtherContent, Cheat::OtherKey, Cheat::Garbage])
 }
 
+/// What a random life of an order is made of.
+#[derive(Debug, Clone)]
+struct Life {
+    tries: Vec<Try>,
+    cheat: Cheat,
+    price: u128,
+    fee: u128,
+    threshold: u8,
+    /// Begins with the grant, where the interesting part does.
+    granted: bool,
+}
+
+fn lives() -> impl Strategy<Value = Life> {
+    (tries(), cheats(), 1000u128..5000, 0u128..9, 1u8..=5, any::<bool>()).prop_map(
+        |(tries, cheat, price, fee, threshold, granted)| Life { tries, cheat, price, fee, threshold, granted },
+    )
+}
+
+/// Lives it, checks every invariant, and tells how it ended and whether it was delivered.
+fn live(life: Life) -> (State, bool) {
+    let Life { tries, cheat, price, fee, threshold: t, granted: helpful } = life;
+    let goods = Goods::new(cheat);
+    let mut terms = terms(&goods);
+    (terms.price, terms.bond, terms.fee, terms.threshold) = (Amount(price), Amount(price + 5), Amount(fee), t);
+    let step = with(buyer(), 100, |context| Order::offer(terms, &signed(), context)).unwrap();
+    let (mut order, mut ledger, mut height) = (step.order, Ledger::default(), 100);
+    ledger.perform(&step.effects);
+    if helpful {
+        for (who, event) in [(seller(), Event::Accept { bond: Amount(100) }), (seller(), Event::Cancel)] {
+            let event = if event == Event::Cancel { grant(&order) } else { event };
+            let step = apply(&order, who, height, &event).unwrap();
+            ledger.perform(&step.effects);
+            order = step.order;
+        }
+    }
+    let mut bundles = 0;
+    let mut true_complaint = false;
+    let mut was_delivered = false;
+    for attempt in &tries {
+        height += u64::from(attempt.blocks);
+        if let Some(step) = order.tick(Height(height)) {
+            ledger.perform(&step.effects);
+            order = step.order;
+            ledger.assert_consistent(&order);
+        }
+        let (event, truth) = event(&order, &goods, cheat, attempt);
+        let who = party(&order, attempt);
+        let before = order.clone();
+        let command = Command::Event { order: order.id(), event: event.clone() };
+        assert_eq!(Command::from_bytes(&command.to_bytes()), Ok(command));
+        if let Ok(step) = apply(&order, who, height, &event) {
+            ledger.perform(&step.effects);
+            order = Order::from_bytes(&step.order.to_bytes()).unwrap();
+            assert_eq!(&order, &step.order);
+            bundles += usize::from(matches!(event, Event::Fragments(_)));
+            true_complaint |= truth && matches!(event, Event::Complain(_)) && who == buyer();
+        } else {
+            assert_eq!(&before, &order);
+        }
+        was_delivered |= order.state() == State::Delivered;
+        ledger.assert_consistent(&order);
+    }
+    // Every state ends by time alone.
+    for _ in 0..4 {
+        height += 1000;
+        if let Some(step) = order.tick(Height(height)) {
+            ledger.perform(&step.effects);
+            order = step.order;
+            ledger.assert_consistent(&order);
+        }
+    }
+    assert!(order.state().is_final());
+    assert!(order.locked().is_empty());
+    // The price goes to the seller or stays with the buyer, and the seller is paid for t valid bundles only.
+    assert!(ledger.price_paid.iter().all(|(to, _)| *to == seller()));
+    assert_eq!(ledger.price_paid.len(), usize::from(order.state() == State::Settled));
+    if order.state() == State::Settled {
+        assert!(bundles >= usize::from(t));
+    }
+    // No refund after Delivered without a valid proof, and none withheld with one.
+    if was_delivered {
+        assert_eq!(order.state() == State::SellerFault, true_complaint);
+        assert!(order.state() == State::Settled || true_complaint);
+    }
+    (order.state(), was_delivered)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn whatever_the_parties_do(
-        tries in tries(),
-        cheat in cheats(),
-        price in 1000u128..5000,
-        fee in 0u128..9,
-        t in 1u8..=5,
-        helpful in any::<bool>(),
-    ) {
-        let goods = Goods::new(cheat);
-        let mut terms = terms(&goods);
-        (terms.price, terms.bond, terms.fee, terms.threshold) = (Amount(price), Amount(price + 5), Amount(fee), t);
-        let step = with(buyer(), 100, |context| Order::offer(terms, &signed(), context)).unwrap();
-        let (mut order, mut ledger, mut height) = (step.order, Ledger::default(), 100);
-        ledger.perform(&step.effects);
-        // Half of the runs begin where the interesting part does.
-        if helpful {
-            for (who, event) in [(seller(), Event::Accept { bond: Amount(100) }), (seller(), Event::Cancel)] {
-                let event = if event == Event::Cancel { grant(&order) } else { event };
-                let step = apply(&order, who, height, &event).unwrap();
-                ledger.perform(&step.effects);
-                order = step.order;
-            }
-        }
-        let mut bundles = 0;
-        let mut true_complaint = false;
-        let mut was_delivered = false;
-        for attempt in &tries {
-            height += u64::from(attempt.blocks);
-            if let Some(step) = order.tick(Height(height)) {
-                ledger.perform(&step.effects);
-                order = step.order;
-                ledger.assert_consistent(&order);
-            }
-            let (event, truth) = event(&order, &goods, cheat, attempt);
-            let who = party(&order, attempt);
-            let before = order.clone();
-            let command = Command::Event { order: order.id(), event: event.clone() };
-            prop_assert_eq!(Command::from_bytes(&command.to_bytes()), Ok(command));
-            if let Ok(step) = apply(&order, who, height, &event) {
-                ledger.perform(&step.effects);
-                order = Order::from_bytes(&step.order.to_bytes()).unwrap();
-                prop_assert_eq!(&order, &step.order);
-                bundles += usize::from(matches!(event, Event::Fragments(_)));
-                true_complaint |= truth && matches!(event, Event::Complain(_)) && who == buyer();
-            } else {
-                prop_assert_eq!(&before, &order);
-            }
-            was_delivered |= order.state() == State::Delivered;
-            ledger.assert_consistent(&order);
-        }
-        // Every state ends by time alone.
-        for _ in 0..4 {
-            height += 1000;
-            if let Some(step) = order.tick(Height(height)) {
-                ledger.perform(&step.effects);
-                order = step.order;
-                ledger.assert_consistent(&order);
-            }
-        }
-        prop_assert!(order.state().is_final());
-        prop_assert!(order.locked().is_empty());
-        // The price goes to the seller or stays with the buyer, and the seller is paid for t valid bundles only.
-        prop_assert!(ledger.price_paid.iter().all(|(to, _)| *to == seller()));
-        prop_assert_eq!(ledger.price_paid.len(), usize::from(order.state() == State::Settled));
-        if order.state() == State::Settled {
-            prop_assert!(bundles >= usize::from(t));
-        }
-        // No refund after Delivered without a valid proof, and none withheld with one.
-        if was_delivered {
-            prop_assert_eq!(order.state() == State::SellerFault, true_complaint);
-            prop_assert!(order.state() == State::Settled || true_complaint);
-        }
+    fn whatever_the_parties_do(life in lives()) {
+        live(life);
     }
 
     #[test]
@@ -200,6 +217,19 @@ proptest! {
     }
 }
 
+/// The random lives are worth something: they end in every way, and often after a delivery.
+#[test]
+fn random_lives_reach_every_end() {
+    let mut runner = TestRunner::deterministic();
+    let mut ends: Vec<_> = (0..300).map(|_| live(lives().new_tree(&mut runner).unwrap().current())).collect();
+    assert!(ends.iter().filter(|(_, delivered)| *delivered).count() > 30);
+    assert!(ends.contains(&(State::SellerFault, true)) && ends.contains(&(State::SellerFault, false)));
+    ends.retain(|(state, _)| matches!(state, State::Cancelled | State::Refunded | State::Settled));
+    for end in [State::Cancelled, State::Refunded, State::Settled] {
+        assert!(ends.iter().filter(|(state, _)| *state == end).count() > 5, "{end:?}");
+    }
+}
+
 #[test]
 fn golden_order_and_command() {
     let goods = Goods::new(Cheat::No);
@@ -224,7 +254,7 @@ fn unknown_versions_and_overlong_bytes_are_refused() {
 fn candidates_that_the_listing_does_not_allow_are_never_drawn() {
     let order = offered(&Goods::new(Cheat::No)).order;
     let mut all = candidates();
-    let foreign = |i| Candidate { proxy: stranger(100 + i), reputation: u64::MAX, free_stake: Amount(1 << 99) };
+    let foreign = |i: u8| Candidate { proxy: stranger(100 + i), reputation: u64::MAX, free_stake: Amount(1 << 99) };
     all.extend((0..20).map(foreign));
     for block in 0..50u64 {
         let randomness = Digest::content(&block.to_le_bytes());

@@ -167,7 +167,7 @@ fn two_markets_converge_bit_for_bit() {
         for (i, queue) in queues.iter_mut().enumerate() {
             markets[i] = None;
             let mut market = Market::open(dirs[i].path());
-            queue.for_each(|operation| drop(market.publisher.enqueue(&operation).unwrap()));
+            queue.for_each(|operation| assert!(market.publisher.enqueue(&operation).unwrap()));
             settle(&log, &mut market.publisher);
             markets[i] = Some(market);
         }
@@ -220,7 +220,7 @@ fn operations_on_one_listing_keep_their_order() {
     let mut publisher = Publisher::open(dir.path().join("outbox")).unwrap();
     let first = publish(43, 0);
     let queued = [first.clone(), update(&first, 43, 1), update(&first, 43, 2), withdraw(&first, 43, 3)];
-    queued.iter().for_each(|operation| drop(publisher.enqueue(operation).unwrap()));
+    queued.iter().for_each(|operation| assert!(publisher.enqueue(operation).unwrap()));
     settle(&log, &mut publisher);
     let mut catalog = TantivyCatalog::open(dir.path().join("catalog")).unwrap();
     assert_eq!(follow(&log, &mut catalog), []);

@@ -1,7 +1,7 @@
 //! What the escrow tests share: a real manifest of sealed blocks, a listing, the parties, and a re-encryption scheme small
 //! enough to be read here.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use cpchain_crypto::{
     Digest, Domain, PublicKey, Signer, SigningKey,
