@@ -4,6 +4,8 @@
 
 mod ledger_common;
 
+use std::slice::from_ref;
+
 use bytes::Bytes;
 use cpchain_consensus::{
     Application, ChainId, Height,
@@ -62,7 +64,7 @@ fn nothing_and_nonsense_are_not_transferred() {
     {
         let transaction = signed(1, nonce as u64, Transfer::KIND, payload);
         assert!(matches!(ledger.admit(transaction.bytes().clone()), Err(SubmitError::Payload(_))));
-        run(&mut ledger, &[transaction.clone()]);
+        run(&mut ledger, from_ref(&transaction));
         assert!(matches!(outcome(&ledger, &transaction), Outcome::Failed(ModuleError::Refused(_))));
     }
 }
@@ -71,9 +73,9 @@ fn nothing_and_nonsense_are_not_transferred() {
 fn replay_in_a_later_block_does_nothing() {
     let mut ledger = ledger();
     let transfer = pay(1, 0, 2, ONE);
-    let root = run(&mut ledger, &[transfer.clone()]);
+    let root = run(&mut ledger, from_ref(&transfer));
     assert_eq!(ledger.admit(transfer.bytes().clone()), Err(SubmitError::Known(transfer.id())));
-    let after = ledger.finalised(&block(2, payload(&[transfer.clone()])));
+    let after = ledger.finalised(&block(2, payload(from_ref(&transfer))));
     // The block's end changes the state, the transaction does not.
     assert_ne!(after, root);
     assert_eq!(ledger.view().balance(&id(2)), Amount::cpc(101));
@@ -81,10 +83,10 @@ fn replay_in_a_later_block_does_nothing() {
 
     // Also where the first receipt is forgotten.
     let mut forgetful = Ledger::builder(chain(), genesis()).module(Till).retain(1).build().unwrap();
-    run(&mut forgetful, &[transfer.clone()]);
+    run(&mut forgetful, from_ref(&transfer));
     run(&mut forgetful, &[]);
     assert_eq!(forgetful.view().receipt(&transfer.id()), None);
-    run(&mut forgetful, &[transfer.clone()]);
+    run(&mut forgetful, from_ref(&transfer));
     assert_eq!(forgetful.view().balance(&id(2)), Amount::cpc(101));
     let wrong = Refusal::WrongNonce { expected: Nonce(1), found: Nonce(0) };
     assert_eq!(outcome(&forgetful, &transfer), Outcome::Refused(wrong));
@@ -95,8 +97,8 @@ fn replay_on_another_chain_is_refused() {
     let mut other = Ledger::builder(genesis().chain_id("another"), genesis()).build().unwrap();
     let transfer = pay(1, 0, 2, ONE);
     assert_eq!(other.admit(transfer.bytes().clone()), Err(SubmitError::Invalid(TransactionError::WrongChain)));
-    assert!(other.verify(Height(1), &[], &payload(&[transfer.clone()])).is_err());
-    other.finalised(&block(1, payload(&[transfer.clone()])));
+    assert!(other.verify(Height(1), &[], &payload(from_ref(&transfer))).is_err());
+    other.finalised(&block(1, payload(from_ref(&transfer))));
     assert_eq!(outcome(&other, &transfer), Outcome::Refused(TransactionError::WrongChain.into()));
 }
 
@@ -104,7 +106,7 @@ fn replay_on_another_chain_is_refused() {
 fn a_gap_in_the_nonces_waits() {
     let mut ledger = ledger();
     let (first, second) = (pay(1, 0, 2, ONE), pay(1, 1, 2, ONE));
-    run(&mut ledger, &[second.clone()]);
+    run(&mut ledger, from_ref(&second));
     let wrong = Refusal::WrongNonce { expected: Nonce(0), found: Nonce(1) };
     assert_eq!(outcome(&ledger, &second), Outcome::Refused(wrong));
     assert_eq!(ledger.view().nonce(&id(1)), Some(Nonce(0)));
@@ -119,7 +121,7 @@ fn a_stranger_is_refused() {
     let root = ledger.view().height_and_root().1;
     let transfer = pay(8, 0, 1, ONE);
     assert_eq!(ledger.admit(transfer.bytes().clone()), Err(SubmitError::UnknownAccount));
-    let mut block = block(1, payload(&[transfer.clone()]));
+    let mut block = block(1, payload(from_ref(&transfer)));
     block.impeached = true;
     assert_eq!(ledger.finalised(&block), root);
     assert_eq!(outcome(&ledger, &transfer), Outcome::Refused(Refusal::UnknownAccount));
@@ -130,7 +132,7 @@ fn an_unknown_kind_is_refused() {
     let mut ledger = ledger();
     let unknown = signed(1, 0, "unheard-of", b"".as_slice());
     assert_eq!(ledger.admit(unknown.bytes().clone()), Err(SubmitError::UnknownKind("unheard-of".into())));
-    run(&mut ledger, &[unknown.clone()]);
+    run(&mut ledger, from_ref(&unknown));
     assert_eq!(outcome(&ledger, &unknown), Outcome::Refused(Refusal::UnknownKind("unheard-of".into())));
     assert_eq!(ledger.view().nonce(&id(1)), Some(Nonce(0)));
 }
@@ -146,10 +148,10 @@ fn verify_refuses_what_is_illicit() {
         |result: Result<(), String>, what: &str| assert!(result.clone().is_err_and(|e| e.contains(what)), "{result:?}");
 
     assert_eq!(verdict(&mut ledger, 1, &[], Bytes::new()), Ok(()));
-    assert_eq!(verdict(&mut ledger, 1, &[], payload(&[good.clone()])), Ok(()));
+    assert_eq!(verdict(&mut ledger, 1, &[], payload(from_ref(&good))), Ok(()));
     says(verdict(&mut ledger, 1, &[], payload(&[good.clone(), good.clone()])), "twice");
-    says(verdict(&mut ledger, 2, &[payload(&[good.clone()])], payload(&[good.clone()])), "twice");
-    says(verdict(&mut ledger, 1001, &[], payload(&[good.clone()])), "expired");
+    says(verdict(&mut ledger, 2, &[payload(from_ref(&good))], payload(from_ref(&good))), "twice");
+    says(verdict(&mut ledger, 1001, &[], payload(from_ref(&good))), "expired");
     says(verdict(&mut ledger, 1, &[], Bytes::from_static(b"garbage")), "malformed");
 
     // The signature of another transaction under the same key.
@@ -159,12 +161,12 @@ fn verify_refuses_what_is_illicit() {
     bytes.splice(tail.., other.bytes()[other.bytes().len() - 64..].iter().copied());
     let forged = cpchain_consensus::ledger::Transaction::decode(bytes.into()).unwrap();
     assert_eq!(forged.id(), good.id());
-    says(verdict(&mut ledger, 1, &[], payload(&[forged.clone()])), "signature");
+    says(verdict(&mut ledger, 1, &[], payload(from_ref(&forged))), "signature");
     assert_eq!(ledger.admit(forged.bytes().clone()), Err(TransactionError::BadSignature.into()));
     // A good one in the pool does not vouch for it, and should it become final nothing moves.
     ledger.admit(good.bytes().clone()).unwrap();
-    says(verdict(&mut ledger, 1, &[], payload(&[forged.clone()])), "signature");
-    ledger.finalised(&block(1, payload(&[forged.clone()])));
+    says(verdict(&mut ledger, 1, &[], payload(from_ref(&forged))), "signature");
+    ledger.finalised(&block(1, payload(from_ref(&forged))));
     assert_eq!(outcome(&ledger, &forged), Outcome::Refused(TransactionError::BadSignature.into()));
     assert_eq!(ledger.view().balance(&id(2)), Amount::cpc(100));
 }
@@ -180,9 +182,9 @@ fn a_block_is_proposed_verified_and_executed() {
     assert_eq!((view.waiting(), view.next_nonce(&id(1)), view.nonce(&id(1))), (4, Nonce(4), Some(Nonce(0))));
     let first = ledger.propose(Height(1), &[], payload(&list[..2]).len());
     assert_eq!(first, payload(&list[..2]));
-    let second = ledger.propose(Height(2), std::slice::from_ref(&first), ROOM);
+    let second = ledger.propose(Height(2), from_ref(&first), ROOM);
     assert_eq!(second, payload(&list[2..]));
-    ledger.verify(Height(2), std::slice::from_ref(&first), &second).unwrap();
+    ledger.verify(Height(2), from_ref(&first), &second).unwrap();
     ledger.finalised(&block(1, first));
     assert_eq!(view.waiting(), 2);
     ledger.finalised(&block(2, second));
@@ -204,7 +206,7 @@ fn an_expired_transaction_is_neither_taken_nor_proposed_nor_executed() {
     assert_eq!(ledger.view().waiting(), 0);
     let expired = TransactionError::Expired { expires: Height(2), height: Height(3) };
     assert_eq!(ledger.admit(transaction.bytes().clone()), Err(expired.clone().into()));
-    ledger.finalised(&block(3, payload(&[transaction.clone()])));
+    ledger.finalised(&block(3, payload(from_ref(&transaction))));
     assert_eq!(outcome(&ledger, &transaction), Outcome::Refused(expired.into()));
 }
 
@@ -255,7 +257,7 @@ fn money_shifts_between_vaults() {
     run(&mut ledger, &[signed(1, 0, "till", vec![list[0]])]);
     assert_eq!(view.held("till", &[2]), Amount::cpc(3));
     let whole = signed(1, 1, "till", vec![list[1]]);
-    run(&mut ledger, &[whole.clone()]);
+    run(&mut ledger, from_ref(&whole));
     assert_eq!(outcome(&ledger, &whole), Outcome::Applied);
     assert_eq!([0, 1, 2].map(|vault| view.held("till", &[vault])), [3, 0, 0].map(Amount::cpc));
     let lacking = signed(1, 2, "till", vec![list[2]]);
@@ -290,7 +292,7 @@ fn a_reader_sees_each_event_once() {
     let mut ledger = ledger();
     let view = ledger.view();
     let tell = signed(1, 0, "till", vec![EMIT, EMIT + STEPS, EMIT + 2 * STEPS]);
-    run(&mut ledger, &[tell.clone()]);
+    run(&mut ledger, from_ref(&tell));
     run(&mut ledger, &[]);
     run(&mut ledger, &[signed(1, 1, "till", vec![EMIT + 3 * STEPS])]);
 
@@ -335,7 +337,7 @@ fn what_is_not_kept_is_said() {
 fn a_replaced_receipt_is_kept_as_long_as_its_own_block() {
     let mut ledger = Ledger::builder(chain(), genesis()).retain(2).build().unwrap();
     let (first, second) = (pay(1, 0, 2, ONE), pay(1, 1, 2, ONE));
-    run(&mut ledger, &[second.clone()]);
+    run(&mut ledger, from_ref(&second));
     run(&mut ledger, &[first, second.clone()]);
     run(&mut ledger, &[]);
     assert_eq!(ledger.view().receipt(&second.id()).unwrap().height, Height(2));
@@ -392,7 +394,7 @@ impl Module for Greedy {
 fn keys_values_and_events_are_bounded() {
     let mut ledger = Ledger::builder(chain(), genesis()).module(Greedy).build().unwrap();
     let transaction = signed(1, 0, "greedy", b"".as_slice());
-    run(&mut ledger, &[transaction.clone()]);
+    run(&mut ledger, from_ref(&transaction));
     assert_eq!(outcome(&ledger, &transaction), Outcome::Failed(ModuleError::refused("enough")));
 }
 
