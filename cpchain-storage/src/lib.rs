@@ -1,4 +1,59 @@
 //! Keep sealed blocks of a stream so that they survive their hosts.
+//!
+//! Readings go in at a [`Gateway`], which seals and signs them as [`Upload`]s. An upload's object is cut into erasure-coded
+//! chunks, spread over hosts, and found again by its [`Manifest`]; the hash of the manifest is on the chain in a [`Voucher`].
+//! Hosts keep what they are given in a [`PackStore`]. Nobody but the owner, and those it grants keys, can read anything.
+//!
+//! | you want to | take |
+//! | --- | --- |
+//! | turn a CSV file or live readings into sealed uploads | [`gateway`]: [`Gateway`], [`gateway::CsvSource`] |
+//! | choose how readings are compressed, or bring your own way | [`codec`]: [`Codec`], [`CodecRegistry`] |
+//! | read sealed blocks back, with every fault named | [`reader`]: [`read_blocks`], [`read_object`] |
+//! | know and check what is in an upload before you pay | [`manifest`]: [`Manifest::verify`] |
+//! | put its hash on a chain, and check a chain of them | [`voucher`]: [`Voucher`], [`VoucherSink`] |
+//! | cut, code, restore and repair objects | [`erasure`]: [`Coder`], [`encode_object`] |
+//! | keep chunks on a disk | [`pack`]: [`PackStore`], over an [`index`] |
+//! | run a storage node, publish and find records | `network` (feature `network`) |
+//! | put and get objects over nodes | `client` (feature `network`) |
+//!
+//! # What you may implement
+//! | trait | promise | ours |
+//! | --- | --- | --- |
+//! | [`ChunkStore`] | durable and verified chunks | [`PackStore`] |
+//! | [`IndexStore`](index::IndexStore) | an index that may be lost; [`index::conformance`] checks yours | [`index::MemoryIndex`], `index::SledIndex` |
+//! | [`Codec`] | lossless, and safe against hostile bytes | [`codec::Pco`], [`codec::Plain`] |
+//! | [`KeySource`] | keys of intervals | stream secrets, granted seeds, maps of keys |
+//! | [`VoucherSink`] | final once it returns, twice is once | your chain client |
+//!
+//! # Features
+//! | feature | adds | default |
+//! | --- | --- | --- |
+//! | `sled` | `index::SledIndex` | yes |
+//! | `network` | `network` and `client`, over libp2p | yes |
+//!
+//! # From readings to rows
+//! ```
+//! use cpchain_crypto::{SigningKey, key_tree::StreamSecret};
+//! use cpchain_storage::{CodecRegistry, Coder, Gateway, Reading, StreamConfig, encode_object, read_object};
+//! # let state = tempfile::tempdir()?;
+//! let (owner, secret) = (SigningKey::from_seed(&[1; 32]), StreamSecret::from_bytes([2; 32]));
+//! let config = StreamConfig::new("roof", ["temperature"]);
+//! let mut gateway = Gateway::open(config, secret, owner, CodecRegistry::default(), state.path())?;
+//! gateway.push(Reading { at_ms: 1_262_307_600_000, values: vec![4.0] })?;
+//! let upload = gateway.finish()?.ok_or("nothing to seal")?;
+//!
+//! // Thirty shards go to thirty hosts, ten come back.
+//! let (object, chunks) = encode_object(&upload.object, upload.manifest.body().object.params)?;
+//! assert_eq!(object, upload.manifest.body().object);
+//! let left = (5..15).map(|place| (place, chunks[0].shards[usize::from(place)].clone()));
+//! let bytes = Coder::new(object.params).decode_chunk(&object.chunks[0], upload.object.len(), left)?;
+//!
+//! // A buyer checks before it pays, and reads once it has the key.
+//! upload.manifest.verify(&bytes)?;
+//! let rows = read_object(&upload.manifest, 0..1, &bytes, &StreamSecret::from_bytes([2; 32]), &CodecRegistry::default())?;
+//! assert_eq!(rows.column("temperature"), Some(&[4.0][..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]

@@ -35,7 +35,8 @@ proptest! {
         prop_assert_eq!(coder.decode_chunk(&coded.reference, length, enough.clone()).unwrap(), chunk);
         prop_assert_eq!(coder.repair_chunk(&coded.reference, length, enough).unwrap(), coded.clone());
         let too_few = coder.decode_chunk(&coded.reference, length, some(&coded, &order[1..usize::from(data)]));
-        prop_assert!(matches!(too_few, Err(ErasureError::NotEnough { .. })));
+        let is_too_few = matches!(too_few, Err(ErasureError::NotEnough { .. }));
+        prop_assert!(is_too_few);
     }
 }
 

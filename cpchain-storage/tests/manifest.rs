@@ -59,7 +59,8 @@ proptest! {
         let place = place.index(object.len());
         object[place] ^= 1 << bit;
         prop_assert_eq!(upload.manifest.verify(&object).err(), Some(UploadError::Root));
-        prop_assert!(matches!(upload.manifest.verify(&object[..place]), Err(UploadError::Length { .. })));
+        let is_cut = matches!(upload.manifest.verify(&object[..place]), Err(UploadError::Length { .. }));
+        prop_assert!(is_cut);
     }
 
     #[test]
@@ -107,7 +108,7 @@ fn an_owner_who_signs_the_wrong_thing_is_seen_before_the_sale() {
     let of_block = |index, what| UploadError::Block { index, what };
     assert_eq!(verify(&|body| body.blocks[2].hash = Digest::ZERO), of_block(2, "hash"));
     assert_eq!(verify(&|body| body.blocks[2].count += 1), of_block(2, "count"));
-    assert_eq!(verify(&|body| body.blocks.iter_mut().for_each(|b| b.index += 5)), of_block(0, "index"));
+    assert_eq!(verify(&|body| body.blocks.iter_mut().for_each(|b| b.index += 5)), of_block(5, "index"));
 }
 
 #[test]

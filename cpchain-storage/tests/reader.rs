@@ -105,7 +105,7 @@ fn foreign() {
 #[test]
 fn changed() {
     let upload = &uploads(4)[0];
-    for at in [4, 12, 30, HEADER_LEN - 1, HEADER_LEN, HEADER_LEN + 40] {
+    for at in [4, 8, 12, 16, 32, HEADER_LEN - 1, HEADER_LEN, HEADER_LEN + 40] {
         let mut blocks = blocks(upload);
         blocks[3][at] ^= 4;
         let result = read(upload, &blocks);
@@ -113,6 +113,12 @@ fn changed() {
             matches!(result, Err(ReadError::Changed { index: 3, .. } | ReadError::Truncated { index: 3, .. })),
             "{at}: {result:?}"
         );
+    }
+    // A block that says that it is another one is taken for that one.
+    for at in [24, 40] {
+        let mut blocks = blocks(upload);
+        blocks[3][at] ^= 64;
+        assert_eq!(read(upload, &blocks), Err(ReadError::Foreign { expected: 3 }));
     }
 }
 

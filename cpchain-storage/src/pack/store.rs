@@ -112,7 +112,6 @@ impl<I: IndexStore> PackStore<I> {
         {
             let mut committed = lock(&store.committed);
             if !store.index_is_right(&mut committed).unwrap_or(false) {
-                tracing::warn!(dir = %store.dir.display(), "index missing or wrong, reading the packs");
                 store.rebuild(&mut committed)?;
             }
             store.catch_up(&mut committed, true)?;
@@ -176,7 +175,11 @@ impl<I: IndexStore> PackStore<I> {
 
     /// Empties the index and fills it from all that is committed. The caller holds the lock.
     pub(super) fn rebuild(&self, committed: &mut Committed) -> Result<(), StoreError> {
-        self.index.reset().map_err(|error| StoreError::Index(error.to_string()))?;
+        let is_new = || Ok(self.index.checkpoint()?.is_none() && self.index.page(None, 1)?.is_empty());
+        if !is_new().unwrap_or_else(|_: IndexError| false) {
+            tracing::warn!(dir = %self.dir.display(), "the index is wrong, reading the packs");
+            self.index.reset().map_err(|error| StoreError::Index(error.to_string()))?;
+        }
         committed.live.clear();
         let first = self.files.read().unwrap_or_else(PoisonError::into_inner).keys().next().copied();
         committed.checkpoint = Checkpoint { pack: first.unwrap_or(1), offset: PACK_HEADER, ..Checkpoint::default() };
