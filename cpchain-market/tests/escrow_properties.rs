@@ -26,19 +26,25 @@ struct Try {
 }
 
 fn tries() -> impl Strategy<Value = Vec<Try>> {
-    let one = (0u8..10, 0u8..9, 0u8..5, prop_oneof![8 => 0u16..4, 1 => 0u16..400], prop::bool::weighted(0.2));
+    let what = prop_oneof![1 => 0u8..1, 4 => 1u8..3, 10 => 3u8..5, 1 => 5u8..6, 3 => 6u8..9];
+    let blocks = prop_oneof![30 => 0u16..3, 1 => 0u16..400];
+    let one = (0u8..10, what, 0u8..5, blocks, prop::bool::weighted(0.2));
     prop::collection::vec(
         one.prop_map(|(who, what, which, blocks, twist)| Try { who, what, which, blocks, twist }),
         0..40,
     )
 }
 
-fn party(order: &Order, attempt: &Try) -> PublicKey {
-    match attempt.who {
-        0..=2 => buyer(),
-        3..=5 => seller(),
-        6 => stranger(90),
-        _ => order.slots().get(usize::from(attempt.which)).map_or(stranger(91), |slot| slot.proxy()),
+/// Mostly the party that may do it, else anybody.
+fn party(order: &Order, attempt: &Try, event: &Event) -> PublicKey {
+    let drawn = order.slots().get(usize::from(attempt.which)).map_or(stranger(91), |slot| slot.proxy());
+    match (attempt.who, event) {
+        (0, _) => buyer(),
+        (1, _) => seller(),
+        (2, _) => stranger(90),
+        (_, Event::Cancel | Event::Confirm | Event::Complain(_)) => buyer(),
+        (_, Event::Accept { .. } | Event::Grant { .. }) => seller(),
+        (_, Event::Fragments(_) | Event::BadGrant { .. }) => drawn,
     }
 }
 
@@ -134,7 +140,7 @@ fn live(life: Life) -> (State, bool) {
             ledger.assert_consistent(&order);
         }
         let (event, truth) = event(&order, &goods, cheat, attempt);
-        let who = party(&order, attempt);
+        let who = party(&order, attempt, &event);
         let before = order.clone();
         let command = Command::Event { order: order.id(), event: event.clone() };
         assert_eq!(Command::from_bytes(&command.to_bytes()), Ok(command));
