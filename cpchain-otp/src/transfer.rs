@@ -177,9 +177,6 @@ impl Transfer {
             self.drop_source(source, Fault::Lied { offset: corrupt.offset });
             return None;
         }
-        if let Some(known) = self.sources.get_mut(source) {
-            known.failures = 0;
-        }
         self.size = self.size.or(walk.proven_size());
         self.state = State::Walking { source, from, walk };
         let Some(Part::Group { offset, len }) = part else { return None };
@@ -190,6 +187,10 @@ impl Transfer {
             return None;
         }
         self.next = to;
+        // Proven hash pairs alone are no progress: a source that only ever sends those must come to an end.
+        if let Some(known) = self.sources.get_mut(source) {
+            known.failures = 0;
+        }
         Some(Step::Deliver { offset: from, part: (from - offset) as usize..(to - offset) as usize })
     }
 

@@ -42,7 +42,7 @@ async fn objects_of_many_sizes_and_ranges() {
     let receipts = Arc::new(Receipts::default());
     let node = node(2, world.parts().receipts(receipts.clone())).await;
     let client = client(3, &node).await;
-    assert_eq!(client.proxy().id(), node.id());
+    assert_eq!(client.proxy().proxy_id(), node.id());
     for size in [0, 1, 16 * 1024, 16 * 1024 + 1, 5 << 20] {
         let data = data(size);
         let root = node.objects().insert(data.clone()).await.unwrap();
@@ -255,7 +255,7 @@ async fn a_uri_leads_to_the_bytes() {
 
     let uri: OtpUri = uri.to_string().parse().unwrap();
     let client = cpchain_otp::Client::connect(uri.at.as_ref().unwrap(), &[3; 32]).await.unwrap();
-    assert_eq!(Some(client.proxy().id()), uri.via);
+    assert_eq!(Some(client.proxy().proxy_id()), uri.via);
     let (Owner::Did(did), Target::Name(name)) = (uri.owner, uri.target) else { panic!("an owner and a name") };
     let meant = client.registration(&did.public_key(), &name).await.unwrap();
     assert_eq!(client.label(&meant.root).await.unwrap().owner, owner);

@@ -22,7 +22,7 @@ fn pool() -> DescriptorPool {
 }
 
 /// Every field of `message` must be known to the schema, with the same type, and the schema must not have more.
-fn same<M: Message>(pool: &DescriptorPool, name: &str, message: &M) {
+fn same<M: Message + std::fmt::Debug>(pool: &DescriptorPool, name: &str, message: &M) {
     let descriptor = pool.get_message_by_name(&format!("cpchain.otp.v1.{name}")).expect(name);
     let bytes = message.encode_to_vec();
     let read = DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).unwrap();
@@ -76,6 +76,7 @@ fn proto_file_describes_the_messages() {
         reply::Body::Found(found),
         reply::Body::Held(wire::Held {}),
         reply::Body::Fragment(fragment),
+        reply::Body::Ready(wire::Ready {}),
     ];
     replies.into_iter().for_each(|body| same(&pool, "Reply", &wire::Reply { body: Some(body) }));
 

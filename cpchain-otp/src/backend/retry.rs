@@ -97,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn transient_failures_are_tried_again_and_others_are_not() {
-        let shaky = |failures| Shaky { inner: MemoryBackend::new(), failures: failures.into() };
+        let shaky = |failures: u32| Shaky { inner: MemoryBackend::new(), failures: failures.into() };
         let pause = Duration::from_millis(1);
         assert_eq!(Retry::new(shaky(2), 3, pause).len("a").await.unwrap(), None);
         assert!(matches!(Retry::new(shaky(3), 3, pause).len("a").await, Err(BackendError::Transient(_))));

@@ -68,14 +68,10 @@ impl Link {
         most: usize,
     ) -> Result<Bytes, ClientError> {
         let call = Call { service: service.to_owned(), len: request.len() as u64 };
-        self.send(&Request { version: VERSION, body: Some(request::Body::Call(call)) }).await?;
-        if let Err(error) = self.write(&request).await {
-            // A node that refuses does not read on: its reply says more than the broken pipe.
-            return match self.reply(self.stall).await {
-                Err(refusal @ ClientError::Refused(_)) => Err(refusal),
-                _ => Err(error),
-            };
-        }
+        let reply::Body::Ready(_) = self.ask(request::Body::Call(call)).await? else {
+            return Err(ClientError::Unexpected);
+        };
+        self.write(&request).await?;
         let reply::Body::Answer(answer) = self.reply(limit).await? else { return Err(ClientError::Unexpected) };
         let too_large = ClientError::TooLarge { found: answer.len, most: most as u64 };
         let len = usize::try_from(answer.len).ok().filter(|len| *len <= most).ok_or(too_large)?;

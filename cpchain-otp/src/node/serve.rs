@@ -15,8 +15,9 @@ use crate::{
     transport::{ByteStream, Channel},
     uri::is_name,
     wire::{
-        self, Acknowledge, Answer, Found, FrameError, Get, Held, Lookup, Opened, Refusal, RefusalCode, Reply, Request,
-        SignedRecord, VERSION, lookup, read_exactly, read_message, read_message_or_end, reply, request, write_message,
+        self, Acknowledge, Answer, Found, FrameError, Get, Held, Lookup, Opened, Ready, Refusal, RefusalCode, Reply,
+        Request, SignedRecord, VERSION, lookup, read_exactly, read_message, read_message_or_end, reply, request,
+        write_message,
     },
 };
 
@@ -208,6 +209,8 @@ impl Inner {
         let limit = self.config.max_call;
         let too_large = |_| Refusal::new(RefusalCode::TooLarge, format!("calls have at most {limit} bytes"));
         let len = usize::try_from(call.len).ok().filter(|len| *len <= limit).ok_or(()).map_err(too_large)?;
+        let ready = Reply { body: Some(reply::Body::Ready(Ready {})) };
+        self.in_time(self.config.stall_timeout, write_message(stream, &ready)).await?;
         let read = async { Ok(read_exactly(stream, len).await?) };
         let request = self.in_time(self.config.request_timeout, read).await?;
         let answer = tokio::time::timeout(self.config.call_timeout, service.call(caller, request)).await;

@@ -44,7 +44,7 @@ pub struct ProxyDescriptor {
 
 impl ProxyDescriptor {
     /// The id that this descriptor is stored under.
-    pub fn id(&self) -> ProxyId {
+    pub fn proxy_id(&self) -> ProxyId {
         self.key.into()
     }
 }

@@ -53,7 +53,7 @@ pub struct Get {
     pub grant: Bytes,
 }
 
-/// Calls a service of the host; `len` raw bytes follow.
+/// Calls a service of the host; `len` raw bytes follow once the node is ready.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Call {
     /// Name of the service.
@@ -121,7 +121,7 @@ pub struct Reencrypt {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// What is answered.
-    #[prost(oneof = "reply::Body", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "reply::Body", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub body: Option<reply::Body>,
 }
 
@@ -148,6 +148,9 @@ pub mod reply {
         /// A capsule fragment.
         #[prost(message, tag = "6")]
         Fragment(super::Fragment),
+        /// The call may be sent.
+        #[prost(message, tag = "7")]
+        Ready(super::Ready),
     }
 }
 
@@ -197,6 +200,10 @@ pub struct Fragment {
     #[prost(bytes = "bytes", tag = "1")]
     pub capsule_fragment: Bytes,
 }
+
+/// The service exists and takes a call of this length: send it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Ready {}
 
 /// The caller has verified the range that a receipt names.
 #[derive(Clone, PartialEq, prost::Message)]

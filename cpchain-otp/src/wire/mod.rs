@@ -5,7 +5,7 @@
 //! | request | reply | then |
 //! | --- | --- | --- |
 //! | `Get` | `Opened` | the range as bao bytes ([`crate::bao`]), then a [`SignedRecord`] (receipt), then the caller's [`Acknowledge`] |
-//! | `Call` (its `len` raw bytes follow the request) | `Answer` | its `len` raw bytes |
+//! | `Call` | `Ready` | the `len` raw bytes of the call; then `Answer` and its `len` raw bytes |
 //! | `Lookup` | `Found` | – |
 //! | `Deposit` | `Held` | – |
 //! | `Reencrypt` | `Fragment` | – |
@@ -21,9 +21,9 @@ mod refusal;
 pub use frame::{FrameError, MAX_MESSAGE};
 pub(crate) use frame::{read_exactly, read_message, read_message_or_end, write_message};
 pub use messages::{
-    Acknowledge, Answer, Call, Deposit, Descriptor, Found, Fragment, Get, Grant, Held, Label, Lookup, Opened, Receipt,
-    Reencrypt, Refused, Registration, Reply, Request, Revocations, SignedRecord, WitnessedReceipt, lookup, reply,
-    request,
+    Acknowledge, Answer, Call, Deposit, Descriptor, Found, Fragment, Get, Grant, Held, Label, Lookup, Opened, Ready,
+    Receipt, Reencrypt, Refused, Registration, Reply, Request, Revocations, SignedRecord, WitnessedReceipt, lookup,
+    reply, request,
 };
 pub use refusal::{Refusal, RefusalCode};
 

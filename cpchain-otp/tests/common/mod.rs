@@ -1,5 +1,5 @@
 //! Nodes, clients and owners on loopback.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::{
     ops::Range,
