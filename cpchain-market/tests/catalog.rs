@@ -215,6 +215,39 @@ fn damaged_rows_are_read_again_from_the_log() {
     assert_eq!(first(&catalog, "hourly temperature and wind in Seattle"), "Seattle weather 2010");
 }
 
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// What a killed process leaves behind: the files as they are, and between the two commits rows that the index lacks.
+#[test]
+fn files_left_by_a_killed_process_open_as_they_were_committed() {
+    let (dir, killed, torn) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (log, mut catalog) = filled(dir.path());
+    copy(&dir.path().join("index"), &torn.path().join("index"));
+    let new = offer(53, "Glacier length", "Surveyed each autumn", &[], "climate", 1, 0);
+    log.append(&new).unwrap();
+    log.seal_block();
+    Follower::default().catch_up(&log, &mut catalog).unwrap();
+    let state = (catalog.digest().unwrap(), catalog.cursor().unwrap());
+    copy(dir.path(), killed.path());
+    copy(&dir.path().join("rows"), &torn.path().join("rows"));
+    for left in [killed, torn] {
+        let opened = TantivyCatalog::open(left.path()).unwrap();
+        assert_eq!((opened.digest().unwrap(), opened.cursor().unwrap()), state);
+        assert_eq!(titles(&opened, &Query::new("glaciers")), ["Glacier length"]);
+    }
+}
+
 #[test]
 fn one_process_has_it_open() {
     let dir = tempfile::tempdir().unwrap();

@@ -23,13 +23,20 @@ pub const MAX_HITS: usize = 1000;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    pub(super) text: String,
-    pub(super) limit: usize,
-    pub(super) price: Option<RangeInclusive<Amount>>,
-    pub(super) period: Option<RangeInclusive<u64>>,
-    pub(super) category: Option<String>,
-    pub(super) seller: Option<PublicKey>,
-    pub(super) unit: Option<Unit>,
+    /// Words in natural language; none means everything that passes the filters.
+    pub text: String,
+    /// How many hits, 1 to [`MAX_HITS`].
+    pub limit: usize,
+    /// Only listings with a price in this range.
+    pub price: Option<RangeInclusive<Amount>>,
+    /// Only listings whose blocks span so many milliseconds.
+    pub period: Option<RangeInclusive<u64>>,
+    /// Only listings of this category, upper and lower case alike.
+    pub category: Option<String>,
+    /// Only listings of this seller.
+    pub seller: Option<PublicKey>,
+    /// Only listings sold by this unit.
+    pub unit: Option<Unit>,
 }
 
 impl Query {

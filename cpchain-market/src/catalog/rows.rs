@@ -41,6 +41,7 @@ impl Rows {
     pub(super) fn open(path: &Path) -> Result<Self, CatalogError> {
         match open_db(path).and_then(|db| Ok((check(&db)?, db))) {
             Ok((state, db)) => Ok(Self { path: path.to_owned(), db, state }),
+            Err(error @ CatalogError::Io(_)) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, path = %path.display(), "the catalogue's rows are thrown away");
                 wipe(path)?;
@@ -113,7 +114,11 @@ fn open_db(path: &Path) -> Result<sled::Db, CatalogError> {
     for _ in 0..50 {
         match catch_unwind(AssertUnwindSafe(|| sled::Config::new().path(path).flush_every_ms(None).open())) {
             Ok(Ok(db)) => return Ok(db),
-            Ok(Err(sled::Error::Io(error))) => last = CatalogError::Io(error.to_string()),
+            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("lock") => {
+                last = CatalogError::Io(error.to_string());
+            }
+            // Any other error while opening is one of the files: lost or garbled ones show as I/O errors too.
+            Ok(Err(sled::Error::Io(error))) => return Err(CatalogError::Broken(error.to_string())),
             Ok(Err(error)) => return Err(failed(error)),
             Err(_) => return Err(CatalogError::Broken("sled panicked while it opened its files".into())),
         }

@@ -76,7 +76,8 @@ pub trait FragmentVerifier {
         nodes: &[(FragmentKeys<'_>, FragmentId)],
     ) -> bool;
 
-    /// Opens a capsule for `node` with the buyer's revealed secret and all `fragments`, each verified before.
+    /// Opens a capsule for `node` with the buyer's revealed secret and all `fragments`, each verified before. A capsule that
+    /// says it is of another node counts as one that does not open.
     fn recover(
         &self,
         secret: &[u8],
