@@ -16,7 +16,7 @@
 //!
 //! | feature | adds | licence of what it brings |
 //! | --- | --- | --- |
-//! | `alloc` | vectors of sealed blocks, Merkle paths | – |
+//! | `alloc` | vectors of sealed blocks, Merkle paths, sealed boxes, the traits of [`pre`] and [`search`] | – |
 //! | `std` | [`SystemEntropy`], faster signatures | – |
 //! | `umbral` | proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
 //! | `tfhe` | private search over `tfhe` | BSD-3-Clause-Clear, no patent grant: see its README before commercial use |

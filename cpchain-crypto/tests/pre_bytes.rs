@@ -71,6 +71,8 @@ fn bytes(length: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn decoders_take_any_bytes(
         public in bytes(33), secret in bytes(32), capsule in bytes(239), key in bytes(194), fragment in bytes(359),

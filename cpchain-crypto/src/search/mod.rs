@@ -32,10 +32,7 @@ pub mod scan;
 
 use alloc::vec::Vec;
 
-pub use {
-    fixed_point::FixedPoint,
-    predicate::{MAX_CLASSES, Predicate},
-};
+pub use {fixed_point::FixedPoint, predicate::Predicate};
 
 use crate::entropy::{Entropy, EntropyError};
 
@@ -68,10 +65,9 @@ pub enum SearchError {
         /// The bound.
         most: u32,
     },
-    /// Columns of different lengths, none, too many, or not as many as the schema has fields.
+    /// Columns of different lengths, none, too many, or not as many as the table has fields.
     #[error(
-        "a table has 1 to {} fields of 1 to 4 digits; columns and predicates are given for each, columns of one length",
-        scan_limits::FIELDS
+        "a table has 1 to 4 fields of 1 to 4 digits; columns and predicates are given for each, columns of one length"
     )]
     Shape,
     /// A value that does not fit its field.
@@ -86,12 +82,6 @@ pub enum SearchError {
     /// The source of randomness failed.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-}
-
-/// The bounds of tables.
-pub(crate) mod scan_limits {
-    /// Most fields of a table.
-    pub(crate) const FIELDS: usize = 4;
 }
 
 /// The one who asks, and holds the keys.
@@ -123,7 +113,7 @@ pub trait SearchClient {
 /// The host: holds the table, and no key.
 pub trait SearchServer {
     /// Takes one update of the table, as the client made it. Updates are applied in order; one that was applied before is
-    /// accepted again without effect.
+    /// accepted again without effect. Whoever can call this can ruin the table: check first that the owner sent it.
     ///
     /// # Errors
     /// [`SearchError::Format`], [`SearchError::OtherTable`], [`SearchError::NotNext`] or [`SearchError::Full`].

@@ -3,17 +3,18 @@
 use alloc::{vec, vec::Vec};
 
 use super::{
-    super::{
-        Predicate, SearchClient, SearchError,
-        predicate::{CODE_BITS, DIGIT, Plan, Verdict},
-    },
     BLOCK_RECORDS, DEGREE, SLOTS,
     index::{Block, ScanIndex},
     lattice::QueryKey,
     mask::Pads,
+    plan::{CODE_BITS, DIGIT, Plan, Verdict},
     wire::{self, ANSWER_BODY_BITS, ANSWER_MASK_BITS, Kind, QUERY_BITS, Reader, packed_len},
 };
-use crate::{entropy::Entropy, hash::Digest};
+use crate::{
+    entropy::Entropy,
+    hash::Digest,
+    search::{Predicate, SearchClient, SearchError},
+};
 
 /// The half of a query that stays with the client: its key, and what it asked of which state of the table.
 /// Wiped when dropped.

@@ -3,15 +3,16 @@
 use alloc::{vec, vec::Vec};
 
 use super::{
-    super::{SearchError, predicate::DIGIT, scan_limits},
-    BLOCK_RECORDS, DEGREE, SLOTS,
+    BLOCK_RECORDS, DEGREE, MAX_FIELDS, SLOTS,
     mask::Pads,
+    plan::DIGIT,
     wire::{self, BlockHead, Kind, Reader, Table},
 };
 use crate::{
     aead::Key,
     entropy::Entropy,
     hash::{Digest, Domain},
+    search::SearchError,
 };
 
 const TABLE: Domain = Domain::new("cpchain/crypto/search/scan-table/v1");
@@ -46,7 +47,7 @@ impl ScanIndex {
     /// [`SearchError::Shape`].
     pub fn new(key: Key, fields: &[u8]) -> Result<Self, SearchError> {
         let right = fields.iter().all(|digits| (1..=4).contains(digits));
-        if fields.is_empty() || fields.len() > scan_limits::FIELDS || !right {
+        if fields.is_empty() || fields.len() > MAX_FIELDS || !right {
             return Err(SearchError::Shape);
         }
         let id = Digest::of(TABLE, &[key.expose(), fields]);

@@ -10,15 +10,15 @@ use alloc::{vec, vec::Vec};
 use tfhe_fft::c64;
 
 use super::{
-    super::predicate::{CODE_BITS, DIGIT},
     lattice::FREQUENCIES,
+    plan::{CODE_BITS, DIGIT},
 };
 
 /// Frequencies of a tile.
 const TILE: usize = 16;
 const TILES: usize = FREQUENCIES / TILE;
 /// Sums for each digit: every code bit, mask and body.
-pub(super) const SUMS: usize = 2 * CODE_BITS;
+const SUMS: usize = 2 * CODE_BITS;
 
 type Tile = [f64; 2 * TILE];
 

@@ -8,9 +8,12 @@
 //! a record and 16-bit field, for any number of hosts, and sealing needs no lattice at all.
 //!
 //! # The query
-//! Three selectors a row (a class code of three bits, see [`Predicate`]), each a GLWE encryption of 0 or 1 with
-//! k = 1, N = 2048, q = 2⁶⁴, TUniform(17): the parameters at which `tfhe` claims 128 bits. A selector travels as a
-//! seed and one polynomial cut to 44 bits. Every query selects over **all** fields, so which field is asked does not show.
+//! For each digit the client learns the *class* of each record's digit, a code of three bits, and decides the rest itself: two
+//! values are of one class if the predicate cannot tell them apart. A range has at most five classes a digit, a set of
+//! six values at most seven, so all of them look alike on the wire. That takes three **selectors** a row, each a GLWE encryption
+//! of 0 or 1 with k = 1, N = 2048, q = 2⁶⁴, TUniform(17): parameters at which `tfhe` claims 128 bits. A selector travels
+//! as its polynomial cut to 44 bits, with one seed for all masks. Every query selects over **all** fields, so which field is asked
+//! does not show, and has a secret key of its own.
 //!
 //! | for one 16-bit field | bytes | work |
 //! | --- | --- | --- |
@@ -19,7 +22,7 @@
 //! | at rest | 256 KiB a block; 1 MiB more in the host's memory (transformed) | |
 //!
 //! # What is guaranteed, and the tests that hold it
-//! - Matches are exact for every [`Predicate`] that is accepted (`random_tables_and_predicates_agree_with_plaintext`). The
+//! - Matches are exact for every [`Predicate`](super::Predicate) that is accepted (`random_tables_and_predicates_agree_with_plaintext`). The
 //!   measured noise margin is above 20 standard deviations (`noise_margin`): a wrong bit is less likely than 2⁻²⁸⁰.
 //! - The host learns the number of blocks, when which block is replaced, and the number of queries. Block, query and answer bytes
 //!   have one length each (`lengths_do_not_depend_on_content`).
@@ -52,6 +55,7 @@ mod index;
 mod kernel;
 mod lattice;
 mod mask;
+mod plan;
 mod server;
 mod wire;
 
@@ -62,5 +66,7 @@ pub const BLOCK_RECORDS: usize = DEGREE * SLOTS;
 
 /// N: coefficients of a polynomial.
 const DEGREE: usize = 2048;
+/// Most fields of a table.
+const MAX_FIELDS: usize = 4;
 /// w: records, or bits, of a coefficient.
 const SLOTS: usize = 16;

@@ -5,16 +5,16 @@ use alloc::vec::Vec;
 use tfhe_fft::c64;
 
 use super::{
-    super::{
-        SearchError, SearchServer,
-        predicate::{CODE_BITS, DIGIT},
-    },
-    DEGREE, SLOTS,
-    kernel::{SUMS, Tiled, scan},
+    BLOCK_RECORDS, DEGREE,
+    kernel::{Tiled, scan},
     lattice::{FREQUENCIES, Transform, expand},
+    plan::{CODE_BITS, DIGIT},
     wire::{self, ANSWER_BODY_BITS, ANSWER_MASK_BITS, BlockHead, Kind, QUERY_BITS, Reader, Table},
 };
-use crate::hash::Digest;
+use crate::{
+    hash::Digest,
+    search::{SearchError, SearchServer},
+};
 
 /// A host of one table. Holds no key; what it stores and sees is uniform noise to it.
 ///
@@ -152,7 +152,7 @@ impl SearchServer for ScanServer {
         for block in &self.blocks {
             for (at, sum) in scan(&block.rows, &query).iter().enumerate() {
                 transform.back(sum, &mut polynomial);
-                let bits = if at % SUMS % 2 == 0 { ANSWER_MASK_BITS } else { ANSWER_BODY_BITS };
+                let bits = if at.is_multiple_of(2) { ANSWER_MASK_BITS } else { ANSWER_BODY_BITS };
                 wire::pack_rounded(&mut out, &polynomial, bits);
             }
         }
@@ -162,6 +162,6 @@ impl SearchServer for ScanServer {
 
 impl core::fmt::Debug for ScanServer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "ScanServer({:?}, {} blocks of {} records)", self.table, self.blocks.len(), DEGREE * SLOTS)
+        write!(f, "ScanServer({:?}, {} blocks of {} records)", self.table, self.blocks.len(), BLOCK_RECORDS)
     }
 }

@@ -3,14 +3,13 @@
 use alloc::vec::Vec;
 
 use super::{
-    super::{
-        SearchError,
-        predicate::{CODE_BITS, DIGIT},
-        scan_limits,
-    },
-    DEGREE,
+    DEGREE, MAX_FIELDS,
+    plan::{CODE_BITS, DIGIT},
 };
-use crate::hash::{Digest, Domain};
+use crate::{
+    hash::{Digest, Domain},
+    search::SearchError,
+};
 
 const VIEW: Domain = Domain::new("cpchain/crypto/search/scan-view/v1");
 const VERSION: u8 = 1;
@@ -104,7 +103,7 @@ impl Table {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SearchError> {
         let (id, digits) = bytes.split_first_chunk::<32>().ok_or(SearchError::Format { what: "scan table" })?;
         let &[digits] = digits else { return Err(SearchError::Format { what: "scan table" }) };
-        if digits == 0 || usize::from(digits) > 4 * scan_limits::FIELDS {
+        if digits == 0 || usize::from(digits) > 4 * MAX_FIELDS {
             return Err(SearchError::Shape);
         }
         Ok(Self { id: Digest(*id), digits })
