@@ -6,9 +6,7 @@ use super::{ClientError, StorageClient};
 use crate::{
     chunk::Lease,
     manifest::{Manifest, ManifestHead},
-    network::{
-        ChunkTransport, Correspondence, Dht, MAX_RECORD_LIFE_MS, RecordKey, RecordKind, SignedRecord, now_ms,
-    },
+    network::{ChunkTransport, Correspondence, Dht, MAX_RECORD_LIFE_MS, RecordKey, RecordKind, SignedRecord, now_ms},
     stream::StreamId,
 };
 

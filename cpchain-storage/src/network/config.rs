@@ -66,7 +66,8 @@ mod tests {
         for replication in 0..25 {
             let config = NetworkConfig { replication, ..NetworkConfig::default() };
             assert!(config.write_quorum(20) + config.read_quorum() > replication.clamp(1, 20));
-            assert!(config.write_quorum(1) == 1 && config.write_quorum(2) == 2);
+            assert_eq!(config.write_quorum(1), 1);
+            assert_eq!(config.write_quorum(2), replication.clamp(1, 2));
         }
     }
 }

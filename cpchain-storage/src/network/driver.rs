@@ -106,19 +106,22 @@ impl Driver {
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed {
-                id, result, step, ..
+                id,
+                result,
+                step,
+                ..
             })) => {
                 if let Some(request) = self.queries.progressed(&mut self.swarm, id, result, step.last) {
                     self.requests.send(&mut self.swarm, request);
                 }
             }
             SwarmEvent::Behaviour(BehaviourEvent::Chunk(event)) => self.chunk(event),
-            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
-                // Light clients speak the protocol but do not offer it: they are nobody's neighbour.
-                if info.protocols.contains(&KAD) {
-                    for address in info.listen_addrs.into_iter().take(MAX_ADDRESSES) {
-                        self.swarm.behaviour_mut().kad.add_address(&peer_id, address);
-                    }
+            // Light clients speak the protocol but do not offer it: they are nobody's neighbour.
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }))
+                if info.protocols.contains(&KAD) =>
+            {
+                for address in info.listen_addrs.into_iter().take(MAX_ADDRESSES) {
+                    self.swarm.behaviour_mut().kad.add_address(&peer_id, address);
                 }
             }
             _ => {}

@@ -3,7 +3,7 @@
 //! | rule | test |
 //! | --- | --- |
 //! | Every chunk of a page names one holder per shard | `holders_come_back_from_their_record` |
-//! | A hint, not a proof: what a holder returns is checked by its root | `tests/network_faults.rs` |
+//! | A hint, not a proof: what a holder returns is checked by its root | `tests/network/faults.rs` |
 //! | Indexes beyond the table of nodes, and more than 255 nodes or shards, are refused | `bounds_are_checked` |
 
 use cpchain_crypto::{Digest, PublicKey, Signer};

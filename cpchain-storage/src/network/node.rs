@@ -23,7 +23,9 @@ use super::{
     requests::Outgoing,
     serve::Holder,
     transport::{ChunkTransport, TransportError},
-    wire::{Answer, Ask, ChunkRequest, ChunkResponse, GetShard, HasShards, MAX_ITEMS, MAX_PUT_BYTES, PutShards, RefusalCode},
+    wire::{
+        Answer, Ask, ChunkRequest, ChunkResponse, GetShard, HasShards, MAX_ITEMS, MAX_PUT_BYTES, PutShards, RefusalCode,
+    },
 };
 use crate::chunk::{ChunkId, ChunkStore, Lease};
 
@@ -155,9 +157,9 @@ impl NodeHandle {
         self.commands.send(Command::Request(request)).await.map_err(|_| TransportError::Stopped)?;
         let frame = result.await.map_err(|_| TransportError::Stopped)??;
         match ChunkResponse::parse(frame).ok_or(TransportError::BadAnswer)? {
-            Answer::Refused(refusal) => Err(TransportError::Refused(
-                RefusalCode::try_from(refusal.code).unwrap_or(RefusalCode::Unspecified),
-            )),
+            Answer::Refused(refusal) => {
+                Err(TransportError::Refused(RefusalCode::try_from(refusal.code).unwrap_or(RefusalCode::Unspecified)))
+            }
             answer => Ok(answer),
         }
     }

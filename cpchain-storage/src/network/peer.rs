@@ -41,7 +41,9 @@ pub(crate) fn operator(address: &Multiaddr) -> OperatorId {
             Protocol::Ip4(ip) => group.extend_from_slice(ip.octets().first_chunk::<3>().unwrap_or(&[0; 3])),
             Protocol::Ip6(ip) => group.extend_from_slice(ip.octets().first_chunk::<6>().unwrap_or(&[0; 6])),
             Protocol::Tcp(port) | Protocol::Udp(port) if loopback => group.extend_from_slice(&port.to_be_bytes()),
-            Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => group.extend_from_slice(name.as_bytes()),
+            Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => {
+                group.extend_from_slice(name.as_bytes())
+            }
             _ => {}
         }
     }
@@ -112,7 +114,8 @@ mod tests {
 
     #[test]
     fn wrong_addresses_are_refused() {
-        for text in ["", "host:80", "/ip4/127.0.0.1/tcp/1", "/p2p/12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"] {
+        for text in ["", "host:80", "/ip4/127.0.0.1/tcp/1", "/p2p/12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"]
+        {
             assert_eq!(text.parse::<NodeAddr>(), Err(NodeAddrError), "{text}");
         }
     }

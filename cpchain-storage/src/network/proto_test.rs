@@ -76,7 +76,7 @@ fn the_proto_file_describes_these_messages() {
     }
     let codes = pool.get_enum_by_name("cpchain.storage.network.v1.RefusalCode").unwrap();
     for code in codes.values() {
-        assert_eq!(RefusalCode::try_from(code.number()).unwrap().as_str_name(), code.name());
+        assert_eq!(format!("{:?}", RefusalCode::try_from(code.number()).unwrap()).to_uppercase(), code.name());
     }
     assert_eq!(codes.values().count(), 5);
 }

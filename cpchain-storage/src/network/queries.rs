@@ -2,8 +2,8 @@
 //!
 //! | rule | test |
 //! | --- | --- |
-//! | A read takes the newest of enough valid copies; what does not verify is passed over | `tests/network_records.rs` |
-//! | A write counts only nodes that took the record | `tests/network_records.rs` |
+//! | A read takes the newest of enough valid copies; what does not verify is passed over | `tests/network/records.rs` |
+//! | A write counts only nodes that took the record | `tests/network/records.rs` |
 
 use std::{collections::HashMap, num::NonZeroUsize};
 

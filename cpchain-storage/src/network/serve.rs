@@ -2,8 +2,8 @@
 //!
 //! | rule | test |
 //! | --- | --- |
-//! | A receipt is signed only after the store has the shard durably | `tests/network_faults.rs` |
-//! | What does not parse, asks for a lease out of bounds, or fails in the store is refused by code | `requests_are_answered_or_refused` |
+//! | A receipt is signed only after the store has the shard durably | `tests/network/faults.rs` |
+//! | What does not parse, asks for a lease out of bounds, or fails in the store is refused by code | `malformed_requests_get_an_error_and_the_node_goes_on`, `too_few_nodes_fail_a_put` |
 
 use std::{sync::Arc, time::Duration};
 

@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn the_largest_messages_fit_a_frame() {
-        let put = PutShards { lease_until_ms: u64::MAX, shards: vec![vec![0; MAX_PUT_BYTES / MAX_ITEMS].into(); MAX_ITEMS] };
+        let put =
+            PutShards { lease_until_ms: u64::MAX, shards: vec![vec![0; MAX_PUT_BYTES / MAX_ITEMS].into(); MAX_ITEMS] };
         assert!(ChunkRequest::frame(Ask::Put(put)).len() <= MAX_FRAME_BYTES);
         let reply = PutReply { receipts: vec![vec![0; MAX_RECEIPT_BYTES].into(); MAX_ITEMS] };
         assert!(ChunkResponse::frame(Answer::Put(reply)).len() <= MAX_FRAME_BYTES);

@@ -19,8 +19,7 @@ use crate::{
 
 /// Twelve nodes, of which the first three have a vice.
 async fn net(vice: Vice) -> (Net, Vec<PublicKey>) {
-    let net =
-        Net::with(12, |n, store| if n < 3 { Arc::new(Bad(vice, store)) } else { store }).await;
+    let net = Net::with(12, |n, store| if n < 3 { Arc::new(Bad(vice, store)) } else { store }).await;
     let bad = net.nodes[..3].iter().map(NodeHandle::id).collect();
     (net, bad)
 }

@@ -1,27 +1,13 @@
-//! Stores that lie, stall or fail, and peers that speak the protocols badly.
+//! Stores that lie, stall, forget or fail.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cpchain_storage::{ChunkId, ChunkStore, Lease, StoreError};
+use cpchain_storage::{ChunkId, ChunkStore, Lease, PackOptions, PackStore, StoreError, index::MemoryIndex};
 
 /// The store that honest nodes use.
 pub fn store(folder: &Path) -> Arc<dyn ChunkStore> {
-    let _ = folder;
-    Arc::new(Memory::default())
-}
-
-#[derive(Default)]
-struct Memory(std::sync::RwLock<std::collections::HashMap<ChunkId, Bytes>>);
-impl ChunkStore for Memory {
-    fn get(&self, id: &ChunkId) -> Result<Option<Bytes>, StoreError> { Ok(self.0.read().unwrap().get(id).cloned()) }
-    fn contains(&self, id: &ChunkId) -> Result<bool, StoreError> { Ok(self.0.read().unwrap().contains_key(id)) }
-    fn put_batch(&self, chunks: &[Bytes], _: Lease) -> Result<Vec<ChunkId>, StoreError> {
-        let mut m = self.0.write().unwrap();
-        Ok(chunks.iter().map(|c| { let id = ChunkId::of(c); m.insert(id, c.clone()); id }).collect())
-    }
-    fn renew(&self, ids: &[ChunkId], _: Lease) -> Result<usize, StoreError> { Ok(ids.len()) }
-    fn expire(&self, _: u64) -> Result<usize, StoreError> { Ok(0) }
+    Arc::new(PackStore::open(folder, PackOptions::default(), MemoryIndex::default()).unwrap())
 }
 
 /// What a bad node does with a request.

@@ -1,5 +1,5 @@
 //! Real nodes on loopback: objects, records, and nodes that fail or lie.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 #![cfg(feature = "network")]
 
 mod faults;

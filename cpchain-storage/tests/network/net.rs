@@ -82,8 +82,11 @@ impl Net {
     /// A light node that knows the first and the last node.
     pub async fn light(&self, seed: u8) -> NodeHandle {
         let node = StorageNode::light(config(), &[seed; 32]).await.unwrap();
-        let known: Vec<_> =
-            [self.nodes.first(), self.nodes.last()].into_iter().flatten().filter_map(|n| n.address().cloned()).collect();
+        let known: Vec<_> = [self.nodes.first(), self.nodes.last()]
+            .into_iter()
+            .flatten()
+            .filter_map(|n| n.address().cloned())
+            .collect();
         node.join(&known).await.unwrap();
         node
     }

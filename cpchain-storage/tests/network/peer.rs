@@ -28,7 +28,11 @@ impl Codec for Raw {
         self.read_response(&StreamProtocol::new("/any"), io).await
     }
 
-    async fn read_response<T: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Bytes> {
+    async fn read_response<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+    ) -> io::Result<Bytes> {
         let mut bytes = Vec::new();
         io.take(1 << 22).read_to_end(&mut bytes).await?;
         Ok(bytes.into())
@@ -75,11 +79,14 @@ impl Peer {
             .with_behaviour(|pair| {
                 let me = pair.public().to_peer_id();
                 let mut config = kad::Config::new(StreamProtocol::new("/cpchain/kad/1"));
-                config.set_max_packet_size(1 << 20).set_query_timeout(Duration::from_secs(3));
+                config.set_max_packet_size(1 << 20).set_substreams_timeout(Duration::from_millis(700));
                 let protocol = (StreamProtocol::new("/cpchain/chunk/1"), ProtocolSupport::Outbound);
                 Behaviour {
                     kad: kad::Behaviour::with_config(me, MemoryStore::new(me), config),
-                    chunk: rr::Behaviour::new([protocol], rr::Config::default().with_request_timeout(Duration::from_secs(3))),
+                    chunk: rr::Behaviour::new(
+                        [protocol],
+                        rr::Config::default().with_request_timeout(Duration::from_secs(3)),
+                    ),
                 }
             })
             .unwrap()
