@@ -134,7 +134,8 @@ impl Net {
     async fn all_have(&self, word: &'static str) {
         for (node, handle) in &self.nodes {
             let has = async {
-                while !handle.with_application(move |app: &mut Words| app.all.iter().any(|w| w == word)).await.unwrap() {
+                while !handle.with_application(move |app: &mut Words| app.all.iter().any(|w| w == word)).await.unwrap()
+                {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             };

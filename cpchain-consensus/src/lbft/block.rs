@@ -165,13 +165,7 @@ impl Block {
 
 /// The digest of the block of an impeached height: a function of the last proposed block below it, the height and who was
 /// impeached, so that every node has the same one whatever certificate it holds.
-pub fn impeach_digest(
-    chain: ChainId,
-    term: Term,
-    parent: &Digest,
-    height: Height,
-    impeached: &PublicKey,
-) -> Digest {
+pub fn impeach_digest(chain: ChainId, term: Term, parent: &Digest, height: Height, impeached: &PublicKey) -> Digest {
     Digest::of(IMPEACHED, &[&chain.0.0, &term.0.to_be_bytes(), &parent.0, &height.0.to_be_bytes(), &impeached.0])
 }
 
@@ -195,8 +189,7 @@ mod tests {
         let (committee, key, block) = sample();
         assert_eq!(block.encoded_header().len(), 108);
         assert_eq!(block.digest().to_string(), include_str!("../../testdata/block_digest.hex").trim());
-        let impeached =
-            impeach_digest(committee.chain(), Term(1), &block.digest(), Height(6), &key.public_key());
+        let impeached = impeach_digest(committee.chain(), Term(1), &block.digest(), Height(6), &key.public_key());
         assert_eq!(impeached.to_string(), include_str!("../../testdata/impeach_digest.hex").trim());
     }
 

@@ -130,7 +130,9 @@ impl Certificate {
     /// The places of the signers, in order.
     pub fn signers(&self) -> impl Iterator<Item = u16> + '_ {
         self.signers.iter().enumerate().flat_map(|(byte, bits)| {
-            (0..8_usize).filter(move |bit| bits >> bit & 1 == 1).filter_map(move |bit| u16::try_from(byte * 8 + bit).ok())
+            (0..8_usize)
+                .filter(move |bit| bits >> bit & 1 == 1)
+                .filter_map(move |bit| u16::try_from(byte * 8 + bit).ok())
         })
     }
 

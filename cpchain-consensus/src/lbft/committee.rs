@@ -178,8 +178,7 @@ mod tests {
     #[test]
     fn turns_go_round_and_roles_follow_membership() {
         let all = keys(7);
-        let committee =
-            Committee::new(ChainId(Digest::ZERO), Term(0), all[..4].to_vec(), all[4..6].to_vec()).unwrap();
+        let committee = Committee::new(ChainId(Digest::ZERO), Term(0), all[..4].to_vec(), all[4..6].to_vec()).unwrap();
         let turns: Vec<_> = (1..=4).map(|h| committee.proposer(Height(h))).collect();
         assert_eq!(turns, [all[4], all[5], all[4], all[5]]);
         assert_eq!(committee.role(&all[0]), Role::Validator);

@@ -89,7 +89,8 @@ impl Lbft {
             match self.best_parent() {
                 Some((height, digest)) => self.want_lineage(height, digest, wants),
                 None => {
-                    let lacks = |h: &u64| self.rounds.get(&Height(*h)).is_none_or(|r| r.certificates().next().is_none());
+                    let lacks =
+                        |h: &u64| self.rounds.get(&Height(*h)).is_none_or(|r| r.certificates().next().is_none());
                     let below = self.tip.height.0.saturating_add(1)..self.height.0;
                     wants.extend(below.filter(lacks).take(MAX_PULL).map(|h| Want::Height(Height(h))));
                 }

@@ -197,6 +197,8 @@ pub enum Fault {
     #[error("a quorum prepared a block at height {0} that the own application refuses: compare its version and state")]
     OwnCheck(Height),
     /// The own key signed a vote that is not in the own log.
-    #[error("the own key voted at height {0} and the log does not know: the log was lost or the key runs twice; use a new key")]
+    #[error(
+        "the own key voted at height {0} and the log does not know: the log was lost or the key runs twice; use a new key"
+    )]
     LostLog(Height),
 }

@@ -152,3 +152,7 @@ pub(crate) fn vote_from_wire(wire: wire::Vote) -> Option<Vote> {
         signature: Signature::from_slice(&wire.signature)?,
     })
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

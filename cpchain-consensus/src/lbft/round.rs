@@ -96,8 +96,7 @@ impl Round {
         committee: &Committee,
     ) -> Option<Certificate> {
         let same = || self.tally.range((kind, 0)..=(kind, u16::MAX)).map(|(_, v)| v).filter(|v| v.digest == digest);
-        (same().count() >= committee.quorum())
-            .then(|| Certificate::from_votes(committee, kind, height, digest, same()))
+        (same().count() >= committee.quorum()).then(|| Certificate::from_votes(committee, kind, height, digest, same()))
     }
 
     /// Notes a digest under the proposer's seal. Gives proof when it is the second.

@@ -328,8 +328,8 @@ impl Driver {
 
     fn finalise(&mut self, entry: FinalEntry) {
         // An application with a disk of its own may be ahead of a log that lost its last, unsynced batch.
-        let state = (self.application.last_height() < entry.block.height)
-            .then(|| self.application.finalised(&entry.block));
+        let state =
+            (self.application.last_height() < entry.block.height).then(|| self.application.finalised(&entry.block));
         self.status.send_modify(|status| {
             status.final_height = entry.block.height;
             status.state = state.unwrap_or(status.state);

@@ -77,4 +77,9 @@ fn restored(tip: Option<FinalEntry>, records: impl IntoIterator<Item = Record>) 
 }
 
 #[cfg(test)]
+pub(crate) fn final_bytes(entry: &FinalEntry) -> Vec<u8> {
+    codec::encode_final(entry)
+}
+
+#[cfg(test)]
 mod suite;

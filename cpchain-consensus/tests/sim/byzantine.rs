@@ -25,7 +25,13 @@ pub(crate) enum Behaviour {
 }
 
 /// Votes that a Byzantine validator casts after it has seen a message.
-pub(crate) fn votes(committee: &Committee, index: u16, key: &SigningKey, seen: &Message, random: &mut Random) -> Vec<Vote> {
+pub(crate) fn votes(
+    committee: &Committee,
+    index: u16,
+    key: &SigningKey,
+    seen: &Message,
+    random: &mut Random,
+) -> Vec<Vote> {
     let (height, digest) = match seen {
         Message::Propose(proposal) => (proposal.block.height(), proposal.block.digest()),
         Message::Vote(vote) => (vote.height, vote.digest),

@@ -1,11 +1,6 @@
 //! The network: nodes, links, disks and one heap of events.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_consensus::{
@@ -145,6 +140,11 @@ impl World {
     pub(crate) fn lowest_final(&self) -> Height {
         let up = self.members.iter().filter(|m| m.behaviour == Behaviour::Honest);
         up.map(|m| m.core.as_ref().map_or(Height::GENESIS, Lbft::final_height)).min().unwrap()
+    }
+
+    /// The lowest final height of the validators below this place.
+    pub(crate) fn lowest_honest_final(&self, below: usize) -> Height {
+        (0..below).map(|node| self.core(node).final_height()).min().unwrap()
     }
 
     pub(crate) fn highest(&self) -> Height {
@@ -389,9 +389,7 @@ pub(crate) fn carries(message: &Message, kind: Kind, height: u64) -> bool {
     };
     match message {
         Message::Certificate(certificate) => is(certificate),
-        Message::Propose(proposal) => {
-            [&proposal.parent, &proposal.impeachment].into_iter().flatten().any(is)
-        }
+        Message::Propose(proposal) => [&proposal.parent, &proposal.impeachment].into_iter().flatten().any(is),
         Message::Vote(_) | Message::Block(_) | Message::Pull(_) => false,
     }
 }
