@@ -237,6 +237,26 @@ async fn a_proxy_fetches_checks_and_keeps_what_it_does_not_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rotten_copy_is_replaced_from_the_source_while_the_client_goes_on() {
+    let world = World::new();
+    let data = data(200_000);
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Arc::new(OpendalBackend::file_system(folder.path()).unwrap());
+    let source = Arc::new(Source(data.clone(), true));
+    let node = node(2, world.parts_over(backend).source(source)).await;
+    let root = node.objects().insert(data.clone()).await.unwrap();
+    world.label(root, true);
+    let path = folder.path().join(format!("objects/{root}"));
+    let mut rotten = data.to_vec();
+    rotten[150_000] ^= 1;
+    std::fs::write(&path, rotten).unwrap();
+    let mut fetch = client(3, &node).await.fetch(root);
+    assert_eq!(fetch.bytes(data.len()).await.unwrap(), data);
+    assert!(fetch.faults().is_empty(), "an honest proxy is not blamed for its disk");
+    assert_eq!(std::fs::read(&path).unwrap(), data);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_uri_leads_to_the_bytes() {
     let world = World::new();
     let node = node(2, world.parts()).await;

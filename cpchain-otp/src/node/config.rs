@@ -29,7 +29,7 @@ pub struct NodeConfig {
     pub stall_timeout: Duration,
     /// A service has this long to answer.
     pub call_timeout: Duration,
-    /// Streams that are served at a time; more wait.
+    /// Streams that are served at a time; a few more wait, the rest is dropped by the transport.
     pub max_streams: usize,
     /// What one caller may read; none: no bound.
     pub quota: Option<Quota>,
@@ -56,6 +56,13 @@ impl Default for NodeConfig {
     }
 }
 
+/// Re-encryption, and where the key fragments for it are.
+#[derive(Clone)]
+pub(super) struct Reencryption {
+    pub(super) reencryptor: Arc<dyn Reencryptor>,
+    pub(super) fragments: Arc<dyn Backend>,
+}
+
 /// What a node is made of. Start with [`new`](Self::new), add what the host offers.
 #[derive(Clone)]
 pub struct NodeParts {
@@ -63,7 +70,7 @@ pub struct NodeParts {
     pub(super) registry: Arc<dyn Registry>,
     pub(super) grants: Arc<dyn GrantSource>,
     pub(super) source: Option<Arc<dyn ObjectSource>>,
-    pub(super) reencryption: Option<(Arc<dyn Reencryptor>, Arc<dyn Backend>)>,
+    pub(super) reencryption: Option<Reencryption>,
     pub(super) services: Vec<Arc<dyn Service>>,
     pub(super) receipts: Option<Arc<dyn ReceiptSink>>,
     pub(super) clock: Arc<dyn Clock>,
@@ -98,7 +105,7 @@ impl NodeParts {
 
     /// Re-encrypts; key fragments are kept in `fragments`, which should be storage that only this node reads.
     pub fn reencryptor(mut self, reencryptor: Arc<dyn Reencryptor>, fragments: Arc<dyn Backend>) -> Self {
-        self.reencryption = Some((reencryptor, fragments));
+        self.reencryption = Some(Reencryption { reencryptor, fragments });
         self
     }
 

@@ -1,14 +1,12 @@
 //! Key fragments: held under a paid grant, used only for the grantee.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use cpchain_crypto::{PublicKey, key_tree::TreeNode};
 
-use super::serve::Inner;
+use super::{config::Reencryption, serve::Inner};
 use crate::{
     access::{Scene, may_reencrypt},
-    backend::{Backend, put},
+    backend::put,
     records::Grant,
     signed::Signed,
     wire::{Refusal, RefusalCode},
@@ -20,10 +18,10 @@ const MAX_OPAQUE: usize = 8 * 1024;
 impl Inner {
     /// Keeps a fragment for a node of the key tree.
     pub(super) async fn deposit(&self, grant: &Signed<Grant>, node: TreeNode, fragment: Bytes) -> Result<(), Refusal> {
-        let (_, backend) = self.reencryption()?;
+        let fragments = self.reencryption()?.fragments.as_ref();
         bounded(&fragment)?;
         self.check(grant.grantee, grant, node).await?;
-        put(backend.as_ref(), &key(grant, node), fragment).await.map_err(internal)
+        put(fragments, &key(grant, node), fragment).await.map_err(internal)
     }
 
     /// Re-encrypts a capsule for the grantee.
@@ -34,23 +32,23 @@ impl Inner {
         node: TreeNode,
         capsule: Bytes,
     ) -> Result<Bytes, Refusal> {
-        let (reencryptor, backend) = self.reencryption()?;
+        let Reencryption { reencryptor, fragments } = self.reencryption()?;
         bounded(&capsule)?;
         if caller != grant.grantee {
             return Err(Refusal::new(RefusalCode::NoGrant, "the grant is for another key"));
         }
         self.check(caller, grant, node).await?;
         let key = key(grant, node);
-        let held = backend.len(&key).await.map_err(internal)?.filter(|len| *len <= MAX_OPAQUE as u64);
+        let held = fragments.len(&key).await.map_err(internal)?.filter(|len| *len <= MAX_OPAQUE as u64);
         let none = || Refusal::new(RefusalCode::NotFound, "no key fragment is deposited for this node");
-        let fragment = backend.read(&key, 0..held.ok_or_else(none)?).await.map_err(internal)?;
+        let fragment = fragments.read(&key, 0..held.ok_or_else(none)?).await.map_err(internal)?;
         let reencryptor = reencryptor.clone();
         let work = tokio::task::spawn_blocking(move || reencryptor.reencrypt(&capsule, &fragment));
         let result = work.await.map_err(internal)?;
         result.map(Bytes::from).map_err(Refusal::malformed)
     }
 
-    fn reencryption(&self) -> Result<&(Arc<dyn crate::host::Reencryptor>, Arc<dyn Backend>), Refusal> {
+    fn reencryption(&self) -> Result<&Reencryption, Refusal> {
         let none = || Refusal::new(RefusalCode::Unsupported, "this node does not re-encrypt");
         self.parts.reencryption.as_ref().ok_or_else(none)
     }

@@ -164,6 +164,12 @@ impl Inner {
                 Ok(part) => part,
                 Err(error) => {
                     tracing::warn!(%error, root = %object.root(), "cannot go on serving");
+                    if matches!(error, ObjectError::Corrupt { .. }) && self.parts.source.is_some() {
+                        // The next request gets a sound copy from the source.
+                        if let Err(error) = self.objects.remove(&object.root()).await {
+                            tracing::warn!(%error, "cannot remove the rotten copy");
+                        }
+                    }
                     return Err(Failure::Stream(FrameError::Io(io::ErrorKind::InvalidData.into())));
                 }
             };

@@ -24,7 +24,7 @@ pub enum ObjectError {
     /// The storage or source failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The bytes are not those of the root: the storage is rotten, or the source lies. The copy was removed where possible.
+    /// The bytes are not those of the root: the storage is rotten, or the source lies.
     #[error("the bytes are not those of object {root}")]
     Corrupt {
         /// The object that was asked for.
