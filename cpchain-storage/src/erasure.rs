@@ -160,8 +160,7 @@ impl Coder {
         padded.extend_from_slice(chunk);
         padded.resize(shard_len * data, 0);
         let padded = padded.freeze();
-        let mut shards: Vec<Bytes> =
-            (0..data).map(|i| padded.slice(i * shard_len..(i + 1) * shard_len)).collect();
+        let mut shards: Vec<Bytes> = (0..data).map(|i| padded.slice(i * shard_len..(i + 1) * shard_len)).collect();
         let encoder = match &mut self.encoder {
             Some(encoder) => {
                 encoder.reset(data, recovery, shard_len)?;
@@ -197,8 +196,7 @@ impl Coder {
         let mut good: Vec<Option<Bytes>> = vec![None; total];
         let mut found = 0;
         for (place, shard) in shards {
-            let (Some(id), Some(slot)) =
-                (reference.shards.get(usize::from(place)), good.get_mut(usize::from(place)))
+            let (Some(id), Some(slot)) = (reference.shards.get(usize::from(place)), good.get_mut(usize::from(place)))
             else {
                 continue;
             };

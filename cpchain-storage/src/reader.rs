@@ -182,9 +182,8 @@ pub fn read_blocks<B: AsRef<[u8]>>(
         };
         let body = zeroize::Zeroizing::new(block.open(key).map_err(|source| ReadError::Sealed { index, source })?);
         let header = block.header();
-        let rows = codecs
-            .decode(header.codec, &body, header.count)
-            .map_err(|source| ReadError::Codec { index, source })?;
+        let rows =
+            codecs.decode(header.codec, &body, header.count).map_err(|source| ReadError::Codec { index, source })?;
         let period = entry.start_ms..entry.start_ms.saturating_add(manifest.body().period_ms);
         if rows.timestamps_ms().iter().any(|at_ms| !period.contains(at_ms)) {
             return Err(ReadError::Period { index });
@@ -255,8 +254,7 @@ fn check_order<'a, B: AsRef<[u8]>>(
         if bytes.len() != entry.length as usize {
             return Err(cut);
         }
-        let block =
-            SealedBlock::parse(bytes).map_err(|_| ReadError::Changed { index: expected, what: "header" })?;
+        let block = SealedBlock::parse(bytes).map_err(|_| ReadError::Changed { index: expected, what: "header" })?;
         check_entry(entry, &block).map_err(|what| ReadError::Changed { index: expected, what })?;
         if sealed.last().is_some_and(|last| last.hash() != block.header().previous) {
             return Err(ReadError::Chain { index: expected });
@@ -266,7 +264,9 @@ fn check_order<'a, B: AsRef<[u8]>>(
     match blocks.get(entries.len()).map(|extra| number(extra.as_ref(), stream)) {
         None => Ok(sealed),
         Some(Some(index)) if entries.iter().any(|entry| entry.index == index) => Err(ReadError::Repeated { index }),
-        Some(_) => Err(ReadError::Foreign { expected: entries.last().map_or(0, |entry| entry.index.saturating_add(1)) }),
+        Some(_) => {
+            Err(ReadError::Foreign { expected: entries.last().map_or(0, |entry| entry.index.saturating_add(1)) })
+        }
     }
 }
 

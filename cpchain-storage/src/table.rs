@@ -59,8 +59,7 @@ impl Column {
 /// Columns are equal when names and bits are: a NaN equals itself, 0.0 does not equal −0.0.
 impl PartialEq for Column {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.values.iter().map(|v| v.to_bits()).eq(other.values.iter().map(|v| v.to_bits()))
+        self.name == other.name && self.values.iter().map(|v| v.to_bits()).eq(other.values.iter().map(|v| v.to_bits()))
     }
 }
 

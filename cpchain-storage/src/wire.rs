@@ -191,7 +191,15 @@ mod tests {
             expires_ms: 9,
         };
         let fields = [
-            "version", "owner", "stream_name", "upload", "period_ms", "leaf_root", "leaf_count", "previous", "expires_ms",
+            "version",
+            "owner",
+            "stream_name",
+            "upload",
+            "period_ms",
+            "leaf_root",
+            "leaf_count",
+            "previous",
+            "expires_ms",
         ];
         check("ManifestBody", &same(&pool, "ManifestBody", &manifest), &fields);
         let head = ManifestHead { inline: b(1), object: Some(object), hash: b(2) };
@@ -209,7 +217,15 @@ mod tests {
             access: 10,
         };
         let fields = [
-            "version", "owner", "stream", "upload", "manifest", "block_root", "leaf_root", "leaf_count", "previous",
+            "version",
+            "owner",
+            "stream",
+            "upload",
+            "manifest",
+            "block_root",
+            "leaf_root",
+            "leaf_count",
+            "previous",
             "access",
         ];
         check("VoucherBody", &same(&pool, "VoucherBody", &voucher), &fields);

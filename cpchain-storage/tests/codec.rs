@@ -34,7 +34,13 @@ fn any_table() -> impl Strategy<Value = Table> {
         let values = prop::collection::vec(prop::collection::vec(value, rows), columns);
         (times, values).prop_map(|(steps, values)| {
             let mut at = 0;
-            let times = steps.iter().map(|step| { at += step; at }).collect();
+            let times = steps
+                .iter()
+                .map(|step| {
+                    at += step;
+                    at
+                })
+                .collect();
             let named = values.into_iter().enumerate();
             let columns = named.map(|(i, bits)| (format!("c{i}"), bits.into_iter().map(f64::from_bits).collect()));
             Table::from_columns(times, columns.collect()).unwrap()

@@ -128,8 +128,16 @@ fn a_restart_after_an_upload_goes_on_without_a_gap() {
     made[1].manifest.follows(Some(&made[0].manifest)).unwrap();
     made[1].voucher.follows(Some(&made[0].voucher)).unwrap();
     assert_eq!(made[1].manifest.body().intervals[0].interval, IntervalId(2));
-    let last = SealedBlock::parse(&made[0].object[made[0].manifest.body().blocks[3].offset as usize..][..made[0].manifest.body().blocks[3].length as usize]).unwrap().hash();
-    let first = SealedBlock::parse(&made[1].object[..made[1].manifest.body().blocks[0].length as usize]).unwrap().header().previous;
+    let last = SealedBlock::parse(
+        &made[0].object[made[0].manifest.body().blocks[3].offset as usize..]
+            [..made[0].manifest.body().blocks[3].length as usize],
+    )
+    .unwrap()
+    .hash();
+    let first = SealedBlock::parse(&made[1].object[..made[1].manifest.body().blocks[0].length as usize])
+        .unwrap()
+        .header()
+        .previous;
     assert_eq!(first, last, "the chain of blocks runs across uploads and restarts");
     assert_ne!(last, Digest::ZERO);
 }
@@ -191,8 +199,7 @@ fn a_lost_counter_is_seen_and_recovered_from_the_last_upload() {
     assert!(matches!(opened, Err(GatewayError::CounterLost)));
 
     let codecs = CodecRegistry::default();
-    let mut second =
-        Gateway::recover(config(), secret(), owner(), codecs, dir.path(), Some(&made[0]), 1000).unwrap();
+    let mut second = Gateway::recover(config(), secret(), owner(), codecs, dir.path(), Some(&made[0]), 1000).unwrap();
     assert_eq!(second.sealed_until_ms(), Some(4 * DAY_MS - 1));
     for reading in readings(4..5) {
         second.push(reading).unwrap();
@@ -227,7 +234,8 @@ fn a_source_read_again_goes_on_where_it_stopped() {
     let source = || readings(0..10).into_iter().map(Ok::<_, GatewayError>);
     let first = gateway(dir.path()).uploads(source()).take(1).map(Result::unwrap).collect::<Vec<_>>();
     let rest = gateway(dir.path()).uploads(source()).map(Result::unwrap).collect::<Vec<_>>();
-    let starts = first.iter().chain(&rest).flat_map(|upload| &upload.manifest.body().blocks).map(|b| b.start_ms / DAY_MS);
+    let starts =
+        first.iter().chain(&rest).flat_map(|upload| &upload.manifest.body().blocks).map(|b| b.start_ms / DAY_MS);
     assert!(starts.eq(0..10));
 }
 

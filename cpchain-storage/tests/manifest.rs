@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::LazyLock;
+
 use cpchain_crypto::{Digest, SigningKey};
 use cpchain_storage::{
     ErasureParams, Manifest, ManifestBody, ManifestError, ManifestHead, Upload,
@@ -13,7 +15,8 @@ use proptest::prelude::*;
 use support::*;
 
 fn upload() -> Upload {
-    uploads(4).remove(0)
+    static UPLOAD: LazyLock<Upload> = LazyLock::new(|| uploads(4).remove(0));
+    UPLOAD.clone()
 }
 
 #[test]

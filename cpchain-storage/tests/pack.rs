@@ -192,7 +192,7 @@ fn compaction_keeps_what_lives() {
     let options = PackOptions { pack_len: 20_000, compact_below_percent: 50 };
     let open = || PackStore::open(dir.path(), options, MemoryIndex::default()).unwrap();
     let store = open();
-    let lease = |n: usize| if n % 4 == 0 { Lease(1 << 40) } else { Lease(0) };
+    let lease = |n: usize| if n.is_multiple_of(4) { Lease(1 << 40) } else { Lease(0) };
     for n in 0..100 {
         store.put(chunk(n), lease(n)).unwrap();
     }
@@ -226,7 +226,7 @@ fn compaction_keeps_what_lives() {
     assert!(store.stats().unwrap().pack_bytes < full.pack_bytes * 3 / 4);
     drop(store);
     let store = open();
-    for n in (0..200).filter(|n| n % 4 == 0 || *n == 1) {
+    for n in (0..200).filter(|n: &usize| n.is_multiple_of(4) || *n == 1) {
         assert_eq!(store.get(&ChunkId::of(&chunk(n))).unwrap(), Some(chunk(n)), "{n}");
     }
     // What was read back from the packs still has its lease.

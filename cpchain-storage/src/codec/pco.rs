@@ -2,18 +2,23 @@
 //!
 //! The decoder of `pco` is fed bytes that a stranger may have made. So the number of readings comes from the block
 //! header and is bounded before anything is allocated, each chunk's claim is checked against it, and a panic in the
-//! decoder is caught and becomes an error.
+//! decoder is caught and becomes an error. What the decoder itself allocates is bounded too: a dictionary by the bytes that
+//! must follow it, a lookback window by the largest one that the encoder makes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pco::{
     ChunkConfig, FULL_BATCH_N,
     data_types::Number,
+    metadata::DeltaEncoding,
     standalone::{DecompressorItem, FileDecompressor, simple_compress},
 };
 
 use super::{Codec, CodecError, columns};
 use crate::table::Table;
+
+/// The encoder's largest lookback window has 2^15 numbers; the format allows 2^24.
+const MAX_WINDOW_LOG: u32 = 15;
 
 /// Codec 1: `pco`, a third of the size of general-purpose compression on sensor readings.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +58,12 @@ fn decompress_bounded<T: Number + Default>(bytes: &[u8], rows: usize) -> Result<
             DecompressorItem::EndOfData(after) if after.is_empty() && numbers.len() == rows => return Ok(numbers),
             DecompressorItem::EndOfData(_) => return Err(wrong_count()),
         };
+        // The window is not allocated before the first read.
+        if let DeltaEncoding::Lookback { config, .. } = &chunk.meta().delta_encoding
+            && config.window_n_log > MAX_WINDOW_LOG
+        {
+            return Err(CodecError::corrupt("its lookback window is larger than any encoder makes"));
+        }
         let start = numbers.len();
         let end = start.checked_add(chunk.n()).filter(|end| *end <= rows).ok_or_else(wrong_count)?;
         // Grown batch by batch: a chunk must yield readings before it gets memory for more.

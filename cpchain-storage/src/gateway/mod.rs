@@ -29,11 +29,11 @@ use std::{
 
 use cpchain_crypto::{Did, Signer, key_tree::StreamSecret};
 
-use self::{journal::Position, seal::Pending};
 pub use self::{
     csv::{CsvError, CsvOptions, CsvSource, TimestampUnit},
     outbox::Upload,
 };
+use self::{journal::Position, seal::Pending};
 use crate::{
     codec::{CodecError, CodecRegistry, MAX_ROWS},
     erasure::{ErasureError, ErasureParams},
@@ -275,7 +275,20 @@ impl<S: Signer> Gateway<S> {
         let last_ms = position.last_ms;
         let dir = dir.to_path_buf();
         let pending = Vec::new();
-        Ok(Self { config, stream, secret, signer, codecs, dir, position, table, start_ms: 0, pending, last_ms, _lock: lock })
+        Ok(Self {
+            config,
+            stream,
+            secret,
+            signer,
+            codecs,
+            dir,
+            position,
+            table,
+            start_ms: 0,
+            pending,
+            last_ms,
+            _lock: lock,
+        })
     }
 
     /// The stream.

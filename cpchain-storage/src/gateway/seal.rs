@@ -29,11 +29,7 @@ pub(super) struct Pending {
 }
 
 /// Where a stream goes on after `last`.
-pub(super) fn position_after(
-    stream: &StreamId,
-    last: Option<&Upload>,
-    unused: u32,
-) -> Result<Position, GatewayError> {
+pub(super) fn position_after(stream: &StreamId, last: Option<&Upload>, unused: u32) -> Result<Position, GatewayError> {
     let start = Position { next_interval: unused, burnt: unused, ..Position::start(stream.digest()) };
     let Some(last) = last else { return Ok(start) };
     let body = last.manifest.body();

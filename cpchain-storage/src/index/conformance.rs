@@ -40,7 +40,8 @@ pub fn check<I: IndexStore>(index: I, reopen: impl Fn(I) -> I) -> Result<(), Bro
     if page_through(&index, 7)? != 100 || page_through(&index, 1000)? != 100 {
         return fail("pages give every entry once, ascending, and nothing else");
     }
-    let last_wins = [Change::Set(id(3), at(4)), Change::Remove(id(3)), Change::Set(id(3), at(5)), Change::Remove(id(9))];
+    let last_wins =
+        [Change::Set(id(3), at(4)), Change::Remove(id(3)), Change::Set(id(3), at(5)), Change::Remove(id(9))];
     mark.offset += 1;
     index.apply(&last_wins, &mark).map_err(called)?;
     if index.get(&id(3)).map_err(called)? != Some(at(5)) || index.get(&id(9)).map_err(called)?.is_some() {

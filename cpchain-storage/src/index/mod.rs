@@ -14,9 +14,9 @@ mod sled;
 
 use cpchain_crypto::{Digest, Domain};
 
+pub use self::memory::MemoryIndex;
 #[cfg(feature = "sled")]
 pub use self::sled::SledIndex;
-pub use self::memory::MemoryIndex;
 use crate::chunk::{ChunkId, Lease};
 
 const ENTRY: Domain = Domain::new("cpchain/storage/index-entry/v1");

@@ -87,7 +87,8 @@ impl Manifest {
         }
         let commitments: Vec<_> =
             list.chunks_exact(COMMITMENT_LEN as usize).filter_map(LeafCommitment::from_bytes).collect();
-        let places = blocks.iter().flat_map(|block| block.leaves().zip(0u32..).map(move |(sealed, i)| (block, i, sealed)));
+        let places =
+            blocks.iter().flat_map(|block| block.leaves().zip(0u32..).map(move |(sealed, i)| (block, i, sealed)));
         let leaves: Vec<_> = places
             .zip(&commitments)
             .map(|((block, leaf, sealed), commitment)| commitment.merkle_leaf(block.header(), leaf, sealed))

@@ -195,12 +195,7 @@ impl<I: IndexStore> PackStore<I> {
     }
 
     /// Brings durable frames into the index, with the end of the last one.
-    pub(super) fn apply(
-        &self,
-        committed: &mut Committed,
-        writes: &[Write],
-        end: (u32, u64),
-    ) -> Result<(), IndexError> {
+    pub(super) fn apply(&self, committed: &mut Committed, writes: &[Write], end: (u32, u64)) -> Result<(), IndexError> {
         // Entries as they will be, for ids that occur more than once.
         let mut changed: HashMap<ChunkId, Option<Location>> = HashMap::new();
         let mut changes = Vec::with_capacity(writes.len());

@@ -31,8 +31,7 @@ pub(crate) fn open_all(dir: &Path) -> Result<BTreeMap<u32, Arc<File>>, StoreErro
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(".pack")).and_then(|n| n.parse::<u32>().ok());
         let Some(number) = number else { continue };
-        let file =
-            OpenOptions::new().read(true).write(true).open(entry.path()).map_err(io_error("opening a pack"))?;
+        let file = OpenOptions::new().read(true).write(true).open(entry.path()).map_err(io_error("opening a pack"))?;
         check_header(&file, number)?;
         packs.insert(number, Arc::new(file));
     }

@@ -175,8 +175,10 @@ impl<I: IndexStore> PackStore<I> {
 
     /// Empties the index and fills it from all that is committed. The caller holds the lock.
     pub(super) fn rebuild(&self, committed: &mut Committed) -> Result<(), StoreError> {
-        let is_new = || Ok(self.index.checkpoint()?.is_none() && self.index.page(None, 1)?.is_empty());
-        if !is_new().unwrap_or_else(|_: IndexError| false) {
+        let is_new = || -> Result<bool, IndexError> {
+            Ok(self.index.checkpoint()?.is_none() && self.index.page(None, 1)?.is_empty())
+        };
+        if !is_new().unwrap_or(false) {
             tracing::warn!(dir = %self.dir.display(), "the index is wrong, reading the packs");
             self.index.reset().map_err(|error| StoreError::Index(error.to_string()))?;
         }

@@ -9,40 +9,40 @@ use cpchain_storage::{
     gateway::{CsvOptions, CsvSource, DAY_MS},
 };
 
-pub const WEATHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/seattle-weather-hourly.csv");
-pub const HOUR_MS: u64 = 60 * 60 * 1000;
+pub(crate) const WEATHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/seattle-weather-hourly.csv");
+pub(crate) const HOUR_MS: u64 = 60 * 60 * 1000;
 
-pub fn owner() -> SigningKey {
+pub(crate) fn owner() -> SigningKey {
     SigningKey::from_seed(&[1; 32])
 }
 
-pub fn secret() -> StreamSecret {
+pub(crate) fn secret() -> StreamSecret {
     StreamSecret::from_bytes([2; 32])
 }
 
 /// Daily blocks, keys for two days, uploads of two keys: four days.
-pub fn config() -> StreamConfig {
+pub(crate) fn config() -> StreamConfig {
     StreamConfig { blocks_per_interval: 2, intervals_per_upload: 2, ..StreamConfig::new("roof", ["a", "b"]) }
 }
 
-pub fn gateway(dir: &Path) -> Gateway<SigningKey> {
+pub(crate) fn gateway(dir: &Path) -> Gateway<SigningKey> {
     Gateway::open(config(), secret(), owner(), CodecRegistry::default(), dir).unwrap()
 }
 
 /// Six-hourly readings of these days.
-pub fn readings(days: std::ops::Range<u64>) -> Vec<Reading> {
+pub(crate) fn readings(days: std::ops::Range<u64>) -> Vec<Reading> {
     let of_day = |day: u64| (0..4).map(move |i| day * DAY_MS + i * 6 * HOUR_MS);
     days.flat_map(of_day).map(|at_ms| Reading { at_ms, values: vec![at_ms as f64 / 7.0, 1016.6] }).collect()
 }
 
 /// Uploads of the first `days` days.
-pub fn uploads(days: u64) -> Vec<Upload> {
+pub(crate) fn uploads(days: u64) -> Vec<Upload> {
     let dir = tempfile::tempdir().unwrap();
     let mut gateway = gateway(dir.path());
     let made = gateway.uploads(readings(0..days).into_iter().map(Ok::<_, cpchain_storage::GatewayError>));
     made.collect::<Result<_, _>>().unwrap()
 }
 
-pub fn weather() -> CsvSource {
+pub(crate) fn weather() -> CsvSource {
     CsvSource::open(WEATHER, &CsvOptions::default()).unwrap()
 }
