@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "support/ledger.rs"]
-mod ledger;
 mod support;
 
 use cpchain_crypto::{Digest, PublicKey};
@@ -11,9 +9,8 @@ use cpchain_market::{
     Amount, Height,
     escrow::{Candidate, Command, Complaint, Context, Event, Order, OrderId, PostedFragment, State},
 };
-use ledger::Ledger;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
-use support::*;
+use support::{ledger::Ledger, *};
 
 /// One thing that somebody tries.
 #[derive(Debug, Clone)]

@@ -1,102 +1,15 @@
-//! Every row of the escrow's table by name, with what it does to everybody's money; and the defects of the original escrow.
+//! Every row of the escrow's table by name, with what it does to everybody's money.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "support/ledger.rs"]
-mod ledger;
 mod support;
 
 use cpchain_crypto::Digest;
 use cpchain_market::{
     Amount, Height,
-    escrow::{
-        Complaint, Context, Effect, EscrowError, Event, FragmentError, Order, Outcome, PostedFragment, State, Step,
-        TermsError,
-    },
+    escrow::{Complaint, Context, EscrowError, Event, FragmentError, Order, Outcome, State, TermsError},
 };
-use ledger::Ledger;
-use support::*;
-
-/// Replays an order's life on a ledger that checks every unit.
-struct Run {
-    order: Order,
-    ledger: Ledger,
-}
-
-impl Run {
-    fn offered(goods: &Goods) -> Self {
-        let Step { order, effects } = offered(goods);
-        let mut ledger = Ledger::default();
-        ledger.perform(&effects);
-        ledger.assert_consistent(&order);
-        Self { order, ledger }
-    }
-
-    fn step(&mut self, step: Step) -> State {
-        self.order = Order::from_bytes(&step.order.to_bytes()).unwrap();
-        assert_eq!(self.order, step.order);
-        self.ledger.perform(&step.effects);
-        self.ledger.assert_consistent(&self.order);
-        self.order.state()
-    }
-
-    fn accepted(goods: &Goods) -> Self {
-        let mut run = Self::offered(goods);
-        let step = apply(&run.order, seller(), 110, &accept()).unwrap();
-        assert_eq!(run.step(step), State::Accepted);
-        run
-    }
-
-    fn granted(goods: &Goods) -> Self {
-        let mut run = Self::accepted(goods);
-        let step = apply(&run.order, seller(), 120, &grant(&run.order)).unwrap();
-        assert_eq!(run.step(step), State::Granted);
-        run
-    }
-
-    fn delivered(goods: &Goods) -> Self {
-        let mut run = Self::granted(goods);
-        for slot in 0..3 {
-            assert_eq!(run.order.state(), State::Granted);
-            let step = post(&run.order, slot, 125).unwrap();
-            run.step(step);
-        }
-        assert_eq!(run.order.state(), State::Delivered);
-        run
-    }
-
-    fn tick(&mut self, height: u64) -> State {
-        let step = self.order.tick(Height(height)).unwrap();
-        self.step(step)
-    }
-
-    fn complain(&mut self, complaint: Complaint) -> State {
-        let event = Event::Complain(Box::new(complaint));
-        let step = apply(&self.order, buyer(), 130, &event).unwrap();
-        self.step(step)
-    }
-
-    fn said(&self, wanted: Outcome) -> usize {
-        let is = |effect: &&Effect| matches!(effect, Effect::Reputation { outcome, .. } if *outcome == wanted);
-        self.ledger.effects.iter().filter(is).count()
-    }
-
-    fn bad_key(&self, goods: &Goods) -> Complaint {
-        let fragments = (0..3)
-            .map(|i| PostedFragment { proxy: self.order.slots()[i].proxy(), bytes: bundle(&self.order, i)[0].clone() })
-            .collect();
-        Complaint::BadKey { secret: BUYER_SECRET.to_vec(), node: 0, fragments, leaf: Some(goods.evidence(2)) }
-    }
-}
-
-fn bad_leaf(goods: &Goods) -> Complaint {
-    Complaint::BadLeaf { leaf: goods.evidence(2), interval_key: Goods::interval_key(2) }
-}
-
-const PRICE_I: i128 = PRICE.0 as i128;
-const FEE_I: i128 = FEE.0 as i128;
-/// (1.5 price + 2 fees) / 3, rounded up.
-const STAKE: i128 = 505;
+use support::{run::*, *};
 
 #[test]
 fn offer_locks_price_fees_and_bond() {
@@ -159,7 +72,7 @@ fn accept_draws_staked_proxies_of_the_listing() {
     }
     assert_eq!(run.ledger.gain(seller()), -100);
     // The rule on stakes: those who must be won over lose 1.5 times the price.
-    assert!(3 * STAKE * 2 >= 3 * PRICE_I);
+    assert!(3 * run.order.terms().stake().0 * 2 >= 3 * run.order.terms().price.0);
 }
 
 #[test]
@@ -454,75 +367,4 @@ fn each_event_belongs_to_its_state() {
             assert_eq!(refused, Err(EscrowError::WrongState(order.state())), "{event:?} in {i}");
         }
     }
-}
-
-/// The original computed the deduction from a proxy's deposit, threw it away, and paid from other people's money.
-#[test]
-fn original_defect_deposits_are_deducted_from_the_one_who_pays() {
-    let mut run = Run::granted(&Goods::new(Cheat::No));
-    run.tick(150);
-    let paid: i128 = run.order.slots().iter().map(|slot| run.ledger.gain(slot.proxy())).sum();
-    assert_eq!(-paid, PRICE_I + run.ledger.burnt as i128);
-}
-
-/// The original had no way out of a dispute in which no proxy acted.
-#[test]
-fn original_defect_a_dispute_needs_nobody_but_its_proof() {
-    let goods = Goods::new(Cheat::OtherContent);
-    let mut run = Run::delivered(&goods);
-    assert!(run.complain(bad_leaf(&goods)).is_final());
-}
-
-/// In the original a proxy could serve without a deposit.
-#[test]
-fn original_defect_no_proxy_without_stake_is_drawn() {
-    let order = offered(&Goods::new(Cheat::No)).order;
-    let mut poor = candidates();
-    poor.iter_mut().for_each(|candidate| candidate.free_stake = Amount::ZERO);
-    let context =
-        Context { height: Height(110), sender: seller(), randomness: Digest::ZERO, candidates: &poor, rules: &RULES };
-    assert!(matches!(order.apply(&accept(), &context, &Toy), Err(EscrowError::TooFewProxies { found: 0, .. })));
-}
-
-/// In the original half a price below two fees made a settlement impossible.
-#[test]
-fn original_defect_fees_above_the_price_settle() {
-    let goods = Goods::new(Cheat::No);
-    let mut terms = terms(&goods);
-    terms.fee = Amount(50_000);
-    let step = with(buyer(), 100, |context| Order::offer(terms, &signed(), context)).unwrap();
-    for posting in 0..=3 {
-        let mut run = Run { order: step.order.clone(), ledger: Ledger::default() };
-        run.ledger.perform(&step.effects);
-        let accepted = apply(&run.order, seller(), 110, &Event::Accept { bond: Amount(250_000) }).unwrap();
-        run.step(accepted);
-        let granted = apply(&run.order, seller(), 120, &grant(&run.order)).unwrap();
-        run.step(granted);
-        for slot in 0..posting {
-            let posted = post(&run.order, slot, 121).unwrap();
-            run.step(posted);
-        }
-        let end = run.tick(10_000);
-        assert_eq!(end, if posting == 3 { State::Settled } else { State::Refunded });
-        for slot in &run.order.slots()[..posting] {
-            assert_eq!(run.ledger.gain(slot.proxy()), 50_000);
-        }
-        assert_eq!(run.ledger.gain(seller()), PRICE_I);
-    }
-}
-
-/// In the original the wallet named the proxy itself, the same one twice.
-#[test]
-fn original_defect_the_chain_and_nobody_else_picks_the_proxies() {
-    let goods = Goods::new(Cheat::No);
-    let order = offered(&goods).order;
-    let draws: std::collections::BTreeSet<Vec<_>> = (101..140)
-        .map(|height| {
-            let accepted = apply(&order, seller(), height, &accept()).unwrap().order;
-            let drawn: Vec<_> = accepted.slots().iter().map(|slot| slot.proxy()).collect();
-            assert_eq!(drawn.iter().collect::<std::collections::BTreeSet<_>>().len(), 5);
-            drawn
-        })
-        .collect();
-    assert!(draws.len() > 30, "the draw does not follow the chain's randomness");
 }

@@ -4,7 +4,8 @@
 //! The seller then grants keys through `n` proxies drawn by the chain, and the price is released when `t` of them have
 //! put fragments on the chain that the chain itself verified. A bad sale is proven by one leaf, not voted on.
 //!
-//! Each row of the two tables below is a test of that name in `tests/escrow_table.rs`.
+//! Each row of the two tables below is a test of that name in `tests/escrow_table.rs`; the defects of
+//! the original contract are tests in `tests/escrow_original_defects.rs`.
 //!
 //! This module is a pure state machine. One [`Order`] is one value: a chain module keeps its bytes
 //! ([`Order::to_bytes`]), calls [`Order::offer`], [`Order::apply`] and [`Order::tick`], and performs the [`Effect`]s on

@@ -3,6 +3,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod ledger;
+pub mod run;
+
 use cpchain_crypto::{
     Digest, Domain, PublicKey, Signer, SigningKey,
     block::{BlockHeader, LeafCommitment, LeafSecrets, SealedBlock, seal},

@@ -1,0 +1,83 @@
+//! What was wrong with the original escrow contract, each defect as a test that this one does not have it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use cpchain_crypto::Digest;
+use cpchain_market::{
+    Amount, Height,
+    escrow::{Context, EscrowError, Event, Order, State},
+};
+use support::{ledger::Ledger, run::*, *};
+
+/// The original computed the deduction from a proxy's deposit, threw it away, and paid from other people's money.
+#[test]
+fn deposits_are_deducted_from_the_one_who_pays() {
+    let mut run = Run::granted(&Goods::new(Cheat::No));
+    run.tick(150);
+    let paid: i128 = run.order.slots().iter().map(|slot| run.ledger.gain(slot.proxy())).sum();
+    assert_eq!(-paid, PRICE_I + run.ledger.burnt as i128);
+}
+
+/// The original had no way out of a dispute in which no proxy acted.
+#[test]
+fn a_dispute_needs_nobody_but_its_proof() {
+    let goods = Goods::new(Cheat::OtherContent);
+    let mut run = Run::delivered(&goods);
+    assert!(run.complain(bad_leaf(&goods)).is_final());
+}
+
+/// In the original a proxy could serve without a deposit.
+#[test]
+fn no_proxy_without_stake_is_drawn() {
+    let order = offered(&Goods::new(Cheat::No)).order;
+    let mut poor = candidates();
+    poor.iter_mut().for_each(|candidate| candidate.free_stake = Amount::ZERO);
+    let context =
+        Context { height: Height(110), sender: seller(), randomness: Digest::ZERO, candidates: &poor, rules: &RULES };
+    assert!(matches!(order.apply(&accept(), &context, &Toy), Err(EscrowError::TooFewProxies { found: 0, .. })));
+}
+
+/// In the original half a price below two fees made a settlement impossible.
+#[test]
+fn fees_above_the_price_settle() {
+    let goods = Goods::new(Cheat::No);
+    let mut terms = terms(&goods);
+    terms.fee = Amount(50_000);
+    let step = with(buyer(), 100, |context| Order::offer(terms, &signed(), context)).unwrap();
+    for posting in 0..=3 {
+        let mut run = Run { order: step.order.clone(), ledger: Ledger::default() };
+        run.ledger.perform(&step.effects);
+        let accepted = apply(&run.order, seller(), 110, &Event::Accept { bond: Amount(250_000) }).unwrap();
+        run.step(accepted);
+        let granted = apply(&run.order, seller(), 120, &grant(&run.order)).unwrap();
+        run.step(granted);
+        for slot in 0..posting {
+            let posted = post(&run.order, slot, 121).unwrap();
+            run.step(posted);
+        }
+        let end = run.tick(10_000);
+        assert_eq!(end, if posting == 3 { State::Settled } else { State::Refunded });
+        for slot in &run.order.slots()[..posting] {
+            assert_eq!(run.ledger.gain(slot.proxy()), 50_000);
+        }
+        assert_eq!(run.ledger.gain(seller()), PRICE_I);
+    }
+}
+
+/// In the original the wallet named the proxy itself, the same one twice.
+#[test]
+fn the_chain_and_nobody_else_picks_the_proxies() {
+    let goods = Goods::new(Cheat::No);
+    let order = offered(&goods).order;
+    let draws: std::collections::BTreeSet<Vec<_>> = (101..140)
+        .map(|height| {
+            let accepted = apply(&order, seller(), height, &accept()).unwrap().order;
+            let drawn: Vec<_> = accepted.slots().iter().map(|slot| slot.proxy()).collect();
+            assert_eq!(drawn.iter().collect::<std::collections::BTreeSet<_>>().len(), 5);
+            drawn
+        })
+        .collect();
+    assert!(draws.len() > 30, "the draw does not follow the chain's randomness");
+}
