@@ -217,7 +217,12 @@ async fn normal_case_restart_and_catching_up() {
     let ordered: Vec<_> = blocks.iter().flat_map(|block| words(&block.payload)).collect();
     assert_eq!(ordered, [Bytes::from_static(b"hello"), Bytes::from_static(b"three")]);
     assert!(net.nodes.values().all(|node| node.status().fault.is_none() && node.status().evidence.is_none()));
+    // A stopped node says so to everyone who holds it.
+    let handle = net.nodes[&8].clone();
     net.end().await;
+    while timeout(LONG, follower.next()).await.unwrap().is_some() {}
+    assert_eq!(handle.status().ended, Some(NodeError::Stopped));
+    assert_eq!(handle.submit(Bytes::from_static(b"late")).await, Err(SubmitError::Stopped));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,7 +74,8 @@ impl Committee {
         for list in [&validators, &proposers] {
             let mut sorted = list.clone();
             sorted.sort_unstable();
-            if let Some([twice, _]) = sorted.array_windows().find(|[a, b]| a == b) {
+            let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
+            if let Some((twice, _)) = pairs.find(|(a, b)| a == b) {
                 return Err(CommitteeError::Twice(*twice));
             }
         }

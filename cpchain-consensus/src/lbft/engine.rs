@@ -336,6 +336,10 @@ pub(crate) enum Lineage {
     Dead,
 }
 
-pub(crate) fn payloads(chain: &[Arc<Block>]) -> Vec<Bytes> {
-    chain.iter().map(|block| block.payload().clone()).collect()
+pub(crate) fn payloads(chain: &[Arc<Block>]) -> Vec<(Height, Bytes)> {
+    chain.iter().map(|block| (block.height(), block.payload().clone())).collect()
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

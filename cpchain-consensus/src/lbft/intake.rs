@@ -52,10 +52,10 @@ impl Lbft {
             Kind::Commit => &round.committed,
             Kind::ImpeachPrepare | Kind::Seal => &round.impeached,
         };
-        if known.is_none() {
-            if let Some(certificate) = round.certificate(kind, height, digest, &self.committee) {
-                self.accept(certificate);
-            }
+        if known.is_none()
+            && let Some(certificate) = round.certificate(kind, height, digest, &self.committee)
+        {
+            self.accept(certificate);
         }
     }
 

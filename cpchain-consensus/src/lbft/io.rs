@@ -15,6 +15,7 @@ use crate::{application::FinalBlock, application::InvalidPayload, ids::Height};
 
 /// Something that happened outside.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "one lives at a time")]
 pub enum Input {
     /// A message arrived. `from` is the neighbour that handed it over, which need not be its author.
     Message {
@@ -89,8 +90,8 @@ pub enum Output {
         height: Height,
         /// The block.
         digest: Digest,
-        /// Payloads of its ancestors above the last final block, lowest first.
-        ancestors: Vec<Bytes>,
+        /// Heights and payloads of its ancestors above the last final block, lowest first.
+        ancestors: Vec<(Height, Bytes)>,
         /// What to judge.
         payload: Bytes,
     },
@@ -103,8 +104,8 @@ pub enum Output {
     BuildPayload {
         /// The height to fill.
         height: Height,
-        /// Payloads of the ancestors above the last final block, lowest first.
-        ancestors: Vec<Bytes>,
+        /// Heights and payloads of the ancestors above the last final block, lowest first.
+        ancestors: Vec<(Height, Bytes)>,
     },
     /// The next height is final: execute it. Each height comes once, in order.
     Finalised(FinalEntry),

@@ -137,16 +137,16 @@ proptest! {
         let mut bytes = message.encode().to_vec();
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
-        if let Ok(changed) = Message::decode(bytes.into()) {
-            if changed != message {
-                let holds = match changed {
-                    Message::Vote(vote) => vote.verify(&committee, &cache).is_some(),
-                    Message::Certificate(c) => c.verify(&committee, &cache).is_ok(),
-                    Message::Block(block) => block.verify_seal(&committee, &cache),
-                    Message::Propose(_) | Message::Pull(_) => false,
-                };
-                prop_assert!(!holds);
-            }
+        if let Ok(changed) = Message::decode(bytes.into())
+            && changed != message
+        {
+            let holds = match changed {
+                Message::Vote(vote) => vote.verify(&committee, &cache).is_some(),
+                Message::Certificate(c) => c.verify(&committee, &cache).is_ok(),
+                Message::Block(block) => block.verify_seal(&committee, &cache),
+                Message::Propose(_) | Message::Pull(_) => false,
+            };
+            prop_assert!(!holds);
         }
     }
 }

@@ -1,4 +1,85 @@
-//! LBFT 2.0 as a pure state machine.
+//! LBFT 2.0 as a pure state machine: [`Lbft::step`] takes what happened and says what to do.
+//!
+//! # Committee
+//! `n` validators vote, of which `f = (n - 1) / 3` may be Byzantine; a certificate is `Q = n - f` votes
+//! (`quorums_intersect_in_an_honest_validator_for_every_n`). Proposers take turns by height and need not be validators. Everyone
+//! else is a civilian: it follows VALIDATE messages and checks certificates itself. Height 0 is genesis, certified and final.
+//!
+//! # Messages
+//! | the paper's name | here | says |
+//! | --- | --- | --- |
+//! | PROPOSE | [`Message::Propose`] | a sealed block, the certificate of its parent, and the impeach certificate of the height below if the parent is lower |
+//! | PREPARE | [`Message::Vote`], [`Kind::Prepare`] | the block is valid at this height |
+//! | COMMIT | [`Message::Vote`], [`Kind::Commit`] | I hold a P-certificate, have checked the block, have not asked to impeach the height and never will |
+//! | IMPEACH PREPARE | [`Message::Vote`], [`Kind::ImpeachPrepare`] | the proposer failed: timer, illicit block, or two blocks |
+//! | (P-certificate) | [`Message::Certificate`] of PREPAREs | the next block may stand on this one |
+//! | IMPEACH COMMIT | [`Message::Certificate`] of IMPEACH PREPAREs | the next block may skip this height |
+//! | VALIDATE | [`Message::Certificate`] of COMMITs | the block and all its ancestors are final |
+//! | – | [`Message::Pull`], [`Message::Block`] | asking for blocks and certificates, and a block as the answer |
+//!
+//! A signature binds protocol, chain, term, kind, height and digest (`every_field_is_bound`), and a digest never commits to
+//! certificates, which differ from node to node.
+//!
+//! # One validator
+//! It has one current height H, one timer, and a [`State`] for each height that nothing final covers. The rows are
+//! conditions, tested again after every input, certificates before timers: `rules.rs` has one function for each.
+//!
+//! | state at h | when | do | next |
+//! | --- | --- | --- | --- |
+//! | idle, h = H | a valid PROPOSE whose justification is complete | log block and vote, send PREPARE | prepare |
+//! | idle or prepare, h = H | the timer; an illicit block under the seal; two digests under it | log, send IMPEACH PREPARE | impeach prepare |
+//! | idle or prepare, h ≥ H | a P-certificate, for the own PREPARE's block or another | log and forward it, enter h+1; when the block is here and checked: log, send COMMIT | commit, once sent |
+//! | impeach prepare, h = H | a P-certificate | log and forward it, enter h+1; never COMMIT at h | impeach prepare |
+//! | not commit, h ≥ H | an impeach certificate | log and forward it, enter h+1; never COMMIT at h | impeach commit |
+//! | any, h < H | a certificate | keep it for justifications | same |
+//! | any | a C-certificate not yet covered | log it; block and ancestors are final; VALIDATE once; enter the next height | commit |
+//!
+//! # Rules, and the tests that hold them
+//! - At most one PREPARE a height; COMMIT and IMPEACH PREPARE exclude each other for ever, across restarts
+//!   (`states_follow_the_table_and_survive_a_restart`, `impeach_prepare_never_commits`; in every simulated run).
+//! - PREPARE only on a certified parent with every skipped height impeached; what is missing is pulled, and is not
+//!   illicit (`unjustified_blocks_wait_and_pull`).
+//! - Two digests under a seal, or a refused payload, impeach; the same block again does not (`illicit_and_second_blocks_are_impeached`).
+//! - Log before send: [`Output::Persist`] is the first output (`log_before_send`; the simulator crashes between outputs).
+//! - A proposer seals once per height, and sends the same block again after a restart (`a_proposer_seals_once_per_height`).
+//! - Certificates are judged alone, whatever the local tally says (`certificates_are_judged_alone`).
+//! - Certificates are durable with the COMMIT that relies on them (`l1_certificates_survive_a_crash`).
+//! - Until H changes, votes, the entry certificate and the own proposal are repeated (`l3_a_lost_certificate_is_sent_again`).
+//! - A certificate of any later height jumps (`l4_a_certificate_of_a_later_height_jumps`).
+//! - The timer is base · 2^max(0, H − 1 − final − 2), capped, and comes down by halves
+//!   (`grows_without_finality_and_comes_down_by_halves`, `l5_timers_grow_while_nothing_is_final`).
+//! - The timer does not run against the fetching of a certified block (`l7_commit_waits_for_the_block_and_not_for_the_timer`).
+//! - A P- and an impeach certificate at one height are normal (`both_certificates_at_one_height`).
+//! - What proves more than `f` faults, or an own one, stops the votes and nothing else (`faults_stop_votes_and_nothing_else`,
+//!   `a_certified_block_that_fails_the_own_check_is_a_fault`).
+//! - Votes are kept in a window above H, blocks in a window above the last final height
+//!   (`votes_out_of_the_window_are_not_kept`); every length on the wire has a cap (`bounds`).
+//! - Who was away catches up by ranges, in order (`a_late_follower_catches_up`).
+//!
+//! # Why it is safe
+//! Two quorums share an honest validator. So a height has at most one P-certified block (one PREPARE each), and not both a
+//! C-certificate and an impeach certificate (COMMIT excludes IMPEACH PREPARE). Let a block be final at h by its
+//! C-certificate. A certified block above h stands on a chain whose links skip only impeached heights; h has no impeach
+//! certificate, so the chain passes through a certified block at h, and that is the final one.
+//!
+//! # Why it goes on
+//! Whoever leaves a height tells the others how, again and again; so after the network becomes timely all honest
+//! validators enter a height within a delay of each other. There either a P-certificate forms, or who has none asks to
+//! impeach. With an honest proposer and a timer over three delays plus fetch and execution no honest timer fires, and the
+//! block is final three delays after its proposal.
+//!
+//! # Where this leaves the white paper (2.4), and why
+//! - The paper impeaches with f+1 endorsements. f+1 validators can then finalise an impeach block where 2f+1 finalise the
+//!   proposer's: a fork with one Byzantine validator. Here impeaching takes Q, and excludes COMMIT.
+//! - There is no IMPEACH VALIDATE: an impeach certificate finalises nothing. The empty block of an impeached height is
+//!   final with the first final block above it, and is a function of the last proposed block, the height and who failed
+//!   ([`impeach_digest`]).
+//! - The quorum is n - f and not 2f+1, which is unsafe unless n = 3f+1.
+//! - A validator enters the next height with the P-certificate, and commits the lower one while the next is proposed.
+//!
+//! # Terms
+//! The term is in every signature, block and certificate, and a [`Committee`] is that of one term. One core serves one term; it has
+//! no rule for the boundary to the next.
 
 mod block;
 mod certificate;

@@ -209,12 +209,12 @@ impl Lbft {
                     ask.push((*height, certificate.digest));
                 }
             }
-            if *height == self.height && round.state == State::Idle {
-                if let [(digest, _)] = round.seals.as_slice() {
-                    if self.justified(digest) {
-                        ask.push((*height, *digest));
-                    }
-                }
+            if *height == self.height
+                && round.state == State::Idle
+                && let [(digest, _)] = round.seals.as_slice()
+                && self.justified(digest)
+            {
+                ask.push((*height, *digest));
             }
         }
         for (height, digest) in ask {

@@ -12,6 +12,7 @@ pub(crate) struct Envelope {
 
 /// The cases of [`Envelope`].
 #[derive(Clone, PartialEq, prost::Oneof)]
+#[allow(clippy::large_enum_variant, reason = "one lives at a time")]
 pub(crate) enum Body {
     /// PROPOSE.
     #[prost(message, tag = "1")]

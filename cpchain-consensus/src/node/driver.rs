@@ -300,6 +300,10 @@ impl Driver {
             Output::Gossip(message) => self.network.gossip(Topic::Validate, message.encode()),
             Output::StartTimer { height, after } => self.timer = Some((height, Instant::now() + after)),
             Output::Verify { height, digest, ancestors, payload } => {
+                if height <= self.application.last_height() {
+                    return Ok(Some(Input::Verified { digest, verdict: Ok(()) }));
+                }
+                let ancestors = self.unexecuted(ancestors);
                 let verdict = self.application.verify(height, &ancestors, &payload);
                 if let Err(reason) = &verdict {
                     tracing::warn!(%height, %reason, "illicit block");
@@ -308,7 +312,10 @@ impl Driver {
             }
             Output::MayPropose { height } => self.pace.may_propose(height, Instant::now()),
             Output::BuildPayload { height, ancestors } => {
-                let payload = self.application.propose(height, &ancestors, MAX_PAYLOAD);
+                let behind = height <= self.application.last_height();
+                let ancestors = self.unexecuted(ancestors);
+                let payload =
+                    if behind { Bytes::new() } else { self.application.propose(height, &ancestors, MAX_PAYLOAD) };
                 let seal = self.pace.seal(height, payload.is_empty(), Instant::now());
                 return Ok(seal.then_some(Input::Payload { height, payload }));
             }
@@ -326,8 +333,14 @@ impl Driver {
         Ok(None)
     }
 
+    /// An application with a disk of its own may be ahead of a log that lost its last, unsynced batch: what it executed
+    /// was final, and is not shown to it again.
+    fn unexecuted(&self, ancestors: Vec<(Height, Bytes)>) -> Vec<Bytes> {
+        let done = self.application.last_height();
+        ancestors.into_iter().filter(|(height, _)| *height > done).map(|(_, payload)| payload).collect()
+    }
+
     fn finalise(&mut self, entry: FinalEntry) {
-        // An application with a disk of its own may be ahead of a log that lost its last, unsynced batch.
         let state =
             (self.application.last_height() < entry.block.height).then(|| self.application.finalised(&entry.block));
         self.status.send_modify(|status| {

@@ -164,10 +164,18 @@ impl Subscription {
                     self.ready.push_front(Arc::new(missed));
                 }
             }
-            match self.live.recv().await {
-                Ok(entry) => self.ready.push_back(entry),
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
+            let mut status = self.node.status.clone();
+            let ended = async {
+                let _ = status.wait_for(|now| now.ended.is_some()).await;
+            };
+            tokio::select! {
+                biased;
+                received = self.live.recv() => match received {
+                    Ok(entry) => self.ready.push_back(entry),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+                () = ended => return None,
             }
         }
     }

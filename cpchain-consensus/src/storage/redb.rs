@@ -60,10 +60,10 @@ impl Storage for RedbStorage {
                     finals.insert(height.0, codec::encode_final(entry).as_slice()).map_err(io)?;
                     heights.insert(&entry.block.digest.0, height.0).map_err(io)?;
                     log.retain_in(..height.next().0.to_be_bytes().as_slice(), |_, _| false).map_err(io)?;
-                } else if let (Some(key), Some(value)) = (codec::log_key(record), codec::encode(record)) {
-                    if log.get(key.as_slice()).map_err(io)?.is_none() {
-                        log.insert(key.as_slice(), &*value).map_err(io)?;
-                    }
+                } else if let (Some(key), Some(value)) = (codec::log_key(record), codec::encode(record))
+                    && log.get(key.as_slice()).map_err(io)?.is_none()
+                {
+                    log.insert(key.as_slice(), &*value).map_err(io)?;
                 }
             }
         }

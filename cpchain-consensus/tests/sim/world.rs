@@ -372,8 +372,8 @@ impl Member {
         }
     }
 
-    fn after(&self, ancestors: &[Bytes]) -> Digest {
-        ancestors.iter().fold(self.state, |state, payload| Digest::of(STATE, &[&state.0, payload]))
+    fn after(&self, ancestors: &[(Height, Bytes)]) -> Digest {
+        ancestors.iter().fold(self.state, |state, (_, payload)| Digest::of(STATE, &[&state.0, payload]))
     }
 }
 
