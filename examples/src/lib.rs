@@ -1,1 +1,7 @@
+//! The wiring of the CPChain crates: [`adapters`] between their traits, and the [`share`] that uses all of them.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod adapters;
+pub mod share;

@@ -83,7 +83,7 @@ pub use {
     genesis::{Genesis, GenesisError},
     history::{Cursor, Event, EventPage, EventsPruned, Outcome, Receipt, Refusal},
     module::{Call, Context, MAX_EVENTS, MAX_KEY_BYTES, MAX_SCAN, MAX_VALUE_BYTES, Module, ModuleError},
-    payload::MAX_BLOCK_TRANSACTIONS,
+    payload::{MAX_BLOCK_TRANSACTIONS, block_transactions},
     pool::{PoolLimits, SubmitError},
     transaction::{
         AccountId, MAX_KIND_BYTES, MAX_TRANSACTION_BYTES, Nonce, Transaction, TransactionDraft, TransactionError,

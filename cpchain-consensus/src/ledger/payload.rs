@@ -34,6 +34,11 @@ pub(crate) fn cost(transaction: &Transaction) -> usize {
     1 + encoded_len_varint(length as u64) + length
 }
 
+/// The transactions in the payload of a block, in order; `None` if it is no payload of this ledger.
+pub fn block_transactions(payload: &Bytes) -> Option<Vec<Transaction>> {
+    decode(payload).ok()
+}
+
 /// A payload of these transactions.
 pub(crate) fn encode(transactions: Vec<Bytes>) -> Bytes {
     wire::Block { transactions }.encode_to_vec().into()

@@ -1,0 +1,312 @@
+//! The escrow machine of the market as a module of the ledger: orders in its key-value space, money in its vaults.
+//!
+//! State: `order/id` → order; `due/height/id` → nothing, read at the end of each block; `locked/proxy` → stake that orders have
+//! locked; `trades/party` → trades brought to a good end. A party's money of an order lies in the vault `order ‖ purpose ‖ party`,
+//! a proxy's stake in the vault `stake ‖ proxy` whether locked or not.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use cpchain_consensus::ledger::{Amount, Call, Context, LedgerView, Module, ModuleError};
+use cpchain_crypto::PublicKey;
+use cpchain_market::{
+    Height,
+    escrow::{self, Candidate, Command, Effect, FragmentVerifier, Order, OrderId, Outcome, Purpose, Rules, Step},
+    listing::SignedOperation,
+};
+
+use super::{ListingModule, refuse};
+
+const COMMAND: u8 = 1;
+const STAKE: u8 = 2;
+const UNSTAKE: u8 = 3;
+
+/// Reputation of a proxy: 10 for being one, 5 for each trade that it witnessed to a good end, 100 at most
+/// (white paper 5.1.2, dimension PR).
+const REPUTATION_BASE: u64 = 10;
+const REPUTATION_TRADE: u64 = 5;
+const REPUTATION_MOST: u64 = 100;
+
+/// Runs orders. Knows re-encryption only through its verifier.
+pub struct EscrowModule<V> {
+    rules: Rules,
+    verifier: V,
+}
+
+/// What a proxy does with its stake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StakeCommand {
+    /// Adds to it.
+    Deposit(Amount),
+    /// Takes back what no order has locked.
+    Withdraw(Amount),
+}
+
+impl StakeCommand {
+    /// The payload of the transaction.
+    pub fn to_payload(self) -> Bytes {
+        let (action, amount) = match self {
+            Self::Deposit(amount) => (STAKE, amount),
+            Self::Withdraw(amount) => (UNSTAKE, amount),
+        };
+        let mut out = BytesMut::with_capacity(17);
+        out.put_u8(action);
+        out.put_slice(&amount.to_bytes());
+        out.freeze()
+    }
+}
+
+/// The event that follows each accepted command: which order, who asked, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EscrowNotice {
+    /// The order.
+    pub order: OrderId,
+    /// Who signed the transaction.
+    pub sender: PublicKey,
+    /// What was asked; `None` for a change by time alone.
+    pub command: Option<Command>,
+}
+
+impl EscrowNotice {
+    fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        out.put_slice(self.order.0.as_bytes());
+        out.put_slice(&self.sender.0);
+        if let Some(command) = &self.command {
+            out.put_slice(&command.to_bytes());
+        }
+        out.freeze()
+    }
+
+    /// Reads the event.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (order, rest) = bytes.split_first_chunk::<32>()?;
+        let (sender, command) = rest.split_first_chunk::<32>()?;
+        let command = if command.is_empty() { None } else { Some(Command::from_bytes(command).ok()?) };
+        Some(Self { order: OrderId(cpchain_crypto::Digest(*order)), sender: PublicKey(*sender), command })
+    }
+}
+
+/// Where slashed money goes: a key that no signature satisfies.
+pub const fn burn_account() -> PublicKey {
+    PublicKey([0; 32])
+}
+
+/// An order as a node's ledger has it.
+pub fn read_order(view: &LedgerView, id: &OrderId) -> Option<Order> {
+    Order::from_bytes(&view.get(EscrowModule::<()>::KIND, &order_key(id))?).ok()
+}
+
+impl<V> EscrowModule<V> {
+    /// The kind of its transactions.
+    pub const KIND: &'static str = "escrow";
+
+    /// The payload of a command's transaction.
+    pub fn payload(command: &Command) -> Bytes {
+        let mut out = BytesMut::new();
+        out.put_u8(COMMAND);
+        out.put_slice(&command.to_bytes());
+        out.freeze()
+    }
+}
+
+impl<V: FragmentVerifier> EscrowModule<V> {
+    /// Orders with these durations, fragments checked by `verifier`. The same on every node of the chain.
+    pub const fn new(rules: Rules, verifier: V) -> Self {
+        Self { rules, verifier }
+    }
+
+    fn command(&self, context: &mut Context<'_>, call: &Call<'_>, bytes: &[u8]) -> Result<(), ModuleError> {
+        let command = Command::from_bytes(bytes).map_err(refuse)?;
+        let before = match &command {
+            Command::Offer(_) => None,
+            Command::Event { order, .. } => Some(load(context, order)?),
+        };
+        let candidates: Vec<_> =
+            before.iter().flat_map(|order| order.allowed()).map(|proxy| candidate(context, proxy)).collect();
+        let at = escrow::Context {
+            height: Height(context.height().0),
+            sender: call.sender(),
+            randomness: context.randomness(),
+            candidates: &candidates,
+            rules: &self.rules,
+        };
+        let step = match (&command, &before) {
+            (Command::Offer(terms), _) => {
+                let listing = context.read(ListingModule::KIND, &ListingModule::key(&terms.listing));
+                let listing = listing.ok_or_else(|| ModuleError::refused("there is no such listing"))?;
+                let listing = SignedOperation::from_bytes(&listing).map_err(refuse)?;
+                let step = Order::offer(terms.clone(), &listing, &at).map_err(refuse)?;
+                if context.get(&order_key(&step.order.id())).is_some() {
+                    return Err(ModuleError::refused("this order is there already"));
+                }
+                step
+            }
+            (Command::Event { event, .. }, Some(order)) => order.apply(event, &at, &self.verifier).map_err(refuse)?,
+            (Command::Event { .. }, None) => return Err(ModuleError::refused("there is no such order")),
+        };
+        let notice = EscrowNotice { order: step.order.id(), sender: call.sender(), command: Some(command) };
+        perform(context, Some(call), before.as_ref(), &step)?;
+        context.emit(notice.to_bytes())
+    }
+
+    fn stake(context: &mut Context<'_>, call: &Call<'_>, action: u8, amount: &[u8]) -> Result<(), ModuleError> {
+        let amount = Amount::from_slice(amount).ok_or_else(|| ModuleError::refused("an amount has 16 bytes"))?;
+        let proxy = call.sender();
+        if action == STAKE {
+            return context.hold(call, &stake_vault(&proxy), amount);
+        }
+        if candidate(context, &proxy).free_stake.0 < amount.0 {
+            return Err(ModuleError::refused("orders have locked this stake"));
+        }
+        context.release(&stake_vault(&proxy), &proxy, amount)
+    }
+}
+
+impl<V: FragmentVerifier + Send + Sync> Module for EscrowModule<V> {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn execute(&self, context: &mut Context<'_>, call: &Call<'_>) -> Result<(), ModuleError> {
+        match call.payload().split_first() {
+            Some((&COMMAND, command)) => self.command(context, call, command),
+            Some((&action @ (STAKE | UNSTAKE), amount)) => Self::stake(context, call, action, amount),
+            _ => Err(ModuleError::refused("no action that the escrow knows")),
+        }
+    }
+
+    fn end_of_block(&self, context: &mut Context<'_>) -> Result<(), ModuleError> {
+        let now = context.height().0;
+        for (key, _) in context.scan(DUE, None, usize::MAX) {
+            let Some((height, id)) = due_of(&key).filter(|(height, _)| *height <= now) else { break };
+            let order = load(context, &id)?;
+            context.remove(&key);
+            if let Some(step) = order.tick(Height(height.max(now))) {
+                perform(context, None, Some(&order), &step)?;
+                let sender = order.buyer();
+                context.emit(EscrowNotice { order: id, sender, command: None }.to_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const DUE: &[u8] = b"due/";
+
+fn order_key(id: &OrderId) -> Vec<u8> {
+    [b"order/".as_slice(), id.0.as_bytes()].concat()
+}
+
+fn due_key(height: u64, id: &OrderId) -> Vec<u8> {
+    [DUE, &height.to_be_bytes(), id.0.as_bytes()].concat()
+}
+
+fn due_of(key: &[u8]) -> Option<(u64, OrderId)> {
+    let (height, id) = key.strip_prefix(DUE)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*height), OrderId(cpchain_crypto::Digest::from_slice(id)?)))
+}
+
+fn stake_vault(proxy: &PublicKey) -> Vec<u8> {
+    [b"stake/".as_slice(), &proxy.0].concat()
+}
+
+fn party_key(of: &str, party: &PublicKey) -> Vec<u8> {
+    [of.as_bytes(), &party.0].concat()
+}
+
+fn load(context: &Context<'_>, id: &OrderId) -> Result<Order, ModuleError> {
+    let bytes = context.get(&order_key(id)).ok_or_else(|| ModuleError::refused("there is no such order"))?;
+    Order::from_bytes(&bytes).map_err(refuse)
+}
+
+fn number(context: &Context<'_>, key: &[u8]) -> u128 {
+    let bytes = context.get(key).and_then(|bytes| <[u8; 16]>::try_from(bytes.as_ref()).ok());
+    bytes.map_or(0, u128::from_be_bytes)
+}
+
+fn candidate(context: &Context<'_>, proxy: &PublicKey) -> Candidate {
+    let trades = u64::try_from(number(context, &party_key("trades/", proxy))).unwrap_or(u64::MAX);
+    let reputation = trades.saturating_mul(REPUTATION_TRADE).saturating_add(REPUTATION_BASE).min(REPUTATION_MOST);
+    let locked = number(context, &party_key("locked/", proxy));
+    let free = context.held(&stake_vault(proxy)).0.saturating_sub(locked);
+    Candidate { proxy: *proxy, reputation, free_stake: cpchain_market::Amount(free) }
+}
+
+/// Stores the order after a step and does what the step says.
+fn perform(
+    context: &mut Context<'_>,
+    call: Option<&Call<'_>>,
+    before: Option<&Order>,
+    step: &Step,
+) -> Result<(), ModuleError> {
+    let order = &step.order;
+    if let Some(deadline) = before.and_then(Order::deadline) {
+        context.remove(&due_key(deadline.0, &order.id()));
+    }
+    if let Some(deadline) = order.deadline() {
+        context.put(&due_key(deadline.0, &order.id()), [])?;
+    }
+    context.put(&order_key(&order.id()), order.to_bytes())?;
+    step.effects.iter().try_for_each(|effect| follow(context, call, &order.id(), effect))
+}
+
+fn follow(
+    context: &mut Context<'_>,
+    call: Option<&Call<'_>>,
+    order: &OrderId,
+    effect: &Effect,
+) -> Result<(), ModuleError> {
+    match *effect {
+        Effect::Hold { party, purpose: Purpose::Stake, amount } => lock(context, &party, amount.0, true),
+        Effect::Hold { party, purpose, amount } => {
+            let call = call.filter(|call| call.sender() == party);
+            let call = call.ok_or_else(|| ModuleError::refused("only its owner can lock money"))?;
+            context.hold(call, &vault(order, purpose, &party), Amount(amount.0))
+        }
+        // Unlocked stake stays where it is.
+        Effect::Release { party, purpose: Purpose::Stake, amount } => lock(context, &party, amount.0, false),
+        Effect::Release { party, purpose, amount } => pay(context, order, purpose, &party, &party, amount.0),
+        Effect::Transfer { from, purpose, to, amount, .. } => pay(context, order, purpose, &from, &to, amount.0),
+        Effect::Slash { party, purpose, amount } => pay(context, order, purpose, &party, &burn_account(), amount.0),
+        Effect::Reputation { party, outcome: Outcome::Delivered | Outcome::Sold } => {
+            let key = party_key("trades/", &party);
+            let trades = number(context, &key).saturating_add(1);
+            context.put(&key, trades.to_be_bytes())
+        }
+        Effect::Reputation { .. } => Ok(()),
+    }
+}
+
+fn pay(
+    context: &mut Context<'_>,
+    order: &OrderId,
+    purpose: Purpose,
+    from: &PublicKey,
+    to: &PublicKey,
+    amount: u128,
+) -> Result<(), ModuleError> {
+    if purpose == Purpose::Stake {
+        lock(context, from, amount, false)?;
+        return context.release(&stake_vault(from), to, Amount(amount));
+    }
+    context.release(&vault(order, purpose, from), to, Amount(amount))
+}
+
+fn lock(context: &mut Context<'_>, proxy: &PublicKey, amount: u128, more: bool) -> Result<(), ModuleError> {
+    let key = party_key("locked/", proxy);
+    let locked = number(context, &key);
+    let locked = if more { locked.checked_add(amount) } else { locked.checked_sub(amount) };
+    let locked = locked.ok_or_else(|| ModuleError::refused("more stake unlocked than was locked"))?;
+    if locked > context.held(&stake_vault(proxy)).0 {
+        return Err(ModuleError::refused("the proxy has not so much stake"));
+    }
+    context.put(&key, locked.to_be_bytes())
+}
+
+fn vault(order: &OrderId, purpose: Purpose, party: &PublicKey) -> Vec<u8> {
+    let purpose = match purpose {
+        Purpose::Payment => b"/p/",
+        Purpose::Bond => b"/b/",
+        Purpose::Stake => b"/s/",
+    };
+    [order.0.as_bytes().as_slice(), purpose, &party.0].concat()
+}

@@ -1,0 +1,30 @@
+//! Adapters between the crates, each short enough to copy.
+//!
+//! The four upper crates do not know each other; what one needs from a neighbour it asks for as a trait of its own. Here
+//! these traits are met.
+//!
+//! | trait | of | met with |
+//! | --- | --- | --- |
+//! | `Module` (voucher, listing, escrow, names) | consensus | [`chain`]: records of storage, market and otp as kinds of transactions |
+//! | `ListingLog` | market | [`ChainListingLog`]: the ledger's events |
+//! | `FragmentVerifier` | market | [`UmbralJudge`]: Umbral and sealed boxes of crypto |
+//! | `Registry`, `GrantSource` | otp | [`ChainRegistry`]: the ledger's state |
+//! | `ObjectSource` | otp | [`DhtObjects`]: the client of storage |
+//! | `Service` | otp | [`SearchService`]: the search engine of crypto |
+
+pub mod chain;
+mod client;
+mod dht_objects;
+mod listing_log;
+mod registry;
+mod search_service;
+mod umbral;
+
+pub use {
+    client::{ChainClient, ChainClientError},
+    dht_objects::DhtObjects,
+    listing_log::ChainListingLog,
+    registry::ChainRegistry,
+    search_service::SearchService,
+    umbral::{UmbralJudge, fragment_bundle, open_bundle, seal_bundle},
+};

@@ -1,0 +1,131 @@
+//! The chain: validators, proposers and followers running LBFT 2.0, each with its own log, links and ledger.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use cpchain_consensus::{
+    Height,
+    lbft::Committee,
+    ledger::{Amount, Genesis, Ledger, LedgerView},
+    network::{Libp2pConfig, Libp2pNetwork},
+    node::{Node, NodeConfig, NodeHandle},
+    storage::RedbStorage,
+};
+use cpchain_crypto::{PublicKey, Signer, SigningKey};
+use cpchain_market::escrow::Rules;
+
+use super::{actors::Actors, error::{During, ShareError}, options::Options};
+use crate::adapters::{
+    UmbralJudge,
+    chain::{EscrowModule, LabelModule, ListingModule, RegistrationModule, RevocationModule, VoucherModule},
+};
+
+/// A node of the chain and the ledger that it keeps.
+pub(crate) struct ChainNode {
+    /// The running node.
+    pub(crate) node: NodeHandle,
+    /// Its ledger.
+    pub(crate) view: LedgerView,
+}
+
+/// All nodes of the chain.
+pub(crate) struct Chain {
+    /// Who votes and proposes.
+    pub(crate) committee: Committee,
+    /// Validators.
+    pub(crate) validators: Vec<ChainNode>,
+    /// Proposers that run; a silent one is in the committee and not here.
+    pub(crate) proposers: Vec<ChainNode>,
+    /// One for each market.
+    pub(crate) followers: Vec<ChainNode>,
+}
+
+impl Chain {
+    /// Starts the chain with the money of `funded`, and waits for its first final block.
+    pub(crate) async fn start(
+        options: &Options,
+        actors: &Actors,
+        funded: &[PublicKey],
+        followers: usize,
+        dir: &Path,
+    ) -> Result<Self, ShareError> {
+        let keys = |role: &str, count: usize| (0..count).map(|i| actors.key(role, i)).collect::<Vec<_>>();
+        let validators = keys("validator", options.validators.into());
+        let proposers = keys("proposer", options.proposers.into());
+        let followers = keys("follower", followers);
+        let public = |keys: &[SigningKey]| keys.iter().map(Signer::public_key).collect::<Vec<_>>();
+
+        let genesis = funded.iter().fold(Genesis::new(), |genesis, key| genesis.account(*key, Amount::cpc(1_000_000)));
+        let id = genesis.chain_id("share");
+        let committee = Committee::new(id, cpchain_consensus::Term(0), public(&validators), public(&proposers))
+            .during("making the committee")?;
+        let silent = proposers.len().saturating_sub(options.silent_proposers.into());
+
+        let running = validators.iter().chain(proposers.iter().take(silent)).chain(&followers);
+        let mut networks = Vec::new();
+        for key in running {
+            let listen = "/ip4/127.0.0.1/tcp/0".parse().during("reading a loopback address")?;
+            let config = Libp2pConfig { chain: id, listen, peers: Vec::new() };
+            let network = Libp2pNetwork::start(key, config).await.during("listening for the chain")?;
+            networks.push((key, network));
+        }
+        let addresses: Vec<_> = networks.iter().map(|(key, net)| (key.public_key(), net.address().clone())).collect();
+        let mut nodes = Vec::new();
+        for (index, (key, mut network)) in networks.into_iter().enumerate() {
+            for (peer, address) in &addresses {
+                if *peer != key.public_key() {
+                    network.add_peer(*peer, address.clone()).during("linking the nodes of the chain")?;
+                }
+            }
+            let ledger = ledger(id, genesis.clone())?;
+            let view = ledger.view();
+            let storage = RedbStorage::open(dir.join(format!("node-{index}.redb"))).during("opening the log of a node")?;
+            let node = Node::start(config(&committee), Arc::new(key.clone()), Box::new(ledger), Box::new(storage), Box::new(network));
+            nodes.push(ChainNode { node: node.during("starting a node of the chain")?, view });
+        }
+        let followers = nodes.split_off(validators.len() + silent);
+        let proposers = nodes.split_off(validators.len());
+        let chain = Self { committee, validators: nodes, proposers, followers };
+        for follower in &chain.followers {
+            let first = follower.node.wait_final(Height(1));
+            let first = tokio::time::timeout(Duration::from_secs(60), first).await;
+            first.during("waiting for the first final block")?.during("waiting for the first final block")?;
+        }
+        Ok(chain)
+    }
+
+    /// Stops this many validators, the last ones first.
+    pub(crate) async fn stop_validators(&mut self, count: usize) {
+        let keep = self.validators.len().saturating_sub(count);
+        for stopped in self.validators.drain(keep..) {
+            stopped.node.stop().await;
+        }
+    }
+
+    /// Stops all nodes.
+    pub(crate) async fn stop(self) {
+        let nodes = self.validators.into_iter().chain(self.proposers).chain(self.followers);
+        futures::future::join_all(nodes.map(|node| async move { node.node.stop().await })).await;
+    }
+}
+
+fn ledger(id: cpchain_consensus::ChainId, genesis: Genesis) -> Result<Ledger, ShareError> {
+    Ledger::builder(id, genesis)
+        .module(VoucherModule)
+        .module(ListingModule)
+        .module(RegistrationModule)
+        .module(LabelModule)
+        .module(RevocationModule)
+        .module(EscrowModule::new(Rules::default(), UmbralJudge))
+        .build()
+        .during("making the genesis")
+}
+
+fn config(committee: &Committee) -> NodeConfig {
+    NodeConfig {
+        timeout: Duration::from_millis(1500),
+        retry_interval: Duration::from_millis(300),
+        block_interval: Duration::from_millis(50),
+        idle_block_interval: Duration::from_millis(500),
+        ..NodeConfig::new(committee.clone())
+    }
+}
