@@ -9,3 +9,6 @@ mod objects;
 mod peer;
 mod protocol;
 mod records;
+#[path = "../support/mod.rs"]
+mod support;
+mod uploads;
