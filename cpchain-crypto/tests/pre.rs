@@ -4,7 +4,7 @@
 
 use cpchain_crypto::{
     Digest, Entropy, EntropyError, SeededEntropy,
-    key_tree::{IntervalId, StreamSecret, TreeNode},
+    key_tree::{IntervalId, NodeSeed, StreamSecret, TreeNode},
     pre::{
         Capsule, CapsuleFragment, KeyFragment, Parties, PreError, PreSecretKey, ProxyReEncryption, Threshold, Umbral,
         Verified, verify_fragment_bytes,
@@ -212,7 +212,8 @@ fn the_root_is_refused() {
     let root = TreeNode::new(0, 0).unwrap();
     assert_eq!(Umbral.delegating_key(&world.secret, root).unwrap_err(), PreError::Root);
     let key = world.parties(node(1)).delegating;
-    let seed = world.secret.seed(root).unwrap();
+    assert!(world.secret.seed(root).is_none());
+    let seed = NodeSeed::from_bytes(root, [1; 32]);
     let refused = Umbral.encapsulate(&key, &world.stream, &seed, &mut world.entropy).unwrap_err();
     assert_eq!(refused, PreError::Root);
 }

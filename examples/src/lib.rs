@@ -5,3 +5,8 @@
 
 pub mod adapters;
 pub mod share;
+
+/// The examples of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

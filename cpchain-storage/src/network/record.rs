@@ -365,7 +365,10 @@ mod tests {
             "e0f7fbbe2cb7624a8cf800952652e25de477dbd847c8e2a28593d7adf8982bc9",
             "a change of these bytes is a change of the wire format"
         );
-        assert_eq!(record.key().digest().to_string(), "b5a38a99cf39a8f1d378d98c09e3eecdbc61dab71fff8264249328c891c093d5");
+        assert_eq!(
+            record.key().digest().to_string(),
+            "b5a38a99cf39a8f1d378d98c09e3eecdbc61dab71fff8264249328c891c093d5"
+        );
     }
 
     proptest! {

@@ -45,7 +45,8 @@ impl<N: Dht + ChunkTransport + Clone> DhtObjects<N> {
                 break;
             }
             let mut upload = known.uploads.get(&stream.digest()).copied().unwrap_or_default();
-            while let Some(voucher) = self.chain.get(VoucherModule::KIND, &VoucherModule::key(&stream.digest(), upload)) {
+            while let Some(voucher) = self.chain.get(VoucherModule::KIND, &VoucherModule::key(&stream.digest(), upload))
+            {
                 let voucher = Voucher::decode(voucher).map_err(|error| transient(&error))?;
                 let manifest = self.storage.manifest(stream, upload).await.map_err(|error| transient(&error))?;
                 let Some(manifest) = manifest else { break };

@@ -112,9 +112,8 @@ impl FragmentVerifier for UmbralJudge {
         let open = || -> Result<[u8; 32], PreError> {
             let capsule = Capsule::from_bytes(capsule)?;
             let parties = parties(keys)?;
-            let verify = |bytes: &&[u8]| {
-                Umbral.verify_capsule_fragment(CapsuleFragment::from_bytes(bytes)?, &capsule, &parties)
-            };
+            let verify =
+                |bytes: &&[u8]| Umbral.verify_capsule_fragment(CapsuleFragment::from_bytes(bytes)?, &capsule, &parties);
             let verified = fragments.iter().map(verify).collect::<Result<Vec<_>, _>>()?;
             let seed = Umbral.open(&secret, &parties.delegating, &capsule, &verified)?;
             if seed.node() == node { Ok(*seed.expose()) } else { Err(PreError::Label) }

@@ -6,7 +6,7 @@ use cpchain_consensus::ledger::Cursor;
 use cpchain_crypto::{
     Digest, SeededEntropy,
     key_tree::NodeSeed,
-    pre::{Capsule, CapsuleFragment, Parties, PreSecretKey, PrePublicKey, ProxyReEncryption, Umbral, Verified},
+    pre::{Capsule, CapsuleFragment, Parties, PrePublicKey, PreSecretKey, ProxyReEncryption, Umbral, Verified},
 };
 use cpchain_market::{
     Amount,
@@ -115,7 +115,8 @@ impl Buyer {
         let key = |upload| VoucherModule::key(&stream.digest(), upload);
         while let Some(voucher) = self.client.view().get(VoucherModule::KIND, &key(manifests.len() as u64)) {
             let voucher = Voucher::decode(voucher).during("reading a voucher")?;
-            let manifest = self.storage.manifest(&stream, manifests.len() as u64).await.during("looking for a manifest")?;
+            let manifest =
+                self.storage.manifest(&stream, manifests.len() as u64).await.during("looking for a manifest")?;
             let manifest = manifest.during("looking for a manifest")?;
             voucher.matches(&manifest).during("checking a manifest against its voucher")?;
             manifest.follows(manifests.last()).during("checking the chain of manifests")?;
@@ -127,20 +128,35 @@ impl Buyer {
     /// Fetches over OTP, from all proxies of the listing, the uploads that overlap the wanted time, and verifies them.
     pub(crate) async fn fetch(&self, find: &Find, wanted: &Range<u64>) -> Result<Fetched, ShareError> {
         let blocks = find.manifests.iter().flat_map(|manifest| {
-            manifest.body().blocks.iter().map(|block| (block.interval.0, block.start_ms, block.start_ms + manifest.body().period_ms))
+            manifest
+                .body()
+                .blocks
+                .iter()
+                .map(|block| (block.interval.0, block.start_ms, block.start_ms + manifest.body().period_ms))
         });
         let all: Vec<_> = blocks.collect();
-        let bought = all.iter().filter(|(_, start, end)| *start < wanted.end && *end > wanted.start).map(|(interval, ..)| *interval);
+        let bought = all
+            .iter()
+            .filter(|(_, start, end)| *start < wanted.end && *end > wanted.start)
+            .map(|(interval, ..)| *interval);
         let (first, last) = bought.fold((u32::MAX, 0), |(low, high), interval| (low.min(interval), high.max(interval)));
         if first > last {
             return Err(ShareError::Input("the range holds no block of the stream".to_owned()));
         }
         let intervals = first..last + 1;
         let outside = |interval: &&(u32, u64, u64)| !intervals.contains(&interval.0);
-        let near = all.iter().filter(outside).min_by_key(|(interval, ..)| interval.abs_diff(first).min(interval.abs_diff(last)));
-        let unbought = near.ok_or_else(|| {
-            ShareError::Input("the range from --from to --to takes in every interval: leave one out, to see that it stays closed".to_owned())
-        })?.0;
+        let near = all
+            .iter()
+            .filter(outside)
+            .min_by_key(|(interval, ..)| interval.abs_diff(first).min(interval.abs_diff(last)));
+        let unbought = near
+            .ok_or_else(|| {
+                ShareError::Input(
+                    "the range from --from to --to takes in every interval: leave one out, to see that it stays closed"
+                        .to_owned(),
+                )
+            })?
+            .0;
 
         let clients = self.connect(find).await?;
         let (main, others) = clients.split_first().during("reaching a proxy")?;
@@ -168,7 +184,8 @@ impl Buyer {
             let key = RecordKey::new(RecordKind::ProxyDescriptor, *proxy, Vec::new());
             let record = self.storage.dht().get_record(&key).await.during("looking for a proxy")?;
             let record = record.during("looking for a proxy")?;
-            let descriptor: Signed<ProxyDescriptor> = Signed::from_bytes(record.body()).during("reading a descriptor")?;
+            let descriptor: Signed<ProxyDescriptor> =
+                Signed::from_bytes(record.body()).during("reading a descriptor")?;
             let address = descriptor.addresses.first().during("reading a descriptor")?;
             let client = match clients.first() {
                 None => Client::connect(address, &self.seed).await,
@@ -188,7 +205,8 @@ impl Buyer {
         let content = find.listing.content().during("reading a listing")?;
         let count = fetched.intervals.end - fetched.intervals.start;
         let price = content.quote(count).during("quoting a price")?;
-        let (manifest, leaf_root, leaf_count) = combined_root(&self.client, &find.stream, &fetched.intervals, &fetched.leaves)?;
+        let (manifest, leaf_root, leaf_count) =
+            combined_root(&self.client, &find.stream, &fetched.intervals, &fetched.leaves)?;
         let receiving = Umbral.public_key(&self.receiving).during("making the order's key")?;
         let terms = Terms {
             listing: find.listing.listing_id(),
@@ -215,13 +233,17 @@ impl Buyer {
         });
         let order = delivered.await.during("waiting for the proxies' fragments")?;
         if order.state() != State::Delivered {
-            return Err(failed("waiting for the proxies' fragments", &format!("the order ended as {:?}", order.state())));
+            return Err(failed(
+                "waiting for the proxies' fragments",
+                &format!("the order ended as {:?}", order.state()),
+            ));
         }
         let (posted, bytes, history) = self.events_of(&id)?;
         let fragments = verify_fragments(&order, &posted)?;
         let mut seeds = Vec::new();
         for (capsule, parties, fragments) in &fragments {
-            let seed = Umbral.open(&self.receiving, &parties.delegating, capsule, fragments).during("opening a capsule")?;
+            let seed =
+                Umbral.open(&self.receiving, &parties.delegating, capsule, fragments).during("opening a capsule")?;
             seeds.push(seed);
         }
         Ok(Bought { order: id, seeds, fragments, bytes, history })
@@ -255,7 +277,9 @@ impl Buyer {
         let page = self.client.view().events(Some(EscrowKind::KIND), Cursor::default(), usize::MAX);
         let (mut posted, mut bytes, mut history) = (Vec::new(), 0, Vec::new());
         for event in page.during("reading the order's events")?.events {
-            let Some(notice) = EscrowNotice::from_bytes(&event.data).filter(|notice| notice.order == *id) else { continue };
+            let Some(notice) = EscrowNotice::from_bytes(&event.data).filter(|notice| notice.order == *id) else {
+                continue;
+            };
             bytes += event.data.len() as u64;
             history.push((in_words(notice.command.as_ref()), event.height.0));
             if let Some(Command::Event { event: Event::Fragments(bundle), .. }) = notice.command {
@@ -286,7 +310,12 @@ impl Buyer {
 
     /// Does an interval that was not bought stay closed? Tried in three ways: by reading it with the bought keys, by opening its sealed
     /// blocks with each bought key, and by opening its published capsule with the bought fragments.
-    pub(crate) async fn unbought_stays_closed(&self, find: &Find, fetched: &Fetched, bought: &Bought) -> Result<bool, ShareError> {
+    pub(crate) async fn unbought_stays_closed(
+        &self,
+        find: &Find,
+        fetched: &Fetched,
+        bought: &Bought,
+    ) -> Result<bool, ShareError> {
         let interval = fetched.unbought;
         let holds = |manifest: &&Manifest| manifest.body().intervals.iter().any(|entry| entry.interval.0 == interval);
         let manifest = find.manifests.iter().find(holds).during("looking for an interval that was not bought")?;
@@ -297,18 +326,24 @@ impl Buyer {
         let keys: Vec<_> = fetched
             .intervals
             .clone()
-            .filter_map(|id| bought.seeds.iter().find_map(|seed| seed.interval_key(cpchain_crypto::key_tree::IntervalId(id))))
+            .filter_map(|id| {
+                bought.seeds.iter().find_map(|seed| seed.interval_key(cpchain_crypto::key_tree::IntervalId(id)))
+            })
             .collect();
         let blocks = verified.blocks().iter().filter(|block| block.header().interval.0 == interval);
         let opened = blocks.into_iter().any(|block| keys.iter().any(|key| block.open(key).is_ok()));
 
         let id = cpchain_crypto::key_tree::IntervalId(interval);
         let owner = find.stream.owner().public_key();
-        let record = self.storage.correspondence(owner, &find.stream.digest(), id).await.during("looking for a capsule")?;
-        let capsule = Capsule::from_bytes(&record.during("looking for a capsule")?.capsule).during("reading a capsule")?;
+        let record =
+            self.storage.correspondence(owner, &find.stream.digest(), id).await.during("looking for a capsule")?;
+        let capsule =
+            Capsule::from_bytes(&record.during("looking for a capsule")?.capsule).during("reading a capsule")?;
         let recovered = bought.fragments.iter().any(|(_, parties, fragments)| {
-            let vouched: Vec<_> =
-                fragments.iter().map(|fragment| Verified::<CapsuleFragment>::vouch(fragment.get().clone(), &capsule, parties)).collect();
+            let vouched: Vec<_> = fragments
+                .iter()
+                .map(|fragment| Verified::<CapsuleFragment>::vouch(fragment.get().clone(), &capsule, parties))
+                .collect();
             Umbral.open(&self.receiving, &parties.delegating, &capsule, &vouched).is_ok()
         });
         Ok(read.is_err() && !opened && !recovered && !keys.is_empty())
@@ -340,7 +375,8 @@ fn verify_fragments(
         for bundle in posted {
             let fragment = bundle.get(place).during("reading a fragment")?;
             let fragment = CapsuleFragment::from_bytes(fragment).during("reading a fragment")?;
-            let fragment = Umbral.verify_capsule_fragment(fragment, &capsule, &parties).during("verifying a fragment")?;
+            let fragment =
+                Umbral.verify_capsule_fragment(fragment, &capsule, &parties).during("verifying a fragment")?;
             verified.push(fragment);
         }
         out.push((capsule, parties, verified));

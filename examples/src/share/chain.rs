@@ -13,7 +13,11 @@ use cpchain_consensus::{
 use cpchain_crypto::{PublicKey, Signer, SigningKey};
 use cpchain_market::escrow::Rules;
 
-use super::{actors::Actors, error::{During, ShareError}, options::Options};
+use super::{
+    actors::Actors,
+    error::{During, ShareError},
+    options::Options,
+};
 use crate::adapters::{
     UmbralJudge,
     chain::{EscrowModule, LabelModule, ListingModule, RegistrationModule, RevocationModule, VoucherModule},
@@ -78,8 +82,15 @@ impl Chain {
             }
             let ledger = ledger(id, genesis.clone())?;
             let view = ledger.view();
-            let storage = RedbStorage::open(dir.join(format!("node-{index}.redb"))).during("opening the log of a node")?;
-            let node = Node::start(config(&committee), Arc::new(key.clone()), Box::new(ledger), Box::new(storage), Box::new(network));
+            let storage =
+                RedbStorage::open(dir.join(format!("node-{index}.redb"))).during("opening the log of a node")?;
+            let node = Node::start(
+                config(&committee),
+                Arc::new(key.clone()),
+                Box::new(ledger),
+                Box::new(storage),
+                Box::new(network),
+            );
             nodes.push(ChainNode { node: node.during("starting a node of the chain")?, view });
         }
         let followers = nodes.split_off(validators.len() + silent);

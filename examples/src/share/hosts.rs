@@ -9,7 +9,10 @@ use cpchain_storage::{
     network::{NetworkConfig, NodeAddr, NodeHandle, StorageNode},
 };
 
-use super::{actors::Actors, error::{During, ShareError}};
+use super::{
+    actors::Actors,
+    error::{During, ShareError},
+};
 
 /// The hosts, some of them stopped.
 pub(crate) struct Hosts {

@@ -67,7 +67,8 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     progress.end(0, format!("{rows} rows in order, columns {}", source.columns().join(", ")));
 
     let (seller_key, buyer_key) = (actors.key("seller", 0), actors.key("buyer", 0));
-    let stream = cpchain_storage::StreamId::new(seller_key.public_key().into(), seller::STREAM).during("naming the stream")?;
+    let stream =
+        cpchain_storage::StreamId::new(seller_key.public_key().into(), seller::STREAM).during("naming the stream")?;
 
     progress.begin("start the network", 4);
     let operators: Vec<PublicKey> = (0..2).map(|i| actors.key("market", i).public_key()).collect();
@@ -91,17 +92,24 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let searched_here = Market::open(account(actors.key("market", 1), second), &dir.join("market-1"))?;
     let seller_storage = hosts.client(&actors.secret("seller storage client", 0)).await?;
     let buyer_storage = hosts.client(&actors.secret("buyer storage client", 0)).await?;
-    let seller = Arc::new(Seller::new(account(seller_key.clone(), first), stream.clone(), seller_storage.clone(), &actors));
+    let seller =
+        Arc::new(Seller::new(account(seller_key.clone(), first), stream.clone(), seller_storage.clone(), &actors));
     let mut entropy = actors.entropy("buyer");
     let buyer_account = account(buyer_key, second);
     let buyer = Buyer::new(buyer_account.clone(), buyer_storage, actors.secret("buyer", 0), &mut entropy)?;
     publish_descriptors(&proxies, &actors, &seller_storage).await?;
     let view = second.view.clone();
     let node = second.node.clone();
-    progress.end(0, format!(
-        "{} validators, {} of {} proposers, {} storage hosts, {PROXIES} proxies, 2 markets",
-        chain.validators.len(), chain.proposers.len(), options.proposers, hosts.nodes.len(),
-    ));
+    progress.end(
+        0,
+        format!(
+            "{} validators, {} of {} proposers, {} storage hosts, {PROXIES} proxies, 2 markets",
+            chain.validators.len(),
+            chain.proposers.len(),
+            options.proposers,
+            hosts.nodes.len(),
+        ),
+    );
     if options.stop_validators > 0 {
         chain.stop_validators(options.stop_validators.into()).await;
         progress.say(&format!("fault: {} validators stopped", options.stop_validators));
@@ -110,14 +118,19 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     progress.begin("1 gateway: seal", 1);
     let uploads = seller.seal(&source, options, &dir).await?;
     let sealed: usize = uploads.iter().map(|upload| upload.object.len()).sum();
-    let count = |of: fn(&cpchain_storage::ManifestBody) -> usize| uploads.iter().map(|u| of(u.manifest.body())).sum::<usize>();
+    let count =
+        |of: fn(&cpchain_storage::ManifestBody) -> usize| uploads.iter().map(|u| of(u.manifest.body())).sum::<usize>();
     let (blocks, intervals) = (count(|body| body.blocks.len()), count(|body| body.intervals.len()));
-    progress.end(sealed as u64, format!("{blocks} chained blocks, {intervals} interval keys, {} uploads", uploads.len()));
+    progress
+        .end(sealed as u64, format!("{blocks} chained blocks, {intervals} interval keys, {} uploads", uploads.len()));
 
     progress.begin("2 store and vouch", uploads.len());
     let uploaded = Arc::new(seller.upload(&uploads, &hosts.nodes, &progress).await?);
     let vouched = uploads.len();
-    progress.end(uploaded.stored_bytes, format!("{} signed receipts of hosts, {vouched} vouchers in final blocks", uploaded.receipts));
+    progress.end(
+        uploaded.stored_bytes,
+        format!("{} signed receipts of hosts, {vouched} vouchers in final blocks", uploaded.receipts),
+    );
     let stopped_nodes = hosts.stop_some(options.stop_storage_nodes.into()).await;
     if options.stop_storage_nodes > 0 {
         progress.say(&format!("fault: {} storage hosts stopped", options.stop_storage_nodes));
@@ -137,17 +150,28 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
         return Err(ShareError::Failed { doing: "searching", why: format!("«{words}» found another listing first") });
     }
     let find = buyer.inspect(found).await?;
-    let same = published_here.search(&words, others.len() + 1).await.is_ok() && published_here.digest()? == searched_here.digest()?;
+    let same = published_here.search(&words, others.len() + 1).await.is_ok()
+        && published_here.digest()? == searched_here.digest()?;
     if !same {
         return Err(ShareError::Failed { doing: "comparing the markets", why: "their catalogues differ".to_owned() });
     }
-    progress.end(listing.as_bytes().len() as u64, format!("«{words}» found it in the other market, of {}; both catalogues are equal", others.len() + 1));
+    progress.end(
+        listing.as_bytes().len() as u64,
+        format!("«{words}» found it in the other market, of {}; both catalogues are equal", others.len() + 1),
+    );
 
     progress.begin("4 private search", 1);
     let private = search::private_search(&actors, &seller, &source).await?;
-    progress.end(private.bytes, format!(
-        "{}: {} days of {} records, as in the plaintext: {}; the host saw neither", private.question, private.days.len(), private.records, private.correct,
-    ));
+    progress.end(
+        private.bytes,
+        format!(
+            "{}: {} days of {} records, as in the plaintext: {}; the host saw neither",
+            private.question,
+            private.days.len(),
+            private.records,
+            private.correct,
+        ),
+    );
 
     progress.begin("5 fetch and verify", 1);
     let fetched = buyer.fetch(&find, &source.wanted).await?;
@@ -162,7 +186,10 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let paid = view.balance(&seller_key.public_key()).0 - before.0.0;
     let intervals = fetched.intervals.end - fetched.intervals.start;
     if paid != seller::price().0 * u128::from(intervals) {
-        return Err(ShareError::Failed { doing: "settling the order", why: "the seller was not paid the price".to_owned() });
+        return Err(ShareError::Failed {
+            doing: "settling the order",
+            why: "the seller was not paid the price".to_owned(),
+        });
     }
     agent.abort();
     let nodes = bought.seeds.len();
@@ -175,9 +202,13 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let expected = expected_rows(&source, &find.manifests, &fetched.intervals);
     let rows_verified = equal_rows(&expected, &table);
     let refused = buyer.unbought_stays_closed(&find, &fetched, &bought).await?;
-    progress.end((table.len() * (table.columns().len() + 1) * 8) as u64, format!(
-        "{rows_verified} rows equal to the source bit for bit; interval {} stays closed: {refused}", fetched.unbought,
-    ));
+    progress.end(
+        (table.len() * (table.columns().len() + 1) * 8) as u64,
+        format!(
+            "{rows_verified} rows equal to the source bit for bit; interval {} stays closed: {refused}",
+            fetched.unbought,
+        ),
+    );
 
     let status = node.status();
     let mut page = Page {
@@ -195,7 +226,9 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let mut impeached_heights = 0;
     let mut final_blocks = 0;
     for height in 1..=status.final_height.0 {
-        let Some(entry) = node.block(cpchain_consensus::Height(height)).await.during("reading the chain")? else { continue };
+        let Some(entry) = node.block(cpchain_consensus::Height(height)).await.during("reading the chain")? else {
+            continue;
+        };
         final_blocks += u64::from(!entry.block.impeached);
         impeached_heights += u64::from(entry.block.impeached);
         page.blocks.push(block_row(&chain, &entry));
@@ -227,7 +260,8 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
 /// The folder for all files; the second value removes a temporary one when it is dropped.
 fn folder(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), ShareError> {
     let Some(keep) = &options.keep else {
-        let temporary = tempfile::Builder::new().prefix("cpchain-share-").tempdir().during("making a temporary folder")?;
+        let temporary =
+            tempfile::Builder::new().prefix("cpchain-share-").tempdir().during("making a temporary folder")?;
         return Ok((temporary.path().to_owned(), Some(temporary)));
     };
     std::fs::create_dir_all(keep).during("making the folder of --keep")?;
@@ -250,7 +284,14 @@ where
     for (index, proxy) in proxies.iter().enumerate() {
         let descriptor = proxy.node.descriptor().during("describing a proxy")?;
         let (key, body) = (actors.key("proxy", index), descriptor.to_bytes());
-        let record = SignedRecord::sign(&key, RecordKind::ProxyDescriptor, &[], trade::now_ms(), descriptor.expires_ms, body.to_vec());
+        let record = SignedRecord::sign(
+            &key,
+            RecordKind::ProxyDescriptor,
+            &[],
+            trade::now_ms(),
+            descriptor.expires_ms,
+            body.to_vec(),
+        );
         storage.dht().put_record(&record.during("signing a descriptor")?).await.during("publishing a descriptor")?;
     }
     Ok(())
@@ -283,7 +324,8 @@ fn expected_rows(source: &Source, manifests: &[cpchain_storage::Manifest], inter
         .collect();
     let pick = |values: &[f64]| inside.iter().filter_map(|row| values.get(*row).copied()).collect::<Vec<_>>();
     let stamps = inside.iter().filter_map(|row| times.get(*row).copied()).collect();
-    let columns = source.table.columns().iter().map(|column| (column.name().to_owned(), pick(column.values()))).collect();
+    let columns =
+        source.table.columns().iter().map(|column| (column.name().to_owned(), pick(column.values()))).collect();
     Table::from_columns(stamps, columns).unwrap_or_default()
 }
 
@@ -308,7 +350,11 @@ fn series(table: &Table) -> Vec<Series> {
         let points = table.timestamps_ms().iter().copied().zip(values.iter().copied());
         points.step_by(step).filter(|(_, value)| value.is_finite()).collect()
     };
-    table.columns().iter().map(|column| Series { name: column.name().to_owned(), points: thin(column.values()) }).collect()
+    table
+        .columns()
+        .iter()
+        .map(|column| Series { name: column.name().to_owned(), points: thin(column.values()) })
+        .collect()
 }
 
 fn block_row(chain: &Chain, entry: &cpchain_consensus::lbft::FinalEntry) -> BlockRow {

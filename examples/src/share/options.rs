@@ -58,7 +58,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub column: Option<String>,
 
-    /// The threshold of the private search. Default: the column's 90th percentile.
+    /// The threshold of the private search. Default: above nine tenths of the values in the range.
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub above: Option<f64>,
 

@@ -161,7 +161,12 @@ impl Page {
              <div class=wide><table><tr><th class=n>height<th>digest<th class=n>proposer<th class=n>transactions<th>certificate</tr>",
         )?;
         for row in &self.blocks {
-            write!(out, "<tr><td class=n>{}<td><code>{}</code>", row.height, row.digest.get(..16).unwrap_or(&row.digest))?;
+            write!(
+                out,
+                "<tr><td class=n>{}<td><code>{}</code>",
+                row.height,
+                row.digest.get(..16).unwrap_or(&row.digest)
+            )?;
             if row.impeached {
                 write!(out, "<td class='n tag'>{} impeached", row.proposer)?;
             } else {
@@ -213,7 +218,11 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         (format!("{:.1} s", summary.seconds), "in all", true),
     ];
     for (value, label, good) in facts {
-        write!(out, "<div class='fact {}'><b>{value}</b><span>{label}</span></div>", if good { "good" } else { "bad" })?;
+        write!(
+            out,
+            "<div class='fact {}'><b>{value}</b><span>{label}</span></div>",
+            if good { "good" } else { "bad" }
+        )?;
     }
     out.write_str("</div>")
 }
@@ -226,11 +235,18 @@ fn timeline(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for (row, step) in summary.steps.iter().enumerate() {
         let (x, width) = (230.0 + at / total * 690.0, (step.seconds / total * 690.0).max(1.5));
         let y = row * 26 + 4;
-        write!(out, "<text x=0 y={}>{}</text><rect class=bar x={x:.1} y={y} width={width:.1} height=16 rx=3 />", y + 13, escape(&step.name))?;
+        write!(
+            out,
+            "<text x=0 y={}>{}</text><rect class=bar x={x:.1} y={y} width={width:.1} height=16 rx=3 />",
+            y + 13,
+            escape(&step.name)
+        )?;
         write!(out, "<text x={:.1} y={}>{:.2} s</text>", x + width + 6.0, y + 13, step.seconds)?;
         at += step.seconds;
     }
-    out.write_str("</svg><div class=wide><table><tr><th>step<th class=n>time<th class=n>bytes<th>what was proved</tr>")?;
+    out.write_str(
+        "</svg><div class=wide><table><tr><th>step<th class=n>time<th class=n>bytes<th>what was proved</tr>",
+    )?;
     for step in &summary.steps {
         write!(
             out,

@@ -13,7 +13,12 @@ use cpchain_otp::{NodeConfig, NodeHandle, NodeParts, ProxyNode, backend::Opendal
 use cpchain_storage::StreamId;
 use tokio::task::JoinHandle;
 
-use super::{actors::Actors, chain::ChainNode, error::{During, ShareError}, hosts::Hosts};
+use super::{
+    actors::Actors,
+    chain::ChainNode,
+    error::{During, ShareError},
+    hosts::Hosts,
+};
 use crate::adapters::{
     ChainClient, ChainRegistry, DhtObjects, UmbralJudge,
     chain::{EscrowModule, EscrowNotice, StakeCommand, read_order},
@@ -81,13 +86,17 @@ async fn watch(client: ChainClient) {
         for notice in page.events.iter().filter_map(|event| EscrowNotice::from_bytes(&event.data)) {
             let Some(Command::Event { event: Event::Grant { proxies, .. }, .. }) = &notice.command else { continue };
             let Some(order) = read_order(client.view(), &notice.order) else { continue };
-            let Some(place) = order.slots().iter().position(|slot| slot.proxy() == client.public_key()) else { continue };
+            let Some(place) = order.slots().iter().position(|slot| slot.proxy() == client.public_key()) else {
+                continue;
+            };
             let Some(grant) = proxies.get(place).cloned() else { continue };
             let (key, granted) = (client.key().clone(), order.clone());
             let work = tokio::task::spawn_blocking(move || answer(&granted, &grant, &key));
             let Ok(event) = work.await else { continue };
             let command = Command::Event { order: order.id(), event };
-            if let Err(error) = client.execute(EscrowModule::<UmbralJudge>::KIND, EscrowModule::<UmbralJudge>::payload(&command)).await {
+            if let Err(error) =
+                client.execute(EscrowModule::<UmbralJudge>::KIND, EscrowModule::<UmbralJudge>::payload(&command)).await
+            {
                 // The others may have delivered already; then there is nothing left to do.
                 let state = read_order(client.view(), &order.id()).map(|order| order.state());
                 if state == Some(State::Granted) {

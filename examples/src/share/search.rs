@@ -63,12 +63,17 @@ impl IndexHost {
 }
 
 /// Builds the index, hands it to a host over OTP, asks, and compares the answer with the plaintext.
-pub(crate) async fn private_search(actors: &Actors, seller: &Seller, source: &Source) -> Result<SearchOutcome, ShareError> {
+pub(crate) async fn private_search(
+    actors: &Actors,
+    seller: &Seller,
+    source: &Source,
+) -> Result<SearchOutcome, ShareError> {
     let plain = plain(source).during("preparing the private search")?;
     let key = seller.secret().derive(INDEX);
     let mut index = ScanIndex::new(key, &[4, 4]).during("making the search index")?;
     let host = IndexHost::start(actors, seller, &index).await?;
-    let client = Client::connect(&host.0.address(), &seller.client.key().to_seed()).await.during("reaching the index host")?;
+    let client =
+        Client::connect(&host.0.address(), &seller.client.key().to_seed()).await.during("reaching the index host")?;
     let mut bytes = 0u64;
 
     let mut entropy = actors.entropy("private search");
@@ -124,7 +129,8 @@ fn plain(source: &Source) -> Result<Plain, SearchError> {
     let first_day = times.first().map_or(0, |at| at / DAY);
     let day = |at: u64| u16::try_from((at / DAY).saturating_sub(first_day)).map_err(|_| SearchError::Value);
     let days = times.iter().map(|at| day(*at)).collect::<Result<Vec<_>, _>>()?;
-    let (low, high) = column.iter().filter(|value| value.is_finite()).fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+    let (low, high) =
+        column.iter().filter(|value| value.is_finite()).fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
     let exact = |scale: &u32| {
         let scaled = |value: &f64| value * f64::from(*scale);
         column.iter().filter(|v| v.is_finite()).all(|value| (scaled(value) - scaled(value).round()).abs() < 1e-6)

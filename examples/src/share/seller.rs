@@ -84,7 +84,12 @@ pub(crate) struct Uploaded {
 
 impl Seller {
     /// The seller with an account and a storage client.
-    pub(crate) fn new(client: ChainClient, stream: StreamId, storage: StorageClient<NodeHandle>, actors: &Actors) -> Self {
+    pub(crate) fn new(
+        client: ChainClient,
+        stream: StreamId,
+        storage: StorageClient<NodeHandle>,
+        actors: &Actors,
+    ) -> Self {
         let secret_bytes = actors.secret("stream", 0);
         let secret = StreamSecret::from_bytes(secret_bytes);
         Self { client, stream, secret, secret_bytes, storage, actors: actors.clone() }
@@ -118,14 +123,14 @@ impl Seller {
     }
 
     /// Step 2: shards to the hosts, manifests and correspondence to the DHT, vouchers and labels to the chain.
-    pub(crate) async fn upload(&self, uploads: &[Upload], hosts: &[NodeHandle], progress: &Progress) -> Result<Uploaded, ShareError> {
-        let mut done = Uploaded {
-            sealed_bytes: 0,
-            stored_bytes: 0,
-            receipts: 0,
-            placements: Vec::new(),
-            leaves: HashMap::new(),
-        };
+    pub(crate) async fn upload(
+        &self,
+        uploads: &[Upload],
+        hosts: &[NodeHandle],
+        progress: &Progress,
+    ) -> Result<Uploaded, ShareError> {
+        let mut done =
+            Uploaded { sealed_bytes: 0, stored_bytes: 0, receipts: 0, placements: Vec::new(), leaves: HashMap::new() };
         let key = self.client.key();
         let stored = stream::iter(uploads)
             .map(|upload| async move {
@@ -145,7 +150,9 @@ impl Seller {
             let mut shards = vec![0; hosts.len()];
             for receipt in &stored.receipts {
                 done.stored_bytes += u64::from(receipt.length());
-                if let Some(count) = hosts.iter().position(|h| h.id() == receipt.holder()).and_then(|h| shards.get_mut(h)) {
+                if let Some(count) =
+                    hosts.iter().position(|h| h.id() == receipt.holder()).and_then(|h| shards.get_mut(h))
+                {
                     *count += 1;
                 }
             }
@@ -191,7 +198,13 @@ impl Seller {
             let body = upload.manifest.body();
             let first = body.intervals.first().map_or(0, |entry| entry.interval.0);
             let end = body.intervals.last().map_or(0, |entry| entry.interval.0 + 1);
-            let label = Label { owner, root: body.object.root, stream: body.stream.digest(), intervals: first..end, public: true };
+            let label = Label {
+                owner,
+                root: body.object.root,
+                stream: body.stream.digest(),
+                intervals: first..end,
+                public: true,
+            };
             let label = Signed::sign(label, self.client.key()).during("labelling an upload")?;
             sent.push(self.client.submit(VoucherModule::KIND, upload.voucher.bytes().clone()).await);
             sent.push(self.client.submit(LabelModule::KIND, label.to_bytes()).await);
@@ -204,7 +217,11 @@ impl Seller {
     }
 
     /// Step 3: the signed listing.
-    pub(crate) fn listing(&self, source: &Source, proxies: &[(ProxyId, cpchain_crypto::PublicKey, String)]) -> Result<SignedOperation, ShareError> {
+    pub(crate) fn listing(
+        &self,
+        source: &Source,
+        proxies: &[(ProxyId, cpchain_crypto::PublicKey, String)],
+    ) -> Result<SignedOperation, ShareError> {
         let columns = source.columns().join(", ");
         let times = source.table.timestamps_ms();
         let hint = proxies.first();
@@ -217,7 +234,11 @@ impl Seller {
         };
         let content = Listing {
             title: format!("{} readings: {}", capitalised(source.cadence()), source.subject()),
-            description: format!("Columns: {columns}. {} rows, sealed in intervals of {} blocks.", times.len(), BLOCKS_PER_INTERVAL),
+            description: format!(
+                "Columns: {columns}. {} rows, sealed in intervals of {} blocks.",
+                times.len(),
+                BLOCKS_PER_INTERVAL
+            ),
             tags: source.columns().into_iter().take(8).collect(),
             category: "sensor data".to_owned(),
             price: price_per_interval(),
@@ -248,7 +269,9 @@ impl Seller {
                 cursor = page.next;
                 for notice in page.events.iter().filter_map(|event| EscrowNotice::from_bytes(&event.data)) {
                     let order = read_order(self.client.view(), &notice.order);
-                    let Some(order) = order.filter(|order| order.seller() == self.client.public_key()) else { continue };
+                    let Some(order) = order.filter(|order| order.seller() == self.client.public_key()) else {
+                        continue;
+                    };
                     let event = match notice.command {
                         Some(Command::Offer(_)) => self.accept(&order, &uploaded),
                         Some(Command::Event { event: Event::Accept { .. }, .. }) => self.grant(&order),

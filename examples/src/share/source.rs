@@ -58,11 +58,21 @@ impl Source {
         let wanted = wanted(options, path, first, last)?;
         let inside = times.iter().filter(|at| wanted.contains(at)).count();
         if inside == 0 {
-            let found = format!("no reading from {} to {}: the file runs to {}", show(wanted.start), show(wanted.end), show(last));
+            let found = format!(
+                "no reading from {} to {}: the file runs to {}",
+                show(wanted.start),
+                show(wanted.end),
+                show(last)
+            );
             return Err(locate(path, &format!("line {}: {found}", times.len() + 1)));
         }
-        let question = question(options, path, &table)?;
-        let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+        if !leaves_one_out(times, period_ms, &wanted) {
+            let message = "line 1: the range from --from to --to takes in every interval: leave one out, to see that it stays closed";
+            return Err(locate(path, message));
+        }
+        let question = question(options, path, &table, &wanted)?;
+        let name =
+            path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
         Ok(Self { name, csv, table, period_ms, wanted, question })
     }
 
@@ -106,7 +116,10 @@ fn numeric_columns(path: &Path) -> Option<Vec<String>> {
         }
     }
     let stamp = |name: &str| {
-        matches!(name.trim().to_ascii_lowercase().as_str(), "timestamp" | "datetime" | "date" | "time" | "ts" | "date_time" | "date time")
+        matches!(
+            name.trim().to_ascii_lowercase().as_str(),
+            "timestamp" | "datetime" | "date" | "time" | "ts" | "date_time" | "date time"
+        )
     };
     // A file without any text column is left alone: its broken cells are the reader's to report.
     let numeric = headers.iter().zip(&seen).filter(|(name, (filled, numeric))| *filled && *numeric && !stamp(name));
@@ -120,14 +133,24 @@ fn period(first: u64, last: u64) -> u64 {
     PERIODS_MS.into_iter().find(|period| intervals(*period) >= 10).unwrap_or(1000)
 }
 
+/// Is there an interval that the wanted range does not touch? Intervals count the periods that have readings.
+fn leaves_one_out(times: &[u64], period_ms: u64, wanted: &Range<u64>) -> bool {
+    let mut starts: Vec<u64> = times.iter().map(|at| at - at % period_ms).collect();
+    starts.dedup();
+    starts
+        .chunks(BLOCKS_PER_INTERVAL as usize)
+        .any(|interval| !interval.iter().any(|start| *start < wanted.end && start + period_ms > wanted.start))
+}
+
 fn wanted(options: &Options, path: &Path, first: u64, last: u64) -> Result<Range<u64>, ShareError> {
     let spring = spring(first).filter(|spring| spring.start >= first && spring.end <= last);
     let third = (last - first) / 3;
     let default = spring.unwrap_or(first + third..last + 1 - third);
     let time = |text: &Option<String>, option: &str, default: u64| match text {
         None => Ok(default),
-        Some(text) => parse_time(text)
-            .ok_or_else(|| ShareError::Input(format!("{option} {text}: not a time, write it as 2010-03-01 or 2010-03-01T12:00:00"))),
+        Some(text) => parse_time(text).ok_or_else(|| {
+            ShareError::Input(format!("{option} {text}: not a time, write it as 2010-03-01 or 2010-03-01T12:00:00"))
+        }),
     };
     let range = time(&options.from, "--from", default.start)?..time(&options.to, "--to", default.end)?;
     if range.is_empty() {
@@ -151,7 +174,7 @@ fn parse_time(text: &str) -> Option<u64> {
     u64::try_from(stamp?.as_millisecond()).ok()
 }
 
-fn question(options: &Options, path: &Path, table: &Table) -> Result<(String, f64), ShareError> {
+fn question(options: &Options, path: &Path, table: &Table, wanted: &Range<u64>) -> Result<(String, f64), ShareError> {
     let name = match &options.column {
         Some(name) => name.clone(),
         None if table.column("temperature").is_some() => "temperature".to_owned(),
@@ -161,7 +184,9 @@ fn question(options: &Options, path: &Path, table: &Table) -> Result<(String, f6
         let known: Vec<_> = table.columns().iter().map(|column| column.name()).collect();
         return Err(locate(path, &format!("line 1: no numeric column `{name}`, there are {}", known.join(", "))));
     };
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let inside =
+        table.timestamps_ms().iter().zip(values).filter(|(at, value)| wanted.contains(at) && value.is_finite());
+    let mut sorted: Vec<f64> = inside.map(|(_, value)| *value).collect();
     sorted.sort_by(f64::total_cmp);
     let tenth = sorted.get(sorted.len() * 9 / 10).copied().unwrap_or_default();
     Ok((name, options.above.unwrap_or(tenth)))

@@ -34,7 +34,10 @@ pub(crate) fn now_ms() -> u64 {
 
 /// The Merkle leaves of an upload, in order.
 pub(crate) fn leaves(upload: &VerifiedUpload<'_>) -> Vec<Digest> {
-    let places = upload.blocks().iter().flat_map(|block| block.leaves().zip(0u32..).map(move |(sealed, leaf)| (block, leaf, sealed)));
+    let places = upload
+        .blocks()
+        .iter()
+        .flat_map(|block| block.leaves().zip(0u32..).map(move |(sealed, leaf)| (block, leaf, sealed)));
     places
         .zip(upload.commitments())
         .map(|((block, leaf, sealed), commitment)| commitment.merkle_leaf(block.header(), leaf, sealed))
@@ -52,7 +55,8 @@ pub(crate) fn combined_root(
     intervals: &Range<u32>,
     leaves: &HashMap<Digest, Vec<Digest>>,
 ) -> Result<(Digest, Digest, u64), ShareError> {
-    let uploads = intervals.start / super::source::INTERVALS_PER_UPLOAD..=(intervals.end.max(1) - 1) / super::source::INTERVALS_PER_UPLOAD;
+    let uploads = intervals.start / super::source::INTERVALS_PER_UPLOAD
+        ..=(intervals.end.max(1) - 1) / super::source::INTERVALS_PER_UPLOAD;
     let mut manifests = Vec::new();
     let mut builder = merkle::RootBuilder::default();
     let mut count = 0;
