@@ -1,7 +1,5 @@
 //! `lab crypto`: what the ground floor costs, beside the bare dependency where there is one.
 
-use std::hint::black_box;
-
 use chacha20poly1305::{AeadInOut, KeyInit};
 use cpchain_crypto::{
     Aead, ChaCha20Poly1305, Digest, Domain, Key, Nonce, Signer, SigningKey, block,
@@ -40,8 +38,8 @@ fn seal(effort: Effort, bytes: usize) -> Figure {
     let nonce = Nonce::counter(1, 0);
     let (sample, _, ratio) = compare(
         effort,
-        || drop(black_box(ours.seal(&nonce, b"header", &mut a))),
-        || drop(black_box(bare.encrypt_inout_detached(&nonce.0.into(), b"header", b.as_mut_slice().into()))),
+        || ours.seal(&nonce, b"header", &mut a),
+        || bare.encrypt_inout_detached(&nonce.0.into(), b"header", b.as_mut_slice().into()),
     );
     Figure::nanoseconds("crypto::seal", format!("bytes={bytes}"), &sample).against("chacha20poly1305", ratio)
 }
@@ -50,18 +48,15 @@ fn signatures(effort: Effort) -> [Figure; 2] {
     let seed = [3; 32];
     let (ours, bare) = (SigningKey::from_seed(&seed), ed25519_dalek::SigningKey::from_bytes(&seed));
     let message = [9; 32];
-    let (sign, _, sign_ratio) = compare(
-        effort,
-        || drop(black_box(ours.sign(DOMAIN, &message))),
-        || drop(black_box(ed25519_dalek::Signer::sign(&bare, &message))),
-    );
+    let (sign, _, sign_ratio) =
+        compare(effort, || ours.sign(DOMAIN, &message), || ed25519_dalek::Signer::sign(&bare, &message));
     let signature = ours.sign(DOMAIN, &message);
     let bare_signature = bare.sign(&message);
     let (public, bare_public) = (ours.public_key(), bare.verifying_key());
     let (verify, _, verify_ratio) = compare(
         effort,
-        || drop(black_box(public.verify(DOMAIN, &message, &signature))),
-        || drop(black_box(bare_public.verify_strict(&message, &bare_signature))),
+        || public.verify(DOMAIN, &message, &signature),
+        || bare_public.verify_strict(&message, &bare_signature),
     );
     [
         Figure::nanoseconds("crypto::sign", "bytes=32", &sign).against("ed25519-dalek", sign_ratio),
@@ -86,15 +81,15 @@ fn sealed_block(effort: Effort) -> Figure {
     let mut buffer = body.clone();
     let (sample, _, ratio) = compare(
         effort,
-        || drop(black_box(block::seal(&header, &key, &body))),
-        || drop(black_box(bare.encrypt_inout_detached(&[0; 12].into(), b"", buffer.as_mut_slice().into()))),
+        || block::seal(&header, &key, &body),
+        || bare.encrypt_inout_detached(&[0; 12].into(), b"", buffer.as_mut_slice().into()),
     );
     Figure::nanoseconds("crypto::block_seal", "bytes=65536", &sample).against("chacha20poly1305, one piece", ratio)
 }
 
 fn key_tree(effort: Effort) -> [Figure; 2] {
     let secret = StreamSecret::from_bytes([1; 32]);
-    let one = measure(effort, || drop(black_box(secret.interval_key(IntervalId(123_456)))));
+    let one = measure(effort, || secret.interval_key(IntervalId(123_456)));
     let year = cover(5..8765);
     let seeds = Figure::count("crypto::cover", "intervals=8760", "seeds", year.count() as f64);
     [Figure::nanoseconds("crypto::interval_key", "depth=32", &one), seeds]

@@ -1,6 +1,9 @@
 //! Timing that stands on a noisy machine: many short runs, medians, and two candidates run in turn.
 
-use std::time::{Duration, Instant};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 /// How much time a measurement may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Sample {
 }
 
 /// Measures one operation.
-pub fn measure(effort: Effort, mut operation: impl FnMut()) -> Sample {
+pub fn measure<T>(effort: Effort, mut operation: impl FnMut() -> T) -> Sample {
     let batch = calibrate(effort, &mut operation);
     sorted((0..effort.runs()).map(|_| time(batch, &mut operation)).collect())
 }
@@ -58,7 +61,11 @@ pub fn measure(effort: Effort, mut operation: impl FnMut()) -> Sample {
 /// Measures an operation and its baseline in turn (A B A B …), so that both meet the same noise.
 ///
 /// Returns both samples and the median of the pairwise ratios baseline / operation: above 1, the operation is faster.
-pub fn compare(effort: Effort, mut operation: impl FnMut(), mut baseline: impl FnMut()) -> (Sample, Sample, f64) {
+pub fn compare<T, B>(
+    effort: Effort,
+    mut operation: impl FnMut() -> T,
+    mut baseline: impl FnMut() -> B,
+) -> (Sample, Sample, f64) {
     let (batch_a, batch_b) = (calibrate(effort, &mut operation), calibrate(effort, &mut baseline));
     let pairs: Vec<_> =
         (0..effort.runs()).map(|_| (time(batch_a, &mut operation), time(batch_b, &mut baseline))).collect();
@@ -72,14 +79,16 @@ fn sorted(mut values: Vec<f64>) -> Sample {
     Sample(values)
 }
 
-fn time(batch: u32, operation: &mut impl FnMut()) -> f64 {
+fn time<T>(batch: u32, operation: &mut impl FnMut() -> T) -> f64 {
     let start = Instant::now();
-    (0..batch).for_each(|_| operation());
+    (0..batch).for_each(|_| {
+        black_box(operation());
+    });
     start.elapsed().as_nanos() as f64 / f64::from(batch)
 }
 
 /// How often the operation fits into one run; also warms it up.
-fn calibrate(effort: Effort, operation: &mut impl FnMut()) -> u32 {
+fn calibrate<T>(effort: Effort, operation: &mut impl FnMut() -> T) -> u32 {
     let mut batch = 1u32;
     loop {
         let nanos = time(batch, operation) * f64::from(batch);
@@ -97,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_slower_of_two_is_seen() {
-        let work = |n: u64| move || drop(std::hint::black_box((0..n).map(std::hint::black_box).sum::<u64>()));
+        let work = |n: u64| move || (0..n).map(black_box).sum::<u64>();
         let (_, _, ratio) = compare(Effort::Quick, work(100), work(1000));
         assert!(ratio > 2.0, "{ratio}");
     }

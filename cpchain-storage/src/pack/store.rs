@@ -50,7 +50,7 @@ pub struct PackStats {
     pub syncs: u64,
 }
 
-/// A durable [`ChunkStore`] in a folder of its own. See the [module](self) for what it promises.
+/// A durable [`ChunkStore`] in a folder of its own. See the [module](crate::pack) for what it promises.
 ///
 /// ```
 /// use cpchain_storage::{ChunkStore, Lease, PackOptions, PackStore, index::MemoryIndex};

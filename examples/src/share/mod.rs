@@ -25,7 +25,7 @@ use cpchain_crypto::{PublicKey, Signer};
 use cpchain_otp::records::ProxyId;
 use cpchain_storage::{
     Table,
-    network::{Dht, RecordKind, SignedRecord},
+    network::{ChunkTransport, Dht, RecordKind, SignedRecord},
 };
 
 use self::{
@@ -273,14 +273,11 @@ fn folder(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), Sha
 }
 
 /// Each proxy tells the DHT where it is.
-async fn publish_descriptors<N: Dht + Clone>(
+async fn publish_descriptors<N: Dht + ChunkTransport + Clone>(
     proxies: &[Proxy],
     actors: &Actors,
     storage: &cpchain_storage::client::StorageClient<N>,
-) -> Result<(), ShareError>
-where
-    N: cpchain_storage::network::ChunkTransport,
-{
+) -> Result<(), ShareError> {
     for (index, proxy) in proxies.iter().enumerate() {
         let descriptor = proxy.node.descriptor().during("describing a proxy")?;
         let (key, body) = (actors.key("proxy", index), descriptor.to_bytes());
