@@ -11,6 +11,15 @@
 //! | let proxies hand a key to a buyer without seeing it | [`pre`] (feature `umbral` for the implementation) |
 //! | ask a host about records that it cannot read | [`search`] (feature `tfhe` for the implementation) |
 //!
+//! # What you may implement
+//! | trait | promise | ours |
+//! | --- | --- | --- |
+//! | [`Entropy`] | fills all of a buffer with unpredictable bytes, or fails | `SystemEntropy` (feature `std`), [`SeededEntropy`] |
+//! | [`Signer`] | signs the [`signing_digest`] with one key: a TPM, a remote signer | [`SigningKey`] |
+//! | [`Aead`] | nothing that was changed opens | [`ChaCha20Poly1305`] |
+//! | `pre::ProxyReEncryption` (feature `alloc`) | only verified fragments are combined | `pre::Umbral` (feature `umbral`) |
+//! | `search::SearchClient`, `search::SearchServer` (feature `alloc`) | the server needs no key | `search::scan` (feature `tfhe`) |
+//!
 //! # Features
 //! None is on by default: the core needs neither the standard library nor a heap.
 //!

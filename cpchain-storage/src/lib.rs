@@ -24,6 +24,8 @@
 //! | [`Codec`] | lossless, and safe against hostile bytes | [`codec::Pco`], [`codec::Plain`] |
 //! | [`KeySource`] | keys of intervals | stream secrets, granted seeds, maps of keys |
 //! | [`VoucherSink`] | final once it returns, twice is once | your chain client |
+//! | `network::Dht` (feature `network`) | small signed records, verified by whoever reads them | `network::NodeHandle`: libp2p-kad |
+//! | `network::ChunkTransport` (feature `network`) | shards to and from a host, with signed receipts | `network::NodeHandle`: a libp2p protocol |
 //!
 //! # Features
 //! | feature | adds | default |

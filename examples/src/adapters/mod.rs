@@ -8,6 +8,7 @@
 //! | `Module` (voucher, listing, escrow, names) | consensus | [`chain`]: records of storage, market and otp as kinds of transactions |
 //! | `ListingLog` | market | [`ChainListingLog`]: the ledger's events |
 //! | `FragmentVerifier` | market | [`UmbralJudge`]: Umbral and sealed boxes of crypto |
+//! | `VoucherSink` | storage | [`ChainClient`] |
 //! | `Registry`, `GrantSource` | otp | [`ChainRegistry`]: the ledger's state |
 //! | `ObjectSource` | otp | [`DhtObjects`]: the client of storage |
 //! | `Service` | otp | [`SearchService`]: the search engine of crypto |
@@ -19,6 +20,7 @@ mod listing_log;
 mod registry;
 mod search_service;
 mod umbral;
+mod voucher_sink;
 
 pub use {
     client::{ChainClient, ChainClientError},

@@ -165,11 +165,11 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     progress.end(
         private.bytes,
         format!(
-            "{}: {} days of {} records, as in the plaintext: {}; the host saw neither",
+            "«{}»: {} days in {} records, {} the plaintext's answer; the host saw neither",
             private.question,
             private.days.len(),
             private.records,
-            private.correct,
+            if private.correct { "exactly" } else { "NOT" },
         ),
     );
 
@@ -205,8 +205,9 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     progress.end(
         (table.len() * (table.columns().len() + 1) * 8) as u64,
         format!(
-            "{rows_verified} rows equal to the source bit for bit; interval {} stays closed: {refused}",
+            "{rows_verified} rows equal to the source bit for bit; interval {}, not bought, {}",
             fetched.unbought,
+            if refused { "stays closed" } else { "OPENS" },
         ),
     );
 

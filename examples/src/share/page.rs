@@ -67,7 +67,7 @@ const STYLE: &str = "
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#98a2ad;--line:#353b42;--paper:#15181c;--wash:#1d2126;--blue:#6ea8fe;--band:#6ea8fe2e;--red:#ff7b72;--green:#4cc38a;--amber:#e0b25b}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:1040px;padding:28px 20px 60px;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:38px 0 10px}p{margin:6px 0;color:var(--soft)}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:10px;margin:20px 0}.fact{background:var(--wash);border-radius:10px;padding:12px 14px}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(145px,1fr));gap:10px;margin:20px 0}.fact{background:var(--wash);border-radius:10px;padding:12px 14px}
 .fact b{display:block;font-size:22px;line-height:1.2}.fact span{color:var(--soft);font-size:13px}.good b{color:var(--green)}.bad b{color:var(--red)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13.5px}th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600;white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}code{font:12.5px ui-monospace,monospace}

@@ -18,7 +18,7 @@ use cpchain_otp::{
     uri::{OtpUri, Owner, Target},
 };
 use cpchain_storage::{
-    CodecRegistry, Gateway, Lease, StreamConfig, StreamId, Upload,
+    CodecRegistry, Gateway, Lease, StreamConfig, StreamId, Upload, VoucherSink,
     client::StorageClient,
     gateway::{CsvSource, DAY_MS, GatewayError},
     network::{Correspondence, NodeHandle},
@@ -37,7 +37,7 @@ use super::{
 };
 use crate::adapters::{
     ChainClient, UmbralJudge,
-    chain::{EscrowModule, EscrowNotice, LabelModule, RegistrationModule, VoucherModule, read_order},
+    chain::{EscrowModule, EscrowNotice, LabelModule, RegistrationModule, read_order},
     fragment_bundle, seal_bundle,
 };
 
@@ -193,6 +193,10 @@ impl Seller {
         let owner = self.client.public_key();
         let name = Registration { owner, name: STREAM.to_owned(), root: self.stream.digest(), sequence: 1 };
         let name = Signed::sign(name, self.client.key()).during("registering the stream's name")?;
+        // All at once: the account's nonces keep them in order, so that each voucher finds the one before it.
+        futures::future::try_join_all(uploads.iter().map(|upload| VoucherSink::submit(&self.client, &upload.voucher)))
+            .await
+            .during("ordering the vouchers")?;
         let mut sent = vec![self.client.submit(RegistrationModule::KIND, name.to_bytes()).await];
         for upload in uploads {
             let body = upload.manifest.body();
@@ -206,12 +210,11 @@ impl Seller {
                 public: true,
             };
             let label = Signed::sign(label, self.client.key()).during("labelling an upload")?;
-            sent.push(self.client.submit(VoucherModule::KIND, upload.voucher.bytes().clone()).await);
             sent.push(self.client.submit(LabelModule::KIND, label.to_bytes()).await);
         }
         for sent in sent {
-            let id = sent.during("sending a voucher")?;
-            self.client.settled(id).await.during("ordering a voucher")?;
+            let id = sent.during("sending a label")?;
+            self.client.settled(id).await.during("ordering a label")?;
         }
         Ok(())
     }

@@ -1,0 +1,82 @@
+//! Sealed blocks from the outside: round trips, changes, single leaves, golden bytes.
+#![cfg(feature = "alloc")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use cpchain_crypto::{
+    Digest,
+    block::{BlockHeader, LeafSecrets, SealedBlock, seal},
+    key_tree::{IntervalId, IntervalKey, StreamSecret},
+};
+use proptest::prelude::*;
+
+fn header(body_len: usize) -> BlockHeader {
+    BlockHeader {
+        stream: Digest([1; 32]),
+        index: 7,
+        interval: IntervalId(2),
+        start_ms: 1_262_304_000_000,
+        count: 24,
+        codec: 1,
+        body_len: body_len as u32,
+        previous: Digest([2; 32]),
+    }
+}
+
+fn key() -> IntervalKey {
+    StreamSecret::from_bytes([5; 32]).interval_key(IntervalId(2))
+}
+
+#[test]
+fn golden_block() {
+    let (bytes, commitments) = seal(&header(5000), &key(), &[42; 5000]).unwrap();
+    let block = SealedBlock::parse(&bytes).unwrap();
+    let leaf = commitments[1].merkle_leaf(block.header(), 1, block.leaf(1).unwrap());
+    let golden = include_str!("../testdata/sealed_block.hex");
+    assert_eq!(format!("{}\n{leaf}", block.hash()), golden.trim());
+}
+
+proptest! {
+    #[test]
+    fn blocks_of_any_length_round_trip(length in prop_oneof![Just(0usize), Just(4096), Just(8192), 0usize..20_000]) {
+        let body: Vec<u8> = (0..length).map(|i| i as u8).collect();
+        let (bytes, commitments) = seal(&header(length), &key(), &body).unwrap();
+        let block = SealedBlock::parse(&bytes).unwrap();
+        prop_assert_eq!(commitments.len(), block.leaves().count());
+        prop_assert_eq!(block.open(&key()).unwrap(), body);
+    }
+
+    #[test]
+    fn any_flipped_bit_is_found(length in 1usize..9000, at: prop::sample::Index, bit in 0u8..8) {
+        let body = vec![3; length];
+        let (mut bytes, _) = seal(&header(length), &key(), &body).unwrap();
+        let hash = SealedBlock::parse(&bytes).unwrap().hash();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(block) = SealedBlock::parse(&bytes) {
+            prop_assert_ne!(block.hash(), hash);
+            prop_assert!(block.open(&key()).is_err());
+        }
+    }
+
+    #[test]
+    fn parsing_any_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = SealedBlock::parse(&bytes);
+        let mut framed = b"CPB1".to_vec();
+        framed.extend(bytes);
+        let _ = SealedBlock::parse(&framed);
+    }
+}
+
+#[test]
+fn one_leaf_opens_alone_and_only_at_its_place() {
+    let body: Vec<u8> = (0..10_000u32).map(|i| i as u8).collect();
+    let (bytes, commitments) = seal(&header(body.len()), &key(), &body).unwrap();
+    let block = SealedBlock::parse(&bytes).unwrap();
+    let secrets = LeafSecrets::derive(&key(), 7, 1);
+    let mut leaf = block.leaf(1).unwrap().to_vec();
+    let plain = secrets.open(block.header(), 1, &mut leaf).unwrap();
+    assert_eq!(plain, &body[4096..8192]);
+    assert_eq!(secrets.commit(plain), commitments[1]);
+    let mut moved = block.leaf(1).unwrap().to_vec();
+    assert!(secrets.open(block.header(), 0, &mut moved).is_err());
+}
