@@ -47,11 +47,12 @@ fn binding(ids: impl Iterator<Item = FragmentId>) -> Vec<u8> {
     ids.flat_map(|id| id.0.0).collect()
 }
 
+/// Exactly `count` fragments, or nothing.
 fn split(bundle: &[u8], count: usize) -> Option<Vec<KeyFragment>> {
-    if count == 0 || !bundle.len().is_multiple_of(count) {
+    if count == 0 || bundle.is_empty() || !bundle.len().is_multiple_of(count) {
         return None;
     }
-    bundle.chunks_exact((bundle.len() / count).max(1)).map(|bytes| KeyFragment::from_bytes(bytes).ok()).collect()
+    bundle.chunks_exact(bundle.len() / count).map(|bytes| KeyFragment::from_bytes(bytes).ok()).collect()
 }
 
 fn parties(keys: &FragmentKeys<'_>) -> Result<Parties, PreError> {
