@@ -225,7 +225,8 @@ mod tests {
     fn a_year_of_hours_has_daily_blocks_and_an_hour_of_seconds_has_seconds() {
         let start = parse_time("2010-01-01").unwrap();
         assert_eq!(period(start, start + 365 * DAY_MS - 1), DAY_MS);
-        assert_eq!(period(start, start + 3_600_000), 1000 * 60);
+        assert_eq!(period(start, start + 3_600_000), 1000);
+        assert_eq!(period(start, start + 2 * 3_600_000), 60_000);
     }
 
     #[test]
