@@ -51,6 +51,9 @@ pub trait Application: Any + Send {
 
     /// Is this payload acceptable at `height` after these ancestors?
     ///
+    /// The answer must not depend on which of the ancestors are final already: nodes hear of finality at different times, and a
+    /// validator whose check differs from a quorum's stops voting.
+    ///
     /// # Errors
     /// [`InvalidPayload`] if it is illicit.
     fn verify(

@@ -150,7 +150,8 @@ fn verify_refuses_what_is_illicit() {
     assert_eq!(verdict(&mut ledger, 1, &[], Bytes::new()), Ok(()));
     assert_eq!(verdict(&mut ledger, 1, &[], payload(from_ref(&good))), Ok(()));
     says(verdict(&mut ledger, 1, &[], payload(&[good.clone(), good.clone()])), "twice");
-    says(verdict(&mut ledger, 2, &[payload(from_ref(&good))], payload(from_ref(&good))), "twice");
+    // A repeat of an ancestor is left to execution: whether it still is an ancestor depends on how far the node has come.
+    assert_eq!(verdict(&mut ledger, 2, &[payload(from_ref(&good))], payload(from_ref(&good))), Ok(()));
     says(verdict(&mut ledger, 1001, &[], payload(from_ref(&good))), "expired");
     says(verdict(&mut ledger, 1, &[], Bytes::from_static(b"garbage")), "malformed");
 

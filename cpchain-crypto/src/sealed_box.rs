@@ -141,6 +141,11 @@ pub fn prove(recipient: &SigningKey, sealed: &[u8]) -> Result<Opening, SealedBox
     Ok(Opening { shared, challenge: challenge.to_bytes(), response: response.to_bytes() })
 }
 
+/// Does it have the form of a box? One that does not is the sender's fault, and has no opening.
+pub fn is_well_formed(sealed: &[u8]) -> bool {
+    sealed.len() >= OVERHEAD && ephemeral(sealed).is_ok()
+}
+
 /// What a box holds, judged from its opening: the message, or `None` if the sender sealed something that does not decrypt.
 ///
 /// # Errors
@@ -268,6 +273,7 @@ mod tests {
         sealed[..32].copy_from_slice(&identity);
         assert_eq!(open(&bob, D, b"aad", &sealed), Err(SealedBoxError::Format));
         assert!(prove(&bob, &sealed).is_err());
+        assert!(!is_well_formed(&sealed) && !is_well_formed(&[]) && is_well_formed(&boxed().1));
     }
 
     #[test]

@@ -26,7 +26,7 @@ type Escrow = EscrowModule<UmbralJudge>;
 
 const CPC: u128 = 1_000_000_000_000_000_000;
 const PRICE: u128 = 5 * CPC;
-const RULES: Rules = Rules { accept_blocks: 5, grant_blocks: 5, fragment_blocks: 12, dispute_blocks: 5 };
+const RULES: Rules = Rules { accept_blocks: 5, grant_blocks: 8, fragment_blocks: 12, dispute_blocks: 5 };
 
 /// One ledger, driven block by block, and everybody's keys.
 struct World {
@@ -42,6 +42,8 @@ struct World {
     entropy: SeededEntropy,
     listing: SignedOperation,
     granted: Vec<ProxyGrant>,
+    /// The seller grants bytes that are no box.
+    rubbish: bool,
 }
 
 impl World {
@@ -89,6 +91,7 @@ impl World {
             entropy,
             listing,
             granted: vec![],
+            rubbish: false,
         };
         let seller = world.seller.clone();
         let payload = world.listing.as_bytes().to_vec().into();
@@ -204,7 +207,10 @@ impl World {
         let proxies = order.slots().iter().zip(&bundles).enumerate().map(|(place, (slot, fragments))| {
             let fragment_ids: Vec<_> = fragments.iter().map(|fragment| FragmentId(fragment.id())).collect();
             let bundle = spoil(place, fragment_bundle(fragments));
-            let sealed = seal_bundle(&slot.proxy(), &fragment_ids, &bundle, &mut self.entropy).unwrap();
+            let mut sealed = seal_bundle(&slot.proxy(), &fragment_ids, &bundle, &mut self.entropy).unwrap();
+            if self.rubbish {
+                sealed = vec![0];
+            }
             ProxyGrant { fragment_ids, sealed }
         });
         let proxies: Vec<_> = proxies.collect();
@@ -213,6 +219,19 @@ impl World {
         let outcome = self.event(&seller, id, Event::Grant { verifying_key, nodes, proxies: proxies.clone() });
         assert_eq!(outcome, Outcome::Applied);
         self.granted = proxies;
+    }
+
+    /// Well-formed nodes of a grant, and the verifying key.
+    fn nodes(&mut self, id: OrderId) -> (Vec<GrantedNode>, Vec<u8>) {
+        let order = self.order(id);
+        let granting = Umbral.granting_key(&self.secret).unwrap();
+        let nodes = order.terms().nodes().map(|node| {
+            let public = Umbral.public_key(&Umbral.delegating_key(&self.secret, node).unwrap()).unwrap();
+            let seed = self.secret.seed(node).unwrap();
+            let capsule = Umbral.encapsulate(&public, &order.stream(), &seed, &mut self.entropy).unwrap();
+            GrantedNode { node, delegating_key: public.as_bytes().to_vec(), capsule: capsule.as_bytes().to_vec() }
+        });
+        (nodes.collect(), Umbral.public_key(&granting).unwrap().as_bytes().to_vec())
     }
 
     /// The drawn proxy at `place`, and the capsule fragments that it owes.
@@ -305,6 +324,52 @@ fn a_bad_grant_is_proven_and_costs_the_seller() {
         assert!(world.balance(&world.buyer) > buyer, "the buyer is made good");
         assert!(world.balance(&world.seller) < seller, "the seller's bond is gone");
     }
+}
+
+#[test]
+fn a_box_that_is_none_is_proven_bad_without_an_opening() {
+    let mut world = World::new();
+    let id = world.accepted();
+    world.rubbish = true;
+    world.grant(id, |_, bundle| bundle);
+    let drawn = world.order(id).slots()[0].proxy();
+    let proxy = world.proxies.iter().find(|key| key.public_key() == drawn).unwrap().clone();
+    let sealed = world.granted[0].sealed.clone();
+    assert!(sealed_box::prove(&proxy, &sealed).is_err());
+    assert_eq!(world.event(&proxy, id, Event::BadGrant { sealed, proof: vec![] }), Outcome::Applied);
+    assert_eq!(world.order(id).state(), State::SellerFault);
+}
+
+#[test]
+fn a_malformed_grant_never_stands() {
+    let mut world = World::new();
+    let id = world.accepted();
+    let seller = world.seller.clone();
+    let (nodes, verifying_key) = world.nodes(id);
+    let proxies: Vec<_> = (0..3u8)
+        .map(|slot| {
+            let fragment_ids = (0..nodes.len() as u8).map(|node| FragmentId(Digest([slot * 16 + node; 32]))).collect();
+            ProxyGrant { fragment_ids, sealed: vec![1] }
+        })
+        .collect();
+    type Spoil<'a> = &'a dyn Fn(&mut Vec<GrantedNode>);
+    let spoil: [Spoil<'_>; 4] = [
+        &|nodes| nodes[0].capsule = vec![0],
+        // A capsule of another node, and one whose two points are the same but for their sign.
+        &|nodes| nodes[0].capsule = nodes[1].capsule.clone(),
+        &|nodes| {
+            let point = nodes[0].capsule[39..72].to_vec();
+            nodes[0].capsule[72..105].copy_from_slice(&point);
+        },
+        &|nodes| nodes[0].delegating_key[5] ^= 1,
+    ];
+    for spoil in spoil {
+        let mut nodes = nodes.clone();
+        spoil(&mut nodes);
+        let event = Event::Grant { verifying_key: verifying_key.clone(), nodes, proxies: proxies.clone() };
+        assert!(matches!(world.event(&seller, id, event), Outcome::Failed(_)));
+    }
+    assert_eq!(world.order(id).state(), State::Accepted);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signature, Signer};
 
 use super::{
-    committee::Committee,
+    committee::{Committee, MAX_VALIDATORS},
     statement::{Kind, SignatureCache, Statement},
     wire,
 };
@@ -190,13 +190,17 @@ impl Certificate {
     }
 
     pub(crate) fn from_wire(wire: wire::Certificate) -> Option<Self> {
+        if wire.signers.len() > MAX_VALIDATORS / 8 || wire.signatures.len() > MAX_VALIDATORS * 64 {
+            return None;
+        }
         Some(Self {
             term: Term(wire.term),
             kind: Kind::from_number(wire.kind)?,
             height: Height(wire.height),
             digest: Digest::from_slice(&wire.digest)?,
-            signers: wire.signers,
-            signatures: wire.signatures,
+            // Copied out, so that a kept certificate does not keep the message that brought it.
+            signers: Bytes::copy_from_slice(&wire.signers),
+            signatures: Bytes::copy_from_slice(&wire.signatures),
         })
     }
 }

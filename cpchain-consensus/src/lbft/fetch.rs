@@ -1,6 +1,8 @@
 //! Pulling what is missing, and answering pulls. Each want is asked for once in a retry interval, of one validator, and
 //! of another one the next time.
 
+use std::collections::BTreeSet;
+
 use cpchain_crypto::{Digest, PublicKey};
 
 use super::{
@@ -12,6 +14,8 @@ use crate::ids::Height;
 
 /// Heights asked for at once while catching up.
 const STRIDE: u64 = 32;
+/// Bytes of payloads after which one answer brings no further block.
+const MAX_SERVED: usize = 4 << 20;
 
 impl Lbft {
     pub(crate) fn fetch(&mut self) {
@@ -123,16 +127,24 @@ impl Lbft {
     pub(crate) fn serve(&mut self, from: PublicKey, pull: &Pull) {
         let mut rest = Pull::default();
         let mut answers = Vec::new();
-        for height in pull.heights.iter().take(MAX_PULL) {
+        let heights: BTreeSet<_> = pull.heights.iter().take(MAX_PULL).collect();
+        for height in heights {
             if *height <= self.tip.height {
                 rest.heights.push(*height);
             } else if let Some(round) = self.rounds.get(height) {
                 answers.extend(round.certificates().cloned().map(Message::Certificate));
             }
         }
-        for digest in pull.digests.iter().take(MAX_PULL) {
+        // Each block once, and no more of them than one answer may weigh: who lacks more asks again.
+        let digests: BTreeSet<_> = pull.digests.iter().take(MAX_PULL).collect();
+        let mut weight = 0;
+        for digest in digests {
             match self.blocks.get(digest) {
-                Some(held) => answers.push(Message::Block(held.block.clone())),
+                Some(_) if weight > MAX_SERVED => {}
+                Some(held) => {
+                    weight += held.block.payload().len();
+                    answers.push(Message::Block(held.block.clone()));
+                }
                 None => rest.digests.push(*digest),
             }
         }

@@ -42,9 +42,12 @@ impl Lbft {
             Kind::Commit => {
                 round.committed = Some(certificate.clone());
                 round.state = State::Commit;
+                // VALIDATE, once, and only if it covers something new: catching up tells nobody anything.
+                let is_news = height > self.covered;
                 self.cover(height);
-                // VALIDATE, once: this certificate is new here.
-                self.outputs.push(Output::Gossip(Message::Certificate(certificate.clone())));
+                if is_news {
+                    self.outputs.push(Output::Gossip(Message::Certificate(certificate.clone())));
+                }
             }
             Kind::Seal => return,
         }

@@ -83,7 +83,7 @@ impl Chain {
         }
         for module in modules.values() {
             let mut context = Context::new(&self.state, module.kind(), block);
-            match module.end_of_block(&mut context) {
+            match unwound(|| module.end_of_block(&mut context)) {
                 Err(error) => tracing::error!(kind = module.kind(), %error, "a module failed at the end of a block"),
                 Ok(()) => {
                     let (changes, events) = context.finish();
@@ -129,10 +129,18 @@ impl Chain {
 
     fn run(&mut self, module: &dyn Module, block: &FinalBlock, transaction: &Transaction) -> Result<(), ModuleError> {
         let mut context = Context::new(&self.state, module.kind(), block);
-        module.execute(&mut context, &Call::new(transaction))?;
+        unwound(|| module.execute(&mut context, &Call::new(transaction)))?;
         let (changes, events) = context.finish();
         self.state.apply(changes);
         self.history.tell(block.height, module.kind(), Some(transaction.id()), events);
         Ok(())
     }
+}
+
+/// A module that panics has failed, like one that refuses: its changes are dropped on every node alike, and the chain goes on.
+fn unwound(run: impl FnOnce() -> Result<(), ModuleError>) -> Result<(), ModuleError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        tracing::error!("a module panicked; its changes are dropped");
+        Err(ModuleError::refused("the module failed"))
+    })
 }

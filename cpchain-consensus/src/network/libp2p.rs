@@ -91,7 +91,7 @@ impl Libp2pNetwork {
         let outgoing: Arc<RwLock<HashMap<PublicKey, Outgoing>>> = Arc::default();
         let incoming = control.clone().accept(PROTOCOL).map_err(|e| NetworkError::Setup(e.to_string()))?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(incoming, outbox.clone()));
+        tasks.spawn(accept(incoming, outbox.clone(), outgoing.clone()));
         tasks.spawn(swarm::run(swarm, config.chain, orders, outbox, outgoing.clone()));
         let mut network = Self { address, commands, outgoing, control, inbox, tasks };
         for (key, address) in config.peers {
@@ -170,8 +170,13 @@ impl Network for Libp2pNetwork {
     }
 }
 
-/// One reader for each peer: a new stream replaces the old one.
-async fn accept(mut incoming: libp2p_stream::IncomingStreams, inbox: mpsc::Sender<Received>) {
+/// One reader for each peer: a new stream replaces the old one. Strangers share a bounded number of readers; a known peer
+/// always gets its own.
+async fn accept(
+    mut incoming: libp2p_stream::IncomingStreams,
+    inbox: mpsc::Sender<Received>,
+    known: Arc<RwLock<HashMap<PublicKey, Outgoing>>>,
+) {
     let mut readers = JoinSet::new();
     let mut current: HashMap<PeerId, AbortHandle> = HashMap::new();
     while let Some((peer, stream)) = incoming.next().await {
@@ -181,7 +186,10 @@ async fn accept(mut incoming: libp2p_stream::IncomingStreams, inbox: mpsc::Sende
         if let Some(old) = current.remove(&peer) {
             old.abort();
         } else if current.len() >= MAX_INCOMING {
-            continue;
+            let known = known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if !known.contains_key(&from) {
+                continue;
+            }
         }
         current.insert(peer, readers.spawn(peer::read(from, stream, inbox.clone())));
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     application::Application,
     ids::Height,
-    lbft::{FinalEntry, Input, Lbft, MAX_PAYLOAD, Message, Output, Pull, SignatureCache},
+    lbft::{FinalEntry, Input, Kind, Lbft, MAX_PAYLOAD, Message, Output, Pull, SignatureCache},
     network::{Network, Received, Topic, Verdict},
     storage::{Storage, StorageError},
 };
@@ -198,8 +198,8 @@ impl Driver {
                 self.message(from, bytes, outputs);
             }
             Received::Gossip { from, topic: Topic::Validate, bytes, receipt } => {
-                let good = self.message(from, bytes, outputs);
-                self.network.judge(receipt, if good { Verdict::Accept } else { Verdict::Reject });
+                let verdict = self.validate(from, bytes, outputs);
+                self.network.judge(receipt, verdict);
             }
             Received::Gossip { topic: Topic::Transactions, bytes, receipt, .. } => {
                 // Proposers judge transactions; the others pass them on, within the size that they would take themselves.
@@ -214,6 +214,23 @@ impl Driver {
     }
 
     /// Whether nothing was wrong with it.
+    /// Gossip about finality: a C-certificate that was news here travels on, one that was not ends here, and anything else
+    /// is its sender's fault.
+    fn validate(&mut self, from: PublicKey, bytes: Bytes, outputs: &mut Vec<Output>) -> Verdict {
+        let is_commit = |message: &Message| matches!(message, Message::Certificate(c) if c.kind == Kind::Commit);
+        if !Message::decode(bytes.clone()).is_ok_and(|message| is_commit(&message)) {
+            return Verdict::Reject;
+        }
+        let before = outputs.len();
+        let good = self.message(from, bytes, outputs);
+        let is_news = outputs.iter().skip(before).any(|output| matches!(output, Output::Gossip(_)));
+        match (good, is_news) {
+            (false, _) => Verdict::Reject,
+            (true, true) => Verdict::Accept,
+            (true, false) => Verdict::Ignore,
+        }
+    }
+
     fn message(&mut self, from: PublicKey, bytes: Bytes, outputs: &mut Vec<Output>) -> bool {
         match Message::decode(bytes) {
             Ok(message) => {

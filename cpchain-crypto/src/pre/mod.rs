@@ -187,6 +187,19 @@ pub trait ProxyReEncryption: Send + Sync {
     /// [`PreError::Format`] for a key of another scheme.
     fn public_key(&self, secret: &PreSecretKey) -> Result<PrePublicKey, PreError>;
 
+    /// Anyone's check that a public key is a usable one.
+    ///
+    /// # Errors
+    /// [`PreError::Value`] for a key that is no curve point.
+    fn verify_public_key(&self, key: &PrePublicKey) -> Result<(), PreError>;
+
+    /// Anyone's check that a capsule is well formed: one that passes can be re-encrypted, and no fragment of it is refused for
+    /// the capsule's sake. What is sealed in it is seen only by opening.
+    ///
+    /// # Errors
+    /// [`PreError::Value`] for a capsule whose values the scheme does not allow.
+    fn verify_capsule(&self, capsule: &Capsule) -> Result<(), PreError>;
+
     /// Encrypts `seed` under the delegating key of its node. `stream` is the stream's id as its block headers carry it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use cpchain_crypto::{
 };
 
 use super::{
-    event::{Complaint, LeafEvidence, PostedFragment},
+    event::{Complaint, GrantedNode, LeafEvidence, PostedFragment},
     order::Order,
 };
 
@@ -57,6 +57,12 @@ pub enum Recovered {
 /// The re-encryption scheme as the judge needs it. Every method is a pure function of its arguments: all validators
 /// must come to the same answer.
 pub trait FragmentVerifier {
+    /// Are the capsule and the keys of a granted node well formed, and the capsule labelled for this node of `stream`?
+    ///
+    /// A grant for which this is `false` never stands. What it lets through, `verify` must not refuse for anything that is of
+    /// the seller's making: else honest proxies would lose their stakes.
+    fn accepts(&self, stream: &Digest, granted: &GrantedNode, keys: &FragmentKeys<'_>) -> bool;
+
     /// Checks that `fragment` was made from `capsule` with a key fragment from the delegating to the receiving key,
     /// signed by the verifying key, and names that key fragment.
     ///

@@ -7,7 +7,7 @@ use cpchain_crypto::{Digest, Domain, PublicKey};
 use super::{
     draw::{Candidate, draw},
     event::{Effect, EscrowError, Event, GrantedNode, ProxyGrant, Purpose},
-    judge::{self, FragmentError, FragmentVerifier},
+    judge::{self, FragmentError, FragmentKeys, FragmentVerifier},
     order::{Order, OrderId, Slot, State},
     payout,
     terms::{MAX_CAPSULE, MAX_FRAGMENT, MAX_KEY, MAX_NODES, MAX_PROOF, MAX_SEALED, Terms, TermsError},
@@ -125,7 +125,7 @@ impl Order {
             }
             (State::Offered, Event::Accept { bond }) => self.accept(*bond, context),
             (State::Accepted, Event::Grant { verifying_key, nodes, proxies }) => {
-                self.grant(verifying_key, nodes, proxies, context)
+                self.grant(verifying_key, nodes, proxies, context, verifier)
             }
             (State::Granted, Event::Fragments(fragments)) => self.post(fragments, context, verifier),
             (State::Granted, Event::BadGrant { sealed, proof }) => self.bad_grant(sealed, proof, context, verifier),
@@ -199,6 +199,7 @@ impl Order {
         nodes: &[GrantedNode],
         proxies: &[ProxyGrant],
         context: &Context<'_>,
+        verifier: &dyn FragmentVerifier,
     ) -> Result<Step, EscrowError> {
         self.by_seller(context)?;
         if verifying_key.is_empty() || verifying_key.len() > MAX_KEY {
@@ -210,6 +211,14 @@ impl Order {
         let fits = |bytes: &[u8], most| !bytes.is_empty() && bytes.len() <= most;
         if !nodes.iter().all(|node| fits(&node.delegating_key, MAX_KEY) && fits(&node.capsule, MAX_CAPSULE)) {
             return Err(EscrowError::Grant("a delegating key or capsule is missing or too long"));
+        }
+        let receiving = &self.terms.buyer_key;
+        let well_formed = nodes.iter().all(|node| {
+            let keys = FragmentKeys { delegating: &node.delegating_key, receiving, verifying: verifying_key };
+            verifier.accepts(&self.stream, node, &keys)
+        });
+        if !well_formed {
+            return Err(EscrowError::Grant("a capsule or key is malformed, or the capsule is of another node"));
         }
         // A delegating key that serves two nodes would open both with the fragments of one.
         let keys: BTreeSet<_> = nodes.iter().map(|node| &node.delegating_key).collect();

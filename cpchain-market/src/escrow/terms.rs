@@ -19,8 +19,8 @@ pub const MAX_KEY: usize = 128;
 pub const MAX_CAPSULE: usize = 512;
 /// Longest capsule fragment, in bytes.
 pub const MAX_FRAGMENT: usize = 1024;
-/// Longest bundle of key fragments sealed to one proxy, in bytes.
-pub const MAX_SEALED: usize = 64 * 1024;
+/// Longest bundle of key fragments sealed to one proxy, in bytes: a proxy must be able to show it in a transaction.
+pub const MAX_SEALED: usize = 16 * 1024;
 /// Longest proof that a sealed key fragment is bad, in bytes.
 pub const MAX_PROOF: usize = 64 * 1024;
 

@@ -47,6 +47,10 @@ impl Toy {
 }
 
 impl FragmentVerifier for Toy {
+    fn accepts(&self, _: &Digest, granted: &GrantedNode, _: &FragmentKeys<'_>) -> bool {
+        granted.capsule != b"malformed"
+    }
+
     fn verify(&self, capsule: &[u8], fragment: &[u8], keys: &FragmentKeys<'_>) -> Result<FragmentId, FragmentError> {
         let id = fragment.get(..32).and_then(Digest::from_slice).map(FragmentId).ok_or(FragmentError::Format)?;
         if fragment == Self::fragment(capsule, id, keys) { Ok(id) } else { Err(FragmentError::Invalid) }

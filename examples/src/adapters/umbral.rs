@@ -1,14 +1,14 @@
 //! Umbral as the market's judge and the proxies see it, and the bundles of key fragments that travel over the chain.
 
 use cpchain_crypto::{
-    Domain, Entropy, PublicKey, SigningKey,
+    Digest, Domain, Entropy, PublicKey, SigningKey,
     key_tree::TreeNode,
     pre::{
         Capsule, CapsuleFragment, KeyFragment, Parties, PreError, PrePublicKey, PreSecretKey, ProxyReEncryption, Umbral,
     },
     sealed_box::{self, Opening, SealedBoxError},
 };
-use cpchain_market::escrow::{FragmentError, FragmentId, FragmentKeys, FragmentVerifier, Recovered};
+use cpchain_market::escrow::{FragmentError, FragmentId, FragmentKeys, FragmentVerifier, GrantedNode, Recovered};
 
 const BUNDLE: Domain = Domain::new("cpchain/examples/key-fragments/v1");
 
@@ -64,6 +64,19 @@ fn parties(keys: &FragmentKeys<'_>) -> Result<Parties, PreError> {
 }
 
 impl FragmentVerifier for UmbralJudge {
+    fn accepts(&self, stream: &Digest, granted: &GrantedNode, keys: &FragmentKeys<'_>) -> bool {
+        let check = || -> Result<bool, PreError> {
+            let parties = parties(keys)?;
+            [&parties.delegating, &parties.receiving, &parties.verifying]
+                .into_iter()
+                .try_for_each(|key| Umbral.verify_public_key(key))?;
+            let capsule = Capsule::from_bytes(&granted.capsule)?;
+            Umbral.verify_capsule(&capsule)?;
+            Ok(capsule.stream() == *stream && capsule.node() == Some(granted.node))
+        };
+        check().unwrap_or(false)
+    }
+
     fn verify(&self, capsule: &[u8], fragment: &[u8], keys: &FragmentKeys<'_>) -> Result<FragmentId, FragmentError> {
         let format = |_| FragmentError::Format;
         let capsule = Capsule::from_bytes(capsule).map_err(format)?;
@@ -81,13 +94,14 @@ impl FragmentVerifier for UmbralJudge {
         proof: &[u8],
         nodes: &[(FragmentKeys<'_>, FragmentId)],
     ) -> bool {
+        if !sealed_box::is_well_formed(sealed) {
+            return true;
+        }
         let Some(opening) = Opening::from_bytes(proof) else { return false };
         let binding = binding(nodes.iter().map(|(_, id)| *id));
         let bundle = match sealed_box::judge(proxy, BUNDLE, &binding, sealed, &opening) {
             Ok(Some(bundle)) => bundle,
             Ok(None) => return true,
-            // A box that does not even start with a point cannot be opened by anybody.
-            Err(SealedBoxError::Format) => return true,
             Err(_) => return false,
         };
         let Some(fragments) = split(&bundle, nodes.len()) else { return true };

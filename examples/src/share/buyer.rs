@@ -4,13 +4,13 @@ use std::{collections::HashMap, ops::Range};
 
 use cpchain_consensus::ledger::Cursor;
 use cpchain_crypto::{
-    Digest, SeededEntropy,
-    key_tree::NodeSeed,
+    Digest, SeededEntropy, SigningKey,
+    key_tree::{IntervalId, NodeSeed},
     pre::{Capsule, CapsuleFragment, Parties, PrePublicKey, PreSecretKey, ProxyReEncryption, Umbral, Verified},
 };
 use cpchain_market::{
     Amount,
-    escrow::{Command, Event, Order, OrderId, State, Terms},
+    escrow::{Command, Event, Order, OrderId, ProxyGrant, State, Terms},
     listing::SignedOperation,
 };
 use cpchain_otp::{
@@ -26,6 +26,7 @@ use cpchain_storage::{
 };
 
 use super::{
+    collusion,
     error::{During, ShareError},
     seller::STREAM,
     trade::{FEE, THRESHOLD, combined_root, leaves, now_ms},
@@ -76,9 +77,18 @@ pub(crate) struct Bought {
     pub(crate) order: OrderId,
     /// The seeds of the granted nodes.
     pub(crate) seeds: Vec<NodeSeed>,
-    /// Fragments by granted node.
-    fragments: Vec<(Capsule, Parties, Vec<Verified<CapsuleFragment>>)>,
-    /// Bytes of the order's events on the chain.
+    /// What the chain says about the order.
+    pub(crate) events: OrderEvents,
+}
+
+/// What the chain says about an order.
+#[derive(Default)]
+pub(crate) struct OrderEvents {
+    /// What each drawn proxy was granted.
+    grants: Vec<ProxyGrant>,
+    /// Bundles of capsule fragments, as the proxies posted them.
+    posted: Vec<Vec<Vec<u8>>>,
+    /// Bytes of all events.
     pub(crate) bytes: u64,
     /// What happened, and at which height.
     pub(crate) history: Vec<(String, u64)>,
@@ -238,15 +248,15 @@ impl Buyer {
                 &format!("the order ended as {:?}", order.state()),
             ));
         }
-        let (posted, bytes, history) = self.events_of(&id)?;
-        let fragments = verify_fragments(&order, &posted)?;
+        let events = self.events_of(&id)?;
+        let fragments = verify_fragments(&order, &events.posted)?;
         let mut seeds = Vec::new();
         for (capsule, parties, fragments) in &fragments {
             let seed =
                 Umbral.open(&self.receiving, &parties.delegating, capsule, fragments).during("opening a capsule")?;
             seeds.push(seed);
         }
-        Ok(Bought { order: id, seeds, fragments, bytes, history })
+        Ok(Bought { order: id, seeds, events })
     }
 
     /// Confirms the delivery: the escrow pays the seller.
@@ -257,7 +267,7 @@ impl Buyer {
         if state != Some(State::Settled) {
             return Err(failed("confirming the delivery", &format!("the order is {state:?}")));
         }
-        (_, bought.bytes, bought.history) = self.events_of(&bought.order)?;
+        bought.events = self.events_of(&bought.order)?;
         Ok(())
     }
 
@@ -271,22 +281,21 @@ impl Buyer {
             .await
     }
 
-    /// Posted bundles of an order, the bytes of its events, and its history in words.
-    #[allow(clippy::type_complexity)]
-    fn events_of(&self, id: &OrderId) -> Result<(Vec<Vec<Vec<u8>>>, u64, Vec<(String, u64)>), ShareError> {
+    fn events_of(&self, id: &OrderId) -> Result<OrderEvents, ShareError> {
         let page = self.client.view().events(Some(EscrowKind::KIND), Cursor::default(), usize::MAX);
-        let (mut posted, mut bytes, mut history) = (Vec::new(), 0, Vec::new());
+        let mut out = OrderEvents::default();
         for event in page.during("reading the order's events")?.events {
-            let Some(notice) = EscrowNotice::from_bytes(&event.data).filter(|notice| notice.order == *id) else {
-                continue;
-            };
-            bytes += event.data.len() as u64;
-            history.push((in_words(notice.command.as_ref()), event.height.0));
-            if let Some(Command::Event { event: Event::Fragments(bundle), .. }) = notice.command {
-                posted.push(bundle);
+            let notice = EscrowNotice::from_bytes(&event.data).filter(|notice| notice.order == *id);
+            let Some(notice) = notice else { continue };
+            out.bytes += event.data.len() as u64;
+            out.history.push((in_words(notice.command.as_ref()), event.height.0));
+            match notice.command {
+                Some(Command::Event { event: Event::Fragments(bundle), .. }) => out.posted.push(bundle),
+                Some(Command::Event { event: Event::Grant { proxies, .. }, .. }) => out.grants = proxies,
+                _ => {}
             }
         }
-        Ok((posted, bytes, history))
+        Ok(out)
     }
 
     /// Decrypts the bought intervals of each upload into one table.
@@ -308,13 +317,15 @@ impl Buyer {
         all.during("decrypting what was bought")
     }
 
-    /// Does an interval that was not bought stay closed? Tried in three ways: by reading it with the bought keys, by opening its sealed
-    /// blocks with each bought key, and by opening its published capsule with the bought fragments.
+    /// Does an interval that was not bought stay closed, also when all proxies collude with the buyer? Its sealed blocks are tried
+    /// with each bought key, and its published capsule with every key fragment of the order. The same attempt on what was
+    /// bought must succeed, else it would show nothing.
     pub(crate) async fn unbought_stays_closed(
         &self,
         find: &Find,
         fetched: &Fetched,
         bought: &Bought,
+        colluders: &[SigningKey],
     ) -> Result<bool, ShareError> {
         let interval = fetched.unbought;
         let holds = |manifest: &&Manifest| manifest.body().intervals.iter().any(|entry| entry.interval.0 == interval);
@@ -323,30 +334,21 @@ impl Buyer {
         let read = read_object(manifest, interval..interval + 1, object, &bought.seeds, &CodecRegistry::default());
 
         let verified = manifest.verify(object).during("verifying an upload")?;
-        let keys: Vec<_> = fetched
-            .intervals
-            .clone()
-            .filter_map(|id| {
-                bought.seeds.iter().find_map(|seed| seed.interval_key(cpchain_crypto::key_tree::IntervalId(id)))
-            })
-            .collect();
-        let blocks = verified.blocks().iter().filter(|block| block.header().interval.0 == interval);
-        let opened = blocks.into_iter().any(|block| keys.iter().any(|key| block.open(key).is_ok()));
+        let bought_key = |id: u32| bought.seeds.iter().find_map(|seed| seed.interval_key(IntervalId(id)));
+        let keys: Vec<_> = fetched.intervals.clone().filter_map(bought_key).collect();
+        let mut blocks = verified.blocks().iter().filter(|block| block.header().interval.0 == interval);
+        let opened = blocks.any(|block| keys.iter().any(|key| block.open(key).is_ok()));
 
-        let id = cpchain_crypto::key_tree::IntervalId(interval);
-        let owner = find.stream.owner().public_key();
-        let record =
-            self.storage.correspondence(owner, &find.stream.digest(), id).await.during("looking for a capsule")?;
-        let capsule =
-            Capsule::from_bytes(&record.during("looking for a capsule")?.capsule).during("reading a capsule")?;
-        let recovered = bought.fragments.iter().any(|(_, parties, fragments)| {
-            let vouched: Vec<_> = fragments
-                .iter()
-                .map(|fragment| Verified::<CapsuleFragment>::vouch(fragment.get().clone(), &capsule, parties))
-                .collect();
-            Umbral.open(&self.receiving, &parties.delegating, &capsule, &vouched).is_ok()
-        });
-        Ok(read.is_err() && !opened && !recovered && !keys.is_empty())
+        let (owner, id) = (find.stream.owner().public_key(), IntervalId(interval));
+        let record = self.storage.correspondence(owner, &find.stream.digest(), id).await;
+        let record = record.during("looking for a capsule")?.during("looking for a capsule")?;
+        let published = Capsule::from_bytes(&record.capsule).during("reading a capsule")?;
+        let order = read_order(self.client.view(), &bought.order).during("reading the order")?;
+        let node = order.nodes().first().during("reading the order")?;
+        let sold = Capsule::from_bytes(&node.capsule).during("reading a capsule")?;
+        let collude = |capsule| collusion::opens(&order, &bought.events.grants, colluders, &self.receiving, capsule);
+        let recovered = [&published, &sold].map(collude);
+        Ok(read.is_err() && !opened && recovered == [false, true] && !keys.is_empty())
     }
 
     /// What the buyer has left.

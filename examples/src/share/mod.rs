@@ -5,6 +5,7 @@
 mod actors;
 mod buyer;
 mod chain;
+mod collusion;
 mod error;
 mod hosts;
 mod market;
@@ -193,7 +194,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     }
     agent.abort();
     let nodes = bought.seeds.len();
-    progress.end(bought.bytes, format!(
+    progress.end(bought.events.bytes, format!(
         "{intervals} intervals for {}; {nodes} keys handed over by 2 of {PROXIES} proxies, each fragment verified by the chain",
         cpchain_market::Amount(paid),
     ));
@@ -201,7 +202,8 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     progress.begin("6 decrypt and compare", 1);
     let expected = expected_rows(&source, &find.manifests, &fetched.intervals);
     let rows_verified = equal_rows(&expected, &table);
-    let refused = buyer.unbought_stays_closed(&find, &fetched, &bought).await?;
+    let colluders: Vec<_> = (0..PROXIES).map(|index| actors.key("proxy", index)).collect();
+    let refused = buyer.unbought_stays_closed(&find, &fetched, &bought, &colluders).await?;
     progress.end(
         (table.len() * (table.columns().len() + 1) * 8) as u64,
         format!(
@@ -222,7 +224,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
         blocks: Vec::new(),
         placements: uploaded.placements.clone(),
         stopped_nodes,
-        order: bought.history.clone(),
+        order: bought.events.history.clone(),
     };
     let mut impeached_heights = 0;
     let mut final_blocks = 0;

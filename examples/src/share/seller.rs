@@ -48,6 +48,11 @@ const KEEP_MS: u64 = 30 * DAY_MS;
 /// Uploads that are under way at once.
 const PARALLEL: usize = 4;
 
+/// What a granted node takes in a transaction, and each proxy's key fragment for it.
+const GRANT_NODE_BYTES: usize = 300;
+const GRANT_FRAGMENT_BYTES: usize = 240;
+const MAX_GRANT_BYTES: usize = 60_000;
+
 type EscrowKind = EscrowModule<UmbralJudge>;
 
 impl From<GatewayError> for ShareError {
@@ -297,11 +302,25 @@ impl Seller {
     }
 
     /// The seller stands by the leaf root of an offer only if it is its own.
+    ///
+    /// Whatever would keep it from granting in time is refused here, before there is a bond to lose: another stream, a
+    /// buyer's key that is none, a grant that no transaction holds.
     fn accept(&self, order: &Order, uploaded: &Uploaded) -> Result<Event, ShareError> {
         let terms = order.terms();
+        let refuse = |why: &str| Err(ShareError::while_doing("reading an offer")(why));
+        if order.stream() != self.stream.digest() {
+            return refuse("it is for another stream");
+        }
+        let key = PrePublicKey::from_bytes(&terms.buyer_key).and_then(|key| Umbral.verify_public_key(&key));
+        key.during("reading the buyer's key")?;
+        if terms.nodes().count() * (GRANT_NODE_BYTES + GRANT_FRAGMENT_BYTES * usize::from(terms.proxies))
+            > MAX_GRANT_BYTES
+        {
+            return refuse("its grant would not fit a transaction: ask for fewer proxies or a shorter range");
+        }
         let known = combined_root(&self.client, &self.stream, &terms.intervals, &uploaded.leaves)?;
         if known != (terms.manifest, terms.leaf_root, terms.leaf_count) {
-            return Err(ShareError::while_doing("reading an offer")("it names other leaves than the seller's"));
+            return refuse("it names other leaves than the seller's");
         }
         let bond = cpchain_market::Amount(FEE.0 * u128::from(terms.proxies));
         Ok(Event::Accept { bond })

@@ -56,6 +56,14 @@ impl ProxyReEncryption for Umbral {
         write_public(&read_secret(secret)?.public_key())
     }
 
+    fn verify_public_key(&self, key: &PrePublicKey) -> Result<(), PreError> {
+        read_public(key).map(drop)
+    }
+
+    fn verify_capsule(&self, capsule: &Capsule) -> Result<(), PreError> {
+        Parts::of(capsule).map(drop)
+    }
+
     fn encapsulate(
         &self,
         delegating: &PrePublicKey,
@@ -176,7 +184,10 @@ impl<'a> Parts<'a> {
         let (kem, sealed) = rest.split_at_checked(KEM).ok_or(format)?;
         let value = PreError::Value { what: Capsule::WHAT };
         let read: umbral_pre::Capsule = fields::read(kem, &KEM_WIDTHS).map_err(|_| value)?;
-        if *read.to_bytes_simple() != *kem {
+        // The points E and V; were they opposite, their sum would have no encoding and opening would panic inside `umbral-pre`.
+        // Equal ones are refused with them: honest capsules have neither but by a chance of 2⁻²⁵⁶.
+        let opposite = kem.get(1..POINT) == kem.get(POINT + 1..2 * POINT);
+        if *read.to_bytes_simple() != *kem || opposite {
             return Err(value);
         }
         Ok(Self { stream, node, kem: read, sealed })
