@@ -26,7 +26,13 @@ fn main() -> ExitCode {
 fn start(options: &Options) -> Result<Summary, ShareError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(ShareError::while_doing("starting the runtime"))?;
-    runtime.block_on(run(options))
+    runtime.block_on(async {
+        // Ended by hand, it still removes its temporary files.
+        tokio::select! {
+            outcome = run(options) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(ShareError::while_doing("running")("interrupted")),
+        }
+    })
 }
 
 fn print(options: &Options, summary: &Summary) -> Result<(), ShareError> {
