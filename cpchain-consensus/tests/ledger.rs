@@ -10,8 +10,8 @@ use bytes::Bytes;
 use cpchain_consensus::{
     Application, ChainId, Height,
     ledger::{
-        Amount, Cursor, Event, EventsPruned, Genesis, GenesisError, Ledger, MAX_VALUE_BYTES, Module, ModuleError,
-        Nonce, Outcome, PoolLimits, Refusal, SubmitError, TransactionError, Transfer,
+        Amount, Call, Context, Cursor, Event, EventsPruned, Genesis, GenesisError, Ledger, MAX_VALUE_BYTES, Module,
+        ModuleError, Nonce, Outcome, PoolLimits, Refusal, SubmitError, TransactionError, Transfer,
     },
 };
 use cpchain_crypto::Digest;
@@ -233,6 +233,37 @@ fn a_failing_module_leaves_no_trace() {
     assert_eq!(view.events(None, Cursor::default(), 10).unwrap().events, []);
 }
 
+/// Changes what it can, then panics: in a transaction, and at the end of each block.
+struct Panics;
+
+impl Module for Panics {
+    fn kind(&self) -> &'static str {
+        "panics"
+    }
+
+    fn execute(&self, context: &mut Context<'_>, call: &Call<'_>) -> Result<(), ModuleError> {
+        context.hold(call, b"vault", ONE)?;
+        context.put(b"key", b"value")?;
+        panic!("as it was told")
+    }
+
+    fn end_of_block(&self, context: &mut Context<'_>) -> Result<(), ModuleError> {
+        context.put(b"key", b"value")?;
+        panic!("as it was told")
+    }
+}
+
+#[test]
+fn a_module_that_panics_has_failed_and_the_chain_goes_on() {
+    let mut ledger = Ledger::builder(chain(), genesis()).module(Panics).build().unwrap();
+    let view = ledger.view();
+    let panicking = signed(1, 0, "panics", Bytes::new());
+    ledger.finalised(&block(1, payload(&[panicking.clone(), pay(1, 1, 2, ONE)])));
+    assert!(matches!(outcome(&ledger, &panicking), Outcome::Failed(_)));
+    assert_eq!((view.held("panics", b"vault"), view.get("panics", b"key")), (Amount::ZERO, None));
+    assert_eq!((view.balance(&id(2)), view.height()), (Amount::cpc(101), Height(1)));
+}
+
 #[test]
 fn a_vault_pays_out_what_it_holds_and_no_more() {
     let mut ledger = ledger();
@@ -373,11 +404,7 @@ impl Module for Greedy {
         "greedy"
     }
 
-    fn execute(
-        &self,
-        context: &mut cpchain_consensus::ledger::Context<'_>,
-        _: &cpchain_consensus::ledger::Call<'_>,
-    ) -> Result<(), ModuleError> {
+    fn execute(&self, context: &mut Context<'_>, _: &Call<'_>) -> Result<(), ModuleError> {
         let bound = |result| assert!(matches!(result, Err(ModuleError::Bound { .. })));
         bound(context.put(b"k", vec![0; MAX_VALUE_BYTES + 1]));
         bound(context.put(&[0; 257], b""));
