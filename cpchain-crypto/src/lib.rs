@@ -21,10 +21,11 @@
 //! | `search::SearchClient`, `search::SearchServer` (feature `alloc`) | the server needs no key | `search::scan` (feature `tfhe`) |
 //!
 //! # Features
-//! None is on by default: the core needs neither the standard library nor a heap.
+//! The core needs neither the standard library, nor a heap, nor a C compiler.
 //!
 //! | feature | adds | licence of what it brings |
 //! | --- | --- | --- |
+//! | `pure` (default) | BLAKE3 in Rust alone. Without it (`default-features = false`) a C compiler is asked for, and BLAKE3 has its assembly | – |
 //! | `alloc` | vectors of sealed blocks, Merkle paths, sealed boxes, the traits of [`pre`] and [`search`] | – |
 //! | `std` | [`SystemEntropy`], faster signatures | – |
 //! | `umbral` | proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
