@@ -158,7 +158,7 @@ impl Certificate {
         if !whole || self.signatures.len() != count * 64 {
             return Err(CertificateError::Bitmap);
         }
-        if count < committee.quorum() {
+        if count < committee.votes_needed(self.kind) {
             return Err(CertificateError::TooFew(count));
         }
         let statement = Statement {

@@ -52,6 +52,9 @@ pub struct Committee {
     term: Term,
     validators: Vec<PublicKey>,
     proposers: Vec<PublicKey>,
+    /// Other numbers than the rules ask for, of PREPAREs and COMMITs and of IMPEACH PREPAREs: the model checker's mutants.
+    #[cfg(feature = "model")]
+    pub(crate) wrong_quorums: Option<(usize, usize)>,
 }
 
 impl Committee {
@@ -79,7 +82,14 @@ impl Committee {
                 return Err(CommitteeError::Twice(*twice));
             }
         }
-        Ok(Self { chain, term, validators, proposers })
+        Ok(Self {
+            chain,
+            term,
+            validators,
+            proposers,
+            #[cfg(feature = "model")]
+            wrong_quorums: None,
+        })
     }
 
     /// The chain it serves.

@@ -51,7 +51,7 @@ pub(crate) enum Check {
     Illicit,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) block: Arc<Block>,
     pub(crate) check: Check,
@@ -98,6 +98,7 @@ pub(crate) enum Want {
 /// assert_eq!(node.final_height(), Height(1));
 /// # Ok::<(), CommitteeError>(())
 /// ```
+#[cfg_attr(feature = "model", derive(Clone))]
 pub struct Lbft {
     pub(crate) committee: Committee,
     pub(crate) cache: Arc<SignatureCache>,
@@ -131,6 +132,9 @@ pub struct Lbft {
     pub(crate) moved: bool,
     pub(crate) records: Vec<Record>,
     pub(crate) outputs: Vec<Output>,
+    /// Rules that this core leaves out.
+    #[cfg(feature = "model")]
+    pub(crate) dropped: Vec<super::mutant::Rule>,
 }
 
 impl Lbft {
@@ -168,11 +172,17 @@ impl Lbft {
             moved: false,
             records: Vec::new(),
             outputs: Vec::new(),
+            #[cfg(feature = "model")]
+            dropped: Vec::new(),
         };
-        node.restore(restored);
-        node.settle();
-        let outputs = node.drain();
+        let outputs = node.start(restored);
         (node, outputs)
+    }
+
+    pub(crate) fn start(&mut self, restored: Restored) -> Vec<Output> {
+        self.restore(restored);
+        self.settle();
+        self.drain()
     }
 
     /// Takes in what happened; says what to do, in order.
@@ -188,7 +198,7 @@ impl Lbft {
                     Message::Pull(pull) => self.serve(from, &pull),
                 }
             }
-            Input::Timeout { height } => self.timed_out |= height == self.height,
+            Input::Timeout { height } => self.timeout(height),
             Input::Retry => self.repeat(),
             Input::Propose { height } => self.build(height),
             Input::Payload { height, payload } => self.seal(height, payload),

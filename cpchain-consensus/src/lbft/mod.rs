@@ -92,6 +92,7 @@ mod intake;
 mod io;
 mod light;
 mod message;
+mod mutant;
 mod pacemaker;
 mod proposer;
 mod repeat;
@@ -101,6 +102,8 @@ mod statement;
 #[allow(missing_docs, reason = "the fields are those of proto/lbft.proto, which describes them")]
 pub(crate) mod wire;
 
+#[cfg(feature = "model")]
+pub use mutant::Rule;
 pub use {
     block::{Block, Header, MAX_HEADER, impeach_digest},
     certificate::{Certificate, CertificateError, Vote},

@@ -4,6 +4,7 @@ use super::{
     engine::{Check, Held, Lbft, Tip},
     io::{Output, Restored},
     message::Message,
+    mutant::Rule,
     round::State,
     statement::Kind,
 };
@@ -22,7 +23,7 @@ impl Lbft {
 
     fn say_again(&mut self) {
         let member = self.index.is_some() || self.committee.proposers().contains(&self.me);
-        if let Some(entry) = self.entry.clone().filter(|_| member) {
+        if let Some(entry) = self.entry.clone().filter(|_| member && !self.drops(Rule::RepeatCertificates)) {
             let to = self.audience();
             self.send(to, Message::Certificate(entry));
         }
@@ -87,6 +88,7 @@ impl Lbft {
             // Counted again: this cannot clash, the log holds no two votes that exclude each other.
             round.count(vote, &self.committee);
         }
+        let lax = self.drops(Rule::ImpeachExcludesCommit);
         for round in self.rounds.values_mut() {
             let voted = |kind| round.own.iter().any(|vote| vote.kind == kind);
             round.state = if round.committed.is_some() || voted(Kind::Commit) {
@@ -101,7 +103,7 @@ impl Lbft {
             } else {
                 State::Idle
             };
-            round.armed = round.prepared.is_some() && matches!(round.state, State::Idle | State::Prepare);
+            round.armed = round.prepared.is_some() && round.state.may_commit(lax);
         }
         for (block, own) in blocks {
             let digest: Digest = block.digest();

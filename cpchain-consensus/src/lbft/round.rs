@@ -28,7 +28,14 @@ pub enum State {
     ImpeachCommit,
 }
 
-#[derive(Debug, Default)]
+impl State {
+    /// IMPEACH PREPARE excludes COMMIT for ever; `lax` is the mutant that lets it.
+    pub(crate) fn may_commit(self, lax: bool) -> bool {
+        matches!(self, Self::Idle | Self::Prepare) || lax && self == Self::ImpeachPrepare
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Round {
     pub(crate) state: State,
     /// A P-certificate let the node leave this height: COMMIT is due once the block is here and checked.
@@ -96,7 +103,8 @@ impl Round {
         committee: &Committee,
     ) -> Option<Certificate> {
         let same = || self.tally.range((kind, 0)..=(kind, u16::MAX)).map(|(_, v)| v).filter(|v| v.digest == digest);
-        (same().count() >= committee.quorum()).then(|| Certificate::from_votes(committee, kind, height, digest, same()))
+        (same().count() >= committee.votes_needed(kind))
+            .then(|| Certificate::from_votes(committee, kind, height, digest, same()))
     }
 
     /// Notes a digest under the proposer's seal. Gives proof when it is the second.

@@ -6,6 +6,7 @@ use super::{
     engine::{Check, Lbft, Lineage, payloads},
     io::{Fault, Output, Record},
     message::Message,
+    mutant::Rule,
     round::State,
     statement::Kind,
 };
@@ -26,12 +27,13 @@ impl Lbft {
         let height = certificate.height;
         self.records.push(Record::Certificate(certificate.clone()));
         let current = self.height;
+        let (lax, stays) = (self.drops(Rule::ImpeachExcludesCommit), self.stays(&certificate));
         let round = self.rounds.entry(height).or_default();
         match certificate.kind {
             Kind::Prepare => {
                 round.prepared = Some(certificate.clone());
                 // idle or prepare, h >= H: COMMIT is due. impeach prepare: it leaves, and never COMMITs.
-                round.armed |= height >= current && matches!(round.state, State::Idle | State::Prepare);
+                round.armed |= height >= current && round.state.may_commit(lax);
             }
             Kind::ImpeachPrepare => {
                 round.impeached = Some(certificate.clone());
@@ -51,7 +53,7 @@ impl Lbft {
             }
             Kind::Seal => return,
         }
-        if height >= current {
+        if height >= current && !stays {
             self.enter(height.next(), certificate);
         }
     }
@@ -80,6 +82,7 @@ impl Lbft {
             self.send(to, Message::Certificate(entry.clone()));
         }
         self.entry = Some(entry);
+        self.walk();
     }
 
     /// any | a C-certificate not yet covered, its chain here | block and ancestors are final.
@@ -102,34 +105,39 @@ impl Lbft {
     /// idle or prepare | a P-certificate let it leave h; the block is here and checked | log, send COMMIT | commit.
     fn row_commit(&mut self) -> bool {
         let Some(index) = self.votes() else { return false };
+        let lax = self.drops(Rule::ImpeachExcludesCommit);
         let due = self.rounds.iter().find_map(|(height, round)| {
             let certificate = round.prepared.as_ref().filter(|_| round.armed && *height > self.covered)?;
-            let open = matches!(round.state, State::Idle | State::Prepare);
+            let open = round.state.may_commit(lax);
             let held = self.blocks.get(&certificate.digest).filter(|held| open && held.check == Check::Valid)?;
             Some((*height, held.block.digest()))
         });
         let Some((height, digest)) = due else { return false };
         self.log_block(digest);
         self.vote(index, Kind::Commit, height, digest);
+        self.leaves(height);
         true
     }
 
     /// idle, h = H | a valid PROPOSE whose justification is complete | log block and vote, send PREPARE | prepare.
     fn row_prepare(&mut self) -> bool {
         let Some(index) = self.votes() else { return false };
-        if self.state(self.height) != State::Idle {
-            return false;
-        }
-        let Some(round) = self.rounds.get(&self.height) else { return false };
-        let [(digest, _)] = round.seals.as_slice() else { return false };
-        let valid = !round.illicit && self.blocks.get(digest).is_some_and(|held| held.check == Check::Valid);
-        if !valid || !self.justified(digest) {
-            return false;
-        }
-        let digest = *digest;
+        let valid = |digest: &Digest| self.blocks.get(digest).is_some_and(|held| held.check == Check::Valid);
+        let Some(digest) = self.candidates().into_iter().find(|d| valid(d) && self.justified(d)) else { return false };
         self.log_block(digest);
         self.vote(index, Kind::Prepare, self.height, digest);
         true
+    }
+
+    /// What it may PREPARE at H: the block under the proposer's seal, if there is one alone and it has said nothing.
+    fn candidates(&self) -> Vec<Digest> {
+        let Some(round) = self.rounds.get(&self.height).filter(|round| !round.illicit) else { return Vec::new() };
+        let seals = round.seals.iter().map(|(digest, _)| *digest);
+        if self.drops(Rule::OnePrepare) && matches!(round.state, State::Idle | State::Prepare) {
+            let prepared = |digest| round.own.iter().any(|vote| vote.kind == Kind::Prepare && vote.digest == digest);
+            return seals.filter(|digest| !prepared(*digest)).collect();
+        }
+        if round.state == State::Idle && round.seals.len() == 1 { seals.collect() } else { Vec::new() }
     }
 
     /// idle or prepare, h = H | the timer; an illicit block under the seal; two digests under it | log, send IMPEACH
@@ -151,7 +159,7 @@ impl Lbft {
     }
 
     /// Logs, counts and sends an own vote. The log entry precedes the message because records precede sends.
-    fn vote(&mut self, index: u16, kind: Kind, height: Height, digest: Digest) {
+    pub(crate) fn vote(&mut self, index: u16, kind: Kind, height: Height, digest: Digest) {
         let vote = Vote::cast(&self.committee, index, &*self.signer, kind, height, digest);
         self.records.push(Record::Vote(vote));
         let round = self.rounds.entry(height).or_default();
@@ -185,9 +193,10 @@ impl Lbft {
         let header = held.block.header();
         let parent = (header.parent_height, header.parent);
         let certified = parent == (self.tip.height, self.tip.digest)
+            || self.drops(Rule::ParentCertified)
             || self.rounds.get(&parent.0).and_then(|r| r.certified()).is_some_and(|c| c.digest == parent.1);
         let mut between = parent.0.next();
-        while certified && between < header.height {
+        while certified && between < header.height && !self.drops(Rule::SkippedImpeached) {
             if self.rounds.get(&between).is_none_or(|round| round.impeached.is_none()) {
                 return false;
             }
@@ -201,23 +210,18 @@ impl Lbft {
         if self.votes().is_none() {
             return;
         }
-        let mut ask = Vec::new();
+        let lax = self.drops(Rule::ImpeachExcludesCommit);
+        let mut ask: Vec<_> =
+            self.candidates().into_iter().filter(|d| self.justified(d)).map(|digest| (self.height, digest)).collect();
         for (height, round) in &self.rounds {
             if let Some(certificate) = round.prepared.as_ref().filter(|_| *height > self.covered) {
                 if self.blocks.get(&certificate.digest).is_some_and(|held| held.check == Check::Illicit) {
                     self.stop(Fault::OwnCheck(*height));
                     return;
                 }
-                if round.armed && matches!(round.state, State::Idle | State::Prepare) {
+                if round.armed && round.state.may_commit(lax) {
                     ask.push((*height, certificate.digest));
                 }
-            }
-            if *height == self.height
-                && round.state == State::Idle
-                && let [(digest, _)] = round.seals.as_slice()
-                && self.justified(digest)
-            {
-                ask.push((*height, *digest));
             }
         }
         for (height, digest) in ask {
