@@ -1,6 +1,7 @@
 //! What the engine orders and what runs on it meet here: payloads in, final blocks out.
 
-use std::any::Any;
+use alloc::string::String;
+use core::any::Any;
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey};

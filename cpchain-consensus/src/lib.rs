@@ -86,17 +86,23 @@ node.stop().await;
 //! # Features
 //! | feature | adds | default |
 //! | --- | --- | --- |
+//! | `std` | a core that may move between threads, std errors; all below need it | yes |
+//! | `ledger` | the default application | yes |
 //! | `redb` | the durable log in one redb file | yes |
 //! | `network` | the tokio driver and the libp2p network | yes |
 //!
-//! Without them the crate is the protocol core, the ledger and the traits.
+//! Without them the crate is `no_std` with `alloc`: the protocol core, the checks of a light client, and the traits.
 
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+extern crate alloc;
 
 mod application;
 mod ids;
 pub mod lbft;
+#[cfg(feature = "ledger")]
 pub mod ledger;
 #[cfg(feature = "network")]
 pub mod network;

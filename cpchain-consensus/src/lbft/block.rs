@@ -5,8 +5,9 @@ use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer};
 use prost::Message as _;
 
 use super::{
+    cache::SignatureCache,
     committee::Committee,
-    statement::{Kind, SignatureCache, Statement},
+    statement::{Kind, Statement},
     wire,
 };
 use crate::ids::{ChainId, Height, Term};

@@ -1,11 +1,14 @@
 //! Votes, and certificates: a quorum of votes that proves itself.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signature, Signer};
 
 use super::{
+    cache::SignatureCache,
     committee::{Committee, MAX_VALIDATORS},
-    statement::{Kind, SignatureCache, Statement},
+    statement::{Kind, Statement},
     wire,
 };
 use crate::ids::{Height, Term};

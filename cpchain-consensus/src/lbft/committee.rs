@@ -1,5 +1,6 @@
 //! Who may do what in a term: validators vote, proposers seal blocks in turn, everyone else follows.
 
+use alloc::vec::Vec;
 use cpchain_crypto::PublicKey;
 
 use crate::ids::{ChainId, Height, Term};

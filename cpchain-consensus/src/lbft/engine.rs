@@ -1,23 +1,24 @@
 //! The core: its state, and how an input goes through it.
 
-use std::{
+use alloc::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    vec::Vec,
 };
+use core::time::Duration;
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signer};
 
 use super::{
     block::Block,
+    cache::SignatureCache,
     certificate::Certificate,
     committee::{Committee, Role},
     io::{Fault, Input, Output, Record, Restored},
     message::Message,
     pacemaker::Pacemaker,
     round::{Round, State},
-    statement::SignatureCache,
 };
 use crate::ids::Height;
 
@@ -253,8 +254,8 @@ impl Lbft {
 
     /// Records first, in one batch; then the rest as it arose.
     fn drain(&mut self) -> Vec<Output> {
-        let mut outputs = std::mem::take(&mut self.outputs);
-        let records = std::mem::take(&mut self.records);
+        let mut outputs = core::mem::take(&mut self.outputs);
+        let records = core::mem::take(&mut self.records);
         if !records.is_empty() {
             let sync = records.iter().any(Record::is_promise);
             outputs.insert(0, Output::Persist { records, sync });
@@ -269,7 +270,6 @@ impl Lbft {
 
     pub(crate) fn stop(&mut self, fault: Fault) {
         if self.fault.is_none() {
-            tracing::error!(%fault, "this node stops voting");
             self.fault = Some(fault);
             self.outputs.push(Output::Fault(fault));
         }

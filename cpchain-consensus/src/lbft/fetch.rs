@@ -1,7 +1,9 @@
 //! Pulling what is missing, and answering pulls. Each want is asked for once in a retry interval, of one validator, and
 //! of another one the next time.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use cpchain_crypto::{Digest, PublicKey};
 

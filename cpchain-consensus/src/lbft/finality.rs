@@ -1,6 +1,6 @@
 //! Giving out final heights: the certified block, its ancestors, and the impeached heights between.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 

@@ -1,6 +1,6 @@
 //! Taking in what others sent: nothing gets past here unverified or without a bound.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use cpchain_crypto::Digest;
 

@@ -1,6 +1,8 @@
 //! What goes into the core and what comes out of it.
 
-use std::{sync::Arc, time::Duration};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey};

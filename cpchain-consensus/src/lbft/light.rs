@@ -1,13 +1,15 @@
 //! What a light client needs: headers, one C-certificate, the committee. No blocks, no history.
 
+use alloc::vec::Vec;
 use bytes::Bytes;
 use cpchain_crypto::Digest;
 
 use super::{
     block::Header,
+    cache::SignatureCache,
     certificate::{Certificate, CertificateError},
     committee::Committee,
-    statement::{Kind, SignatureCache},
+    statement::Kind,
 };
 
 /// Why headers are not proved final.

@@ -1,6 +1,7 @@
 //! What travels between nodes, decoded and bounded.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, Signature};

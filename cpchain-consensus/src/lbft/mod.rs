@@ -82,6 +82,7 @@
 //! no rule for the boundary to the next.
 
 mod block;
+mod cache;
 mod certificate;
 mod committee;
 mod engine;
@@ -106,6 +107,7 @@ pub(crate) mod wire;
 pub use mutant::Rule;
 pub use {
     block::{Block, Header, MAX_HEADER, impeach_digest},
+    cache::SignatureCache,
     certificate::{Certificate, CertificateError, Vote},
     committee::{Committee, CommitteeError, MAX_PROPOSERS, MAX_VALIDATORS, Role},
     engine::{Config, Lbft},
@@ -114,5 +116,5 @@ pub use {
     light::{LightError, verify_final_headers},
     message::{DecodeError, MAX_MESSAGE, MAX_PAYLOAD, MAX_PULL, Message, Proposal, Pull},
     round::State,
-    statement::{Kind, LBFT, SignatureCache, Statement},
+    statement::{Kind, LBFT, Statement},
 };

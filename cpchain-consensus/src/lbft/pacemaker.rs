@@ -1,6 +1,6 @@
 //! How long to wait for a proposer.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::ids::Height;
 

@@ -1,6 +1,6 @@
 //! The proposer: one block for each of its heights, logged before it leaves, the same one again until the height passes.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 use cpchain_crypto::Digest;

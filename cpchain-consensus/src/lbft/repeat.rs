@@ -9,6 +9,7 @@ use super::{
     statement::Kind,
 };
 use crate::ids::Height;
+use alloc::vec::Vec;
 use cpchain_crypto::Digest;
 
 impl Lbft {
@@ -16,7 +17,7 @@ impl Lbft {
     /// proposal. Nothing in the first interval after H changed, and what is missing may be pulled again.
     pub(crate) fn repeat(&mut self) {
         self.asked.clear();
-        if !std::mem::take(&mut self.moved) {
+        if !core::mem::take(&mut self.moved) {
             self.say_again();
         }
     }

@@ -1,6 +1,7 @@
 //! What a node knows about one height that no final block covers.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use cpchain_crypto::{Digest, Signature};
 

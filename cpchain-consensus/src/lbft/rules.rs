@@ -11,6 +11,7 @@ use super::{
     statement::Kind,
 };
 use crate::ids::Height;
+use alloc::vec::Vec;
 use cpchain_crypto::Digest;
 
 impl Lbft {

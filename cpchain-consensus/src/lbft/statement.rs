@@ -1,9 +1,4 @@
-//! What is signed: one fixed layout for seals and votes, and a memory of signatures that were found good.
-
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
+//! What is signed: one fixed layout for seals and votes.
 
 use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer};
 
@@ -11,8 +6,6 @@ use crate::ids::{ChainId, Height, Term};
 
 /// The protocol tag of every signature.
 pub const LBFT: Domain = Domain::new("cpchain/consensus/lbft/v2");
-
-const CHECKED: Domain = Domain::new("cpchain/consensus/checked-signature/v1");
 
 /// What a signature says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,42 +77,6 @@ impl Statement {
     }
 }
 
-/// Remembers signatures that were found good, so that a certificate made of votes that were already seen costs no curve
-/// operation. Bounded: at most twice its capacity of 32-byte entries.
-#[derive(Debug)]
-pub struct SignatureCache {
-    capacity: usize,
-    generations: Mutex<[HashSet<Digest>; 2]>,
-}
-
-impl SignatureCache {
-    /// A cache that remembers at least the last `capacity` good signatures.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), generations: Mutex::default() }
-    }
-
-    /// Whether `key` made `signature` over `statement`; asks the curve only if it does not remember.
-    pub fn verify(&self, key: &PublicKey, statement: &Statement, signature: &Signature) -> bool {
-        let id = Digest::of(CHECKED, &[&key.0, &statement.to_bytes(), &signature.0]);
-        {
-            let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-            if generations.iter().any(|set| set.contains(&id)) {
-                return true;
-            }
-        }
-        if !statement.verify(key, signature) {
-            return false;
-        }
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let [young, old] = &mut *generations;
-        young.insert(id);
-        if young.len() >= self.capacity {
-            *old = std::mem::take(young);
-        }
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use cpchain_crypto::SigningKey;
@@ -151,8 +108,7 @@ mod tests {
         let key = SigningKey::from_seed(&[1; 32]);
         let said = statement();
         let signature = said.sign(&key);
-        let cache = SignatureCache::new(2);
-        assert!(cache.verify(&key.public_key(), &said, &signature));
+        assert!(said.verify(&key.public_key(), &signature));
         let others = [
             Statement { chain: ChainId(Digest([8; 32])), ..said },
             Statement { term: Term(3), ..said },
@@ -161,19 +117,7 @@ mod tests {
             Statement { digest: Digest([8; 32]), ..said },
         ];
         for other in others {
-            assert!(!cache.verify(&key.public_key(), &other, &signature), "{other:?}");
+            assert!(!other.verify(&key.public_key(), &signature), "{other:?}");
         }
-    }
-
-    #[test]
-    fn the_cache_is_bounded() {
-        let key = SigningKey::from_seed(&[1; 32]);
-        let cache = SignatureCache::new(2);
-        for height in 0..20 {
-            let said = Statement { height: Height(height), ..statement() };
-            assert!(cache.verify(&key.public_key(), &said, &said.sign(&key)));
-        }
-        let held: usize = cache.generations.lock().unwrap().iter().map(HashSet::len).sum();
-        assert!(held <= 4, "{held}");
     }
 }

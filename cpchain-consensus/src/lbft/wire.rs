@@ -1,5 +1,6 @@
 //! The protobuf messages, as in `proto/lbft.proto`. Nothing here is checked: see [`message`](super::message).
 
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// Everything that travels between nodes.

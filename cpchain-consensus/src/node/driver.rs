@@ -343,8 +343,8 @@ impl Driver {
                 self.status.send_modify(|status| status.evidence = Some(evidence));
             }
             Output::Blame { peer, reason } => tracing::debug!(%peer, reason, "a neighbour sent what is wrong"),
-            // Logged by the core; the status follows below.
-            Output::Fault(_) => {}
+            // The status follows below.
+            Output::Fault(fault) => tracing::error!(%fault, "this node stops voting"),
             Output::Entered { height } => self.pace.entered(height, Instant::now()),
         }
         Ok(None)

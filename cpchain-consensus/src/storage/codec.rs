@@ -1,5 +1,6 @@
 //! Keys and bytes of stored records: the disk format.
 
+use alloc::vec::Vec;
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey};
 use prost::Message as _;
@@ -71,7 +72,7 @@ pub(super) fn encode_final(entry: &FinalEntry) -> Vec<u8> {
 pub(super) fn decode_final(value: &[u8]) -> Option<FinalEntry> {
     let wire = wire::FinalRecord::decode(value).ok()?;
     let sealed = match wire.block {
-        Some(block) => Some(std::sync::Arc::new(Block::from_wire(block)?)),
+        Some(block) => Some(alloc::sync::Arc::new(Block::from_wire(block)?)),
         None => None,
     };
     let certificate = match wire.certificate {

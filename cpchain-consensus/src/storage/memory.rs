@@ -1,6 +1,7 @@
 //! A store that ends with the process.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use cpchain_crypto::Digest;
 

@@ -5,6 +5,7 @@ mod memory;
 #[cfg(feature = "redb")]
 mod redb;
 
+use alloc::string::String;
 use cpchain_crypto::Digest;
 
 use crate::{

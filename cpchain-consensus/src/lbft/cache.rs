@@ -1,0 +1,94 @@
+//! A memory of signatures that were found good.
+
+use alloc::collections::BTreeSet;
+
+use cpchain_crypto::{Digest, Domain, PublicKey, Signature};
+
+use super::statement::Statement;
+
+const CHECKED: Domain = Domain::new("cpchain/consensus/checked-signature/v1");
+
+/// Remembers signatures that were found good, so that a certificate made of votes that were already seen costs no curve
+/// operation. Bounded: at most twice its capacity of 32-byte entries.
+#[derive(Debug)]
+pub struct SignatureCache {
+    capacity: usize,
+    generations: Shared<[BTreeSet<Digest>; 2]>,
+}
+
+impl SignatureCache {
+    /// A cache that remembers at least the last `capacity` good signatures.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), generations: Shared::default() }
+    }
+
+    /// Whether `key` made `signature` over `statement`; asks the curve only if it does not remember.
+    pub fn verify(&self, key: &PublicKey, statement: &Statement, signature: &Signature) -> bool {
+        let id = Digest::of(CHECKED, &[&key.0, &statement.to_bytes(), &signature.0]);
+        if self.generations.with(|sets| sets.iter().any(|set| set.contains(&id))) {
+            return true;
+        }
+        if !statement.verify(key, signature) {
+            return false;
+        }
+        self.generations.with(|[young, old]| {
+            young.insert(id);
+            if young.len() >= self.capacity {
+                *old = core::mem::take(young);
+            }
+        });
+        true
+    }
+}
+
+/// A value behind a lock; without `std` it stays on one thread, and so does what holds it.
+#[cfg(feature = "std")]
+#[derive(Debug, Default)]
+struct Shared<T>(std::sync::Mutex<T>);
+
+#[cfg(feature = "std")]
+impl<T> Shared<T> {
+    fn with<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+#[cfg(not(feature = "std"))]
+#[derive(Debug, Default)]
+struct Shared<T>(core::cell::RefCell<T>);
+
+#[cfg(not(feature = "std"))]
+impl<T> Shared<T> {
+    fn with<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        act(&mut self.0.borrow_mut())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cpchain_crypto::{Signer, SigningKey};
+
+    use super::*;
+    use crate::{
+        ids::{ChainId, Height, Term},
+        lbft::Kind,
+    };
+
+    #[test]
+    fn the_cache_is_bounded_and_answers_as_the_curve() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let cache = SignatureCache::new(2);
+        let (chain, term, kind, digest) = (ChainId(Digest([7; 32])), Term(2), Kind::Prepare, Digest([9; 32]));
+        for height in 0..20 {
+            let said = Statement { chain, term, kind, height: Height(height), digest };
+            let other = Statement { kind: Kind::Commit, ..said };
+            let signature = said.sign(&key);
+            for _ in 0..2 {
+                assert!(cache.verify(&key.public_key(), &said, &signature));
+                assert!(!cache.verify(&key.public_key(), &other, &signature));
+            }
+        }
+        let held: usize = cache.generations.with(|sets| sets.iter().map(BTreeSet::len).sum());
+        assert!(held <= 4, "{held}");
+    }
+}
