@@ -7,6 +7,11 @@
 //!
 //! Bytes: header (fixed [`HEADER_LEN`]), then each leaf's ciphertext followed by its 16-byte tag.
 
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
 use crate::{
     aead::{Aead, AeadError, ChaCha20Poly1305, Key, Nonce, TAG_LEN, Tag},
     hash::{Digest, Domain},
@@ -22,7 +27,7 @@ pub const MAX_BODY_LEN: u32 = 64 << 20;
 
 const MAGIC: [u8; 4] = *b"CPB1";
 const BLOCK_HASH: Domain = Domain::new("cpchain/crypto/sealed-block/v1");
-const LEAF_KEY_HASH: Domain = Domain::new("cpchain/crypto/leaf-key/v1");
+const LEAF_KEY_HASH: Domain = Domain::new("cpchain/crypto/leaf-key/v2");
 const LEAF_PLAIN_HASH: Domain = Domain::new("cpchain/crypto/leaf-plain/v1");
 const LEAF_CIPHER_HASH: Domain = Domain::new("cpchain/crypto/leaf-cipher/v1");
 const LEAF_HASH: Domain = Domain::new("cpchain/crypto/leaf/v1");
@@ -161,7 +166,9 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], BlockError> {
 }
 
 /// What opens one leaf and proves what was in it: never reused, so it can be shown to a judge.
-#[derive(Debug, PartialEq, Eq)]
+///
+/// Wiped when dropped, never printed, compared in constant time.
+#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct LeafSecrets {
     /// The key of the leaf.
     pub key: Key,
@@ -172,10 +179,30 @@ pub struct LeafSecrets {
 /// What the owner publishes about a leaf before any sale: 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeafCommitment {
-    /// Hash of the leaf key.
+    /// Hash of the leaf key and the salt: no other salt can be shown for this leaf.
     pub key: Digest,
     /// Hash of salt and plaintext.
     pub plain: Digest,
+}
+
+impl Clone for LeafSecrets {
+    fn clone(&self) -> Self {
+        Self { key: Key::from_bytes(*self.key.expose()), salt: self.salt }
+    }
+}
+
+impl PartialEq for LeafSecrets {
+    fn eq(&self, other: &Self) -> bool {
+        (self.key.expose().ct_eq(other.key.expose()) & self.salt.ct_eq(&other.salt)).into()
+    }
+}
+
+impl Eq for LeafSecrets {}
+
+impl fmt::Debug for LeafSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeafSecrets(..)")
+    }
 }
 
 impl LeafSecrets {
@@ -197,9 +224,10 @@ impl LeafSecrets {
         LeafCommitment { key: self.key_hash(), plain: self.plain_hash(plain) }
     }
 
-    /// The hash that binds the key.
+    /// The hash that binds key and salt. Without the salt in it, whoever knows the key could make up a salt with which
+    /// an honest leaf looks like another plaintext.
     pub fn key_hash(&self) -> Digest {
-        Digest::of(LEAF_KEY_HASH, &[self.key.expose()])
+        Digest::of(LEAF_KEY_HASH, &[self.key.expose(), &self.salt])
     }
 
     /// The hash that binds the plaintext.
@@ -321,7 +349,7 @@ impl<'a> SealedBlock<'a> {
             rest = after;
         }
         failed.map_or(Ok(()), |leaf| {
-            zeroize::Zeroize::zeroize(body);
+            body.zeroize();
             Err(BlockError::Sealed { leaf })
         })
     }

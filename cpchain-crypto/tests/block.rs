@@ -80,3 +80,16 @@ fn one_leaf_opens_alone_and_only_at_its_place() {
     let mut moved = block.leaf(1).unwrap().to_vec();
     assert!(secrets.open(block.header(), 0, &mut moved).is_err());
 }
+
+#[test]
+fn the_key_commitment_binds_the_salt() {
+    let body = [9; 100];
+    let (_, commitments) = seal(&header(body.len()), &key(), &body).unwrap();
+    let secrets = LeafSecrets::derive(&key(), 7, 0);
+    assert_eq!(secrets.key_hash(), commitments[0].key);
+    let mut made_up = secrets.clone();
+    made_up.salt[0] ^= 1;
+    assert_ne!(made_up.key_hash(), commitments[0].key);
+    assert_ne!(made_up, secrets);
+    assert_eq!(format!("{secrets:?}"), "LeafSecrets(..)");
+}

@@ -4,7 +4,7 @@
 
 mod support;
 
-use cpchain_crypto::{Digest, PublicKey};
+use cpchain_crypto::{Digest, Key, PublicKey};
 use cpchain_market::{
     Amount, Height,
     escrow::{Candidate, Command, Complaint, Context, Event, Order, OrderId, PostedFragment, State},
@@ -71,9 +71,13 @@ fn event(order: &Order, goods: &Goods, cheat: Cheat, attempt: &Try) -> (Event, b
         5 => (Event::BadGrant { sealed: b"bad".to_vec(), proof: b"opening".to_vec() }, false),
         6 => (Event::Confirm, false),
         7 => {
-            let interval_key = if attempt.twist { [9; 32] } else { Goods::interval_key(2) };
+            let mut secrets = Goods::leaf_secrets(2);
+            if attempt.twist {
+                // A made-up salt, or a made-up key.
+                if slot % 2 == 0 { secrets.salt = [9; 32] } else { secrets.key = Key::from_bytes([9; 32]) }
+            }
             let truth = !attempt.twist && matches!(cheat, Cheat::OtherContent | Cheat::Garbage);
-            (complaint(Complaint::BadLeaf { leaf: goods.evidence(2), interval_key }), truth)
+            (complaint(Complaint::BadLeaf { leaf: goods.evidence(2), secrets }), truth)
         }
         _ => {
             let posting = order.slots().iter().enumerate().filter(|(_, slot)| slot.has_posted());
@@ -88,7 +92,7 @@ fn event(order: &Order, goods: &Goods, cheat: Cheat, attempt: &Try) -> (Event, b
 }
 
 fn cheats() -> impl Strategy<Value = Cheat> {
-    prop::sample::select(vec![Cheat::No, Cheat::OtherContent, Cheat::OtherKey, Cheat::Garbage])
+    prop::sample::select(vec![Cheat::No, Cheat::OtherContent, Cheat::OtherKey, Cheat::OtherSalt, Cheat::Garbage])
 }
 
 /// What a random life of an order is made of.
@@ -238,9 +242,12 @@ fn golden_order_and_command() {
     let goods = Goods::new(Cheat::No);
     let order = delivered(&goods);
     let offer = Command::Offer(terms(&goods));
+    let complaint = Complaint::BadLeaf { leaf: goods.evidence(2), secrets: Goods::leaf_secrets(2) };
+    let complaint = Command::Event { order: order.id(), event: Event::Complain(Box::new(complaint)) };
+    let digest = |bytes: &[u8]| Digest::content(bytes).to_string();
     let found =
-        format!("{}\n{}\n{}", order.id(), Digest::content(&order.to_bytes()), Digest::content(&offer.to_bytes()));
-    assert_eq!(found, include_str!("../testdata/escrow.hex").trim());
+        [order.id().to_string(), digest(&order.to_bytes()), digest(&offer.to_bytes()), digest(&complaint.to_bytes())];
+    assert_eq!(found.join("\n"), include_str!("../testdata/escrow.hex").trim());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 mod support;
 
-use cpchain_crypto::Digest;
+use cpchain_crypto::{Digest, Key, block::LeafSecrets};
 use cpchain_market::{
     Amount, Height,
     escrow::{Complaint, Context, EscrowError, Event, FragmentError, Order, Outcome, State, TermsError},
@@ -258,7 +258,7 @@ fn delivered_complaint_with_a_bad_leaf_is_the_sellers_fault() {
 
 #[test]
 fn delivered_complaint_with_a_key_off_the_commitment_is_the_sellers_fault() {
-    for cheat in [Cheat::OtherKey, Cheat::OtherContent, Cheat::Garbage] {
+    for cheat in [Cheat::OtherKey, Cheat::OtherSalt, Cheat::OtherContent, Cheat::Garbage] {
         let goods = Goods::new(cheat);
         let mut run = Run::delivered(&goods);
         let complaint = run.bad_key(&goods);
@@ -289,26 +289,34 @@ fn delivered_complaint_about_a_capsule_that_does_not_open_is_the_sellers_fault()
 #[test]
 fn delivered_complaint_that_fails_settles_and_costs_the_bond() {
     type Change = fn(&Run, &Goods) -> Complaint;
-    let lies: [(&str, Cheat, Change); 9] = [
+    let lies: [(&str, Cheat, Change); 11] = [
         ("a good leaf", Cheat::No, |_, goods| bad_leaf(goods)),
         ("a good key", Cheat::No, |run, goods| run.bad_key(goods)),
-        ("a made-up interval key", Cheat::No, |_, goods| Complaint::BadLeaf {
+        ("a made-up salt", Cheat::No, |_, goods| {
+            let secrets = LeafSecrets { salt: [7; 32], key: Key::from_bytes(*Goods::leaf_secrets(2).key.expose()) };
+            Complaint::BadLeaf { leaf: goods.evidence(2), secrets }
+        }),
+        ("a made-up leaf key", Cheat::No, |_, goods| {
+            let secrets = LeafSecrets { key: Key::from_bytes([7; 32]), salt: Goods::leaf_secrets(2).salt };
+            Complaint::BadLeaf { leaf: goods.evidence(2), secrets }
+        }),
+        ("the secrets of another leaf", Cheat::No, |_, goods| Complaint::BadLeaf {
             leaf: goods.evidence(2),
-            interval_key: [7; 32],
+            secrets: Goods::leaf_secrets(3),
         }),
         ("a leaf that was not bought", Cheat::No, |_, goods| Complaint::BadLeaf {
             leaf: goods.evidence(1),
-            interval_key: Goods::interval_key(1),
+            secrets: Goods::leaf_secrets(1),
         }),
         ("another ciphertext", Cheat::No, |_, goods| {
             let mut leaf = goods.evidence(2);
             leaf.sealed[0] ^= 1;
-            Complaint::BadLeaf { leaf, interval_key: Goods::interval_key(2) }
+            Complaint::BadLeaf { leaf, secrets: Goods::leaf_secrets(2) }
         }),
         ("another commitment", Cheat::No, |_, goods| {
             let mut leaf = goods.evidence(2);
             leaf.commitment.plain = Digest::ZERO;
-            Complaint::BadLeaf { leaf, interval_key: Goods::interval_key(2) }
+            Complaint::BadLeaf { leaf, secrets: Goods::leaf_secrets(2) }
         }),
         ("a fragment left out", Cheat::OtherKey, |run, goods| {
             let Complaint::BadKey { secret, node, mut fragments, leaf } = run.bad_key(goods) else { panic!() };

@@ -66,7 +66,7 @@ fn proto_files_describe_the_same_messages() {
     let mut commands = vec![Command::Offer(terms)];
     let fragments = vec![PostedFragment { proxy: proxy(1), bytes: vec![1] }];
     let leaf = goods.evidence(2);
-    let interval_key = [4; 32];
+    let secrets = Goods::leaf_secrets(2);
     commands.extend(
         [
             Event::Cancel,
@@ -75,7 +75,7 @@ fn proto_files_describe_the_same_messages() {
             Event::Fragments(bundle(&order, 0)),
             Event::BadGrant { sealed: vec![1], proof: vec![2] },
             Event::Confirm,
-            Event::Complain(Box::new(Complaint::BadLeaf { leaf: leaf.clone(), interval_key })),
+            Event::Complain(Box::new(Complaint::BadLeaf { leaf: leaf.clone(), secrets })),
             Event::Complain(Box::new(Complaint::BadKey { secret: vec![1], node: 1, fragments, leaf: Some(leaf) })),
         ]
         .map(|event| Command::Event { order: OrderId(cpchain_crypto::Digest([1; 32])), event }),

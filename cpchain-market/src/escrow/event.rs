@@ -2,7 +2,7 @@
 
 use cpchain_crypto::{
     Digest, PublicKey,
-    block::{HEADER_LEN, LeafCommitment},
+    block::{HEADER_LEN, LeafCommitment, LeafSecrets},
     key_tree::TreeNode,
 };
 
@@ -70,15 +70,14 @@ pub struct ProxyGrant {
 /// Why the buyer wants its money back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Complaint {
-    /// A leaf is not what was committed to, shown with the key of its interval.
+    /// A leaf is not what was committed to, shown with its own secrets: nothing else of the interval is opened.
     ///
-    /// The judge derives leaf key **and** salt from it. A bare (key, salt) would not do: the commitment to the
-    /// key does not bind the salt, and with a made-up salt any leaf would look bad.
+    /// The commitment binds key and salt together, so that neither can be made up to make an honest leaf look bad.
     BadLeaf {
         /// The leaf.
         leaf: LeafEvidence,
-        /// The key of the interval that the leaf belongs to.
-        interval_key: [u8; 32],
+        /// Key and salt of that leaf.
+        secrets: LeafSecrets,
     },
     /// The fragments on the chain do not open the capsule, or open it to a key that is off the commitment.
     BadKey {

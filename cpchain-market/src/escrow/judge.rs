@@ -3,7 +3,7 @@
 use cpchain_crypto::{
     Digest, Domain, PublicKey,
     block::{BlockHeader, LeafSecrets},
-    key_tree::{IntervalKey, NodeSeed, TreeNode},
+    key_tree::{NodeSeed, TreeNode},
     merkle,
 };
 
@@ -101,20 +101,17 @@ pub(super) fn fragment_digest(bytes: &[u8]) -> Digest {
 /// Does the complaint hold against the seller of `order`?
 pub(super) fn holds(order: &Order, complaint: &Complaint, verifier: &dyn FragmentVerifier) -> bool {
     match complaint {
-        Complaint::BadLeaf { leaf, interval_key } => bad_leaf(order, leaf, interval_key),
+        Complaint::BadLeaf { leaf, secrets } => bad_leaf(order, leaf, secrets),
         Complaint::BadKey { secret, node, fragments, leaf } => {
             bad_key(order, secret, *node, fragments, leaf.as_ref(), verifier)
         }
     }
 }
 
-fn bad_leaf(order: &Order, evidence: &LeafEvidence, interval_key: &[u8; 32]) -> bool {
+fn bad_leaf(order: &Order, evidence: &LeafEvidence, secrets: &LeafSecrets) -> bool {
     let Some(header) = committed(order, evidence) else { return false };
-    // A key that is off the committed leaf key says nothing: the buyer may have made it up.
-    matches!(
-        compare(&header, evidence, &IntervalKey::from_bytes(*interval_key)),
-        Leaf::DoesNotOpen | Leaf::OtherContent
-    )
+    // Secrets that are off the commitment say nothing: the buyer may have made them up.
+    matches!(compare(&header, evidence, secrets), Leaf::DoesNotOpen | Leaf::OtherContent)
 }
 
 fn bad_key(
@@ -143,9 +140,10 @@ fn bad_key(
         Recovered::Seed(seed) => {
             let Some(evidence) = evidence else { return false };
             let Some(header) = committed(order, evidence) else { return false };
-            // The seed came from the seller's own grant, so that a leaf key off the commitment is the seller's fault.
+            // The seed came from the seller's own grant, so that secrets off the commitment are the seller's fault.
             let key = NodeSeed::from_bytes(granted.node, seed).interval_key(header.interval);
-            key.is_some_and(|key| !matches!(compare(&header, evidence, &key), Leaf::AsCommitted))
+            let secrets = key.map(|key| LeafSecrets::derive(&key, header.index, evidence.leaf));
+            secrets.is_some_and(|secrets| !matches!(compare(&header, evidence, &secrets), Leaf::AsCommitted))
         }
     }
 }
@@ -164,16 +162,15 @@ fn committed(order: &Order, evidence: &LeafEvidence) -> Option<BlockHeader> {
 
 enum Leaf {
     AsCommitted,
-    OtherKey,
+    OtherSecrets,
     DoesNotOpen,
     OtherContent,
 }
 
-/// What an interval key shows about a committed leaf.
-fn compare(header: &BlockHeader, evidence: &LeafEvidence, key: &IntervalKey) -> Leaf {
-    let secrets = LeafSecrets::derive(key, header.index, evidence.leaf);
+/// What key and salt show about a committed leaf.
+fn compare(header: &BlockHeader, evidence: &LeafEvidence, secrets: &LeafSecrets) -> Leaf {
     if secrets.key_hash() != evidence.commitment.key {
-        return Leaf::OtherKey;
+        return Leaf::OtherSecrets;
     }
     let mut sealed = evidence.sealed.clone();
     match secrets.open(header, evidence.leaf, &mut sealed) {

@@ -100,8 +100,10 @@ pub(super) struct LeafEvidence {
 pub(super) struct BadLeaf {
     #[prost(message, optional, tag = "1")]
     pub(super) leaf: Option<LeafEvidence>,
-    #[prost(bytes = "vec", tag = "2")]
-    pub(super) interval_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) salt: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -4,8 +4,8 @@
 //! arbitrary bytes give an error and never a panic; unknown versions and actions are refused.
 
 use cpchain_crypto::{
-    Digest, PublicKey,
-    block::{HEADER_LEN, LeafCommitment},
+    Digest, Key, PublicKey,
+    block::{HEADER_LEN, LeafCommitment, LeafSecrets},
     key_tree::TreeNode,
 };
 use prost::Message;
@@ -141,9 +141,11 @@ fn event_out(event: &Event) -> m::Action {
         }
         Event::Confirm => m::Action::Confirm(m::Empty {}),
         Event::Complain(complaint) => match &**complaint {
-            Complaint::BadLeaf { leaf, interval_key } => {
-                m::Action::BadLeaf(m::BadLeaf { leaf: Some(leaf_out(leaf)), interval_key: interval_key.to_vec() })
-            }
+            Complaint::BadLeaf { leaf, secrets } => m::Action::BadLeaf(m::BadLeaf {
+                leaf: Some(leaf_out(leaf)),
+                key: secrets.key.expose().to_vec(),
+                salt: secrets.salt.to_vec(),
+            }),
             Complaint::BadKey { secret, node, fragments, leaf } => m::Action::BadKey(m::BadKey {
                 secret: secret.clone(),
                 node: *node,
@@ -176,7 +178,7 @@ fn event_in(action: m::Action) -> Result<Event, CodecError> {
         m::Action::Confirm(_) => Event::Confirm,
         m::Action::BadLeaf(bad) => Event::Complain(Box::new(Complaint::BadLeaf {
             leaf: leaf_in(bad.leaf.ok_or(CodecError("a complaint without its leaf"))?)?,
-            interval_key: array(&bad.interval_key)?,
+            secrets: LeafSecrets { key: Key::from_bytes(array(&bad.key)?), salt: array(&bad.salt)? },
         })),
         m::Action::BadKey(bad) => Event::Complain(Box::new(Complaint::BadKey {
             secret: bad.secret,

@@ -8,7 +8,7 @@ pub mod run;
 
 use cpchain_crypto::{
     Digest, Domain, PublicKey, Signer, SigningKey,
-    block::{BlockHeader, LeafCommitment, LeafSecrets, SealedBlock, seal},
+    block::{BlockHeader, LEAF_LEN, LeafCommitment, LeafSecrets, SealedBlock, seal},
     key_tree::{IntervalId, StreamSecret, TreeNode, cover},
     merkle,
 };
@@ -108,6 +108,8 @@ pub enum Cheat {
     OtherContent,
     /// The committed key is not the one that the tree gives.
     OtherKey,
+    /// The committed salt is not the one that the tree gives.
+    OtherSalt,
     /// The ciphertext does not open under the committed key.
     Garbage,
 }
@@ -135,6 +137,11 @@ impl Goods {
                     Cheat::No => {}
                     Cheat::OtherContent => commits[1].plain = Digest([1; 32]),
                     Cheat::OtherKey => commits[1].key = Digest([2; 32]),
+                    Cheat::OtherSalt => {
+                        let mut secrets = Self::leaf_secrets(2);
+                        secrets.salt = [3; 32];
+                        commits[1] = secrets.commit(&body[LEAF_LEN..]);
+                    }
                     Cheat::Garbage => *bytes.last_mut().unwrap() ^= 1,
                 }
             }
@@ -166,10 +173,7 @@ impl Goods {
         }
     }
 
-    pub fn interval_key(interval: u32) -> [u8; 32] {
-        *secret().interval_key(IntervalId(interval)).expose()
-    }
-
+    /// Key and salt of that same leaf, as a buyer derives them.
     pub fn leaf_secrets(interval: u32) -> LeafSecrets {
         LeafSecrets::derive(&secret().interval_key(IntervalId(interval)), u64::from(interval), 1)
     }

@@ -82,7 +82,7 @@ impl Run {
 }
 
 pub fn bad_leaf(goods: &Goods) -> Complaint {
-    Complaint::BadLeaf { leaf: goods.evidence(2), interval_key: Goods::interval_key(2) }
+    Complaint::BadLeaf { leaf: goods.evidence(2), secrets: Goods::leaf_secrets(2) }
 }
 
 pub const PRICE_I: i128 = PRICE.0 as i128;
