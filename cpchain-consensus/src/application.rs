@@ -6,7 +6,7 @@ use core::any::Any;
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey};
 
-use crate::ids::Height;
+use crate::{ids::Height, lbft::Committee};
 
 /// Why a payload is illicit. Such a block under the proposer's seal gets its proposer impeached, so the answer must
 /// be the same on every honest node: a function of the payload and the ancestors alone.
@@ -67,6 +67,15 @@ pub trait Application: Any + Send {
     /// Executes a final block. Heights come in order, each exactly once per run; the returned digest commits to the state
     /// after it and must be equal on all honest nodes.
     fn finalised(&mut self, block: &FinalBlock) -> Digest;
+
+    /// Who serves the term after `ended`, whose last height was just executed: a function of `ended` and of the state at that
+    /// height, equal on all honest nodes. After a restart it may be asked again, also when later heights were executed.
+    ///
+    /// Without this method the same members serve on, for terms of the same length; a term without a last height never
+    /// ends, and nothing is asked.
+    fn next_committee(&mut self, ended: &Committee) -> Committee {
+        ended.again()
+    }
 
     /// The last height that was executed and kept; [`Height::GENESIS`] at the start.
     fn last_height(&self) -> Height;

@@ -106,6 +106,12 @@ pub struct Lbft {
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) me: PublicKey,
     pub(crate) index: Option<u16>,
+    /// The committee of the term before.
+    pub(crate) ended: Option<Committee>,
+    /// The last height of the term is final and the next committee is not known yet.
+    pub(crate) over: bool,
+    /// Somebody spoke of a later term since the last retry.
+    pub(crate) later: bool,
     /// H.
     pub(crate) height: Height,
     /// What let this node into H.
@@ -149,20 +155,24 @@ impl Lbft {
     ) -> (Self, Vec<Output>) {
         let me = signer.public_key();
         let index = config.committee.index_of(&me);
+        let before = Height(config.committee.first().0.saturating_sub(1));
         let mut node = Self {
             committee: config.committee,
             cache,
             signer,
             me,
             index,
-            height: Height(1),
+            ended: None,
+            over: false,
+            later: false,
+            height: before.next(),
             entry: None,
             timed_out: false,
             pacemaker: Pacemaker::new(config.timeout, config.timeout_cap),
             rounds: BTreeMap::new(),
             blocks: BTreeMap::new(),
-            tip: Tip { height: Height::GENESIS, digest: Digest::ZERO, certificate: None },
-            covered: Height::GENESIS,
+            tip: Tip { height: before, digest: Digest::ZERO, certificate: None },
+            covered: before,
             remembered: BTreeMap::new(),
             fault: None,
             offered: None,
@@ -203,6 +213,7 @@ impl Lbft {
             Input::Retry => self.repeat(),
             Input::Propose { height } => self.build(height),
             Input::Payload { height, payload } => self.seal(height, payload),
+            Input::NextTerm(committee) => self.begin_term(committee),
             Input::Verified { digest, verdict } => {
                 if let Some(held) = self.blocks.get_mut(&digest) {
                     held.check = if verdict.is_ok() { Check::Valid } else { Check::Illicit };
@@ -237,9 +248,14 @@ impl Lbft {
         self.fault
     }
 
-    /// The committee that it serves.
+    /// The committee of the term that it is in.
     pub const fn committee(&self) -> &Committee {
         &self.committee
+    }
+
+    /// This node's key.
+    pub const fn key(&self) -> &PublicKey {
+        &self.me
     }
 
     /// What this node's key does in the committee.
@@ -265,12 +281,13 @@ impl Lbft {
 
     /// Whether this node may vote now.
     pub(crate) const fn votes(&self) -> Option<u16> {
-        if self.fault.is_some() { None } else { self.index }
+        if self.fault.is_some() || self.over { None } else { self.index }
     }
 
     pub(crate) fn stop(&mut self, fault: Fault) {
         if self.fault.is_none() {
             self.fault = Some(fault);
+            self.records.push(Record::Fault(fault));
             self.outputs.push(Output::Fault(fault));
         }
     }

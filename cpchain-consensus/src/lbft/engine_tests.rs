@@ -78,6 +78,9 @@ fn restored(records: Vec<Record>) -> Restored {
             Record::Block(block) => state.blocks.push(block),
             Record::Certificate(certificate) => state.certificates.push(certificate),
             Record::Final(entry) => state.tip = Some(entry),
+            Record::Fault(fault) => state.fault = Some(fault),
+            Record::Committee(committee) => state.committee = Some(committee),
+            Record::Evidence(_) => {}
         }
     }
     state

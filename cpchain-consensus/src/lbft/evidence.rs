@@ -1,8 +1,11 @@
 //! Proof of misbehaviour that a third party can check.
 
-use cpchain_crypto::{PublicKey, Signature};
+use alloc::vec::Vec;
+
+use cpchain_crypto::{Digest, PublicKey, Signature};
 
 use super::statement::{Kind, Statement};
+use crate::ids::{ChainId, Height, Term};
 
 /// Two statements that no honest key signs both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,50 @@ impl Evidence {
         same && (exclusive || first.kind == second.kind && first.digest != second.digest)
     }
 
+    /// Length of the proof in bytes.
+    pub const LEN: usize = 275;
+
+    /// Version 1 of the layout, all numbers big endian: version (1), key (32), chain (32), term (8), height (8), and for each
+    /// of the two: kind (1), digest (32), signature (64).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (said, _) = &self.first;
+        let mut bytes = Vec::with_capacity(Self::LEN);
+        bytes.push(1);
+        bytes.extend_from_slice(&self.key.0);
+        bytes.extend_from_slice(&said.chain.0.0);
+        bytes.extend_from_slice(&said.term.0.to_be_bytes());
+        bytes.extend_from_slice(&said.height.0.to_be_bytes());
+        for (said, signature) in [&self.first, &self.second] {
+            bytes.push(said.kind as u8);
+            bytes.extend_from_slice(&said.digest.0);
+            bytes.extend_from_slice(&signature.0);
+        }
+        bytes
+    }
+
+    /// Reads a proof; whether it proves anything is seen by [`verify`](Self::verify).
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (&[1], rest) = bytes.split_first_chunk()? else { return None };
+        let (key, rest) = rest.split_first_chunk()?;
+        let (chain, rest) = rest.split_first_chunk()?;
+        let (term, rest) = rest.split_first_chunk()?;
+        let (height, rest) = rest.split_first_chunk()?;
+        let one = |bytes: &[u8; 97]| {
+            let (&[kind], rest) = bytes.split_first_chunk()?;
+            let (digest, signature) = rest.split_first_chunk()?;
+            let statement = Statement {
+                chain: ChainId(Digest(*chain)),
+                term: Term(u64::from_be_bytes(*term)),
+                kind: Kind::from_number(i32::from(kind))?,
+                height: Height(u64::from_be_bytes(*height)),
+                digest: Digest(*digest),
+            };
+            Some((statement, Signature::from_slice(signature)?))
+        };
+        let (first, second) = rest.split_first_chunk()?;
+        Some(Self { key: PublicKey(*key), first: one(first)?, second: one(second.try_into().ok()?)? })
+    }
+
     /// Checks the proof from its bytes alone.
     pub fn verify(&self) -> bool {
         Self::conflict(&self.first.0, &self.second.0)
@@ -34,10 +81,10 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
-    use cpchain_crypto::{Digest, Signer, SigningKey};
+    use cpchain_crypto::{Signer, SigningKey};
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::ids::{ChainId, Height, Term};
 
     fn said(kind: Kind, height: u64, digest: u8) -> Statement {
         Statement {
@@ -71,5 +118,31 @@ mod tests {
         assert!(proof.verify());
         let framed = Evidence { second: (b, a.sign(&key)), ..proof };
         assert!(!framed.verify());
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let (a, b) = (said(Kind::Commit, 258, 1), said(Kind::ImpeachPrepare, 258, 0));
+        let proof = Evidence { key: key.public_key(), first: (a, a.sign(&key)), second: (b, b.sign(&key)) };
+        let bytes = proof.to_bytes();
+        assert_eq!(bytes.len(), Evidence::LEN);
+        assert_eq!(Digest::content(&bytes).to_string(), include_str!("../../testdata/evidence.hex").trim());
+        let read = Evidence::from_bytes(&bytes).unwrap();
+        assert!(read == proof && read.verify());
+        for place in 0..bytes.len() {
+            let mut bent = bytes.clone();
+            bent[place] ^= 1;
+            assert!(Evidence::from_bytes(&bent).is_none_or(|proof| !proof.verify()), "byte {place}");
+            assert!(Evidence::from_bytes(&bytes[..place]).is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let read = Evidence::from_bytes(&bytes);
+            prop_assert!(read.is_none_or(|proof| proof.to_bytes() == bytes && !proof.verify()));
+        }
     }
 }

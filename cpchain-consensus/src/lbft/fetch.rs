@@ -22,7 +22,11 @@ const MAX_SERVED: usize = 4 << 20;
 impl Lbft {
     pub(crate) fn fetch(&mut self) {
         let mut wants = Vec::new();
+        if self.over {
+            return;
+        }
         self.want_final(&mut wants);
+        self.want_later(&mut wants);
         self.want_certified(&mut wants);
         self.want_justification(&mut wants);
         wants.retain(|want| !self.asked.contains(want));
@@ -57,6 +61,15 @@ impl Lbft {
             };
             let heights = (self.tip.height.0.saturating_add(1)..=self.covered.0).take(2 * STRIDE as usize).filter(bare);
             wants.extend(heights.take(STRIDE as usize).map(|height| Want::Height(Height(height))));
+        }
+    }
+
+    /// A later term has begun: what is left of this one, closing included.
+    fn want_later(&self, wants: &mut Vec<Want>) {
+        if self.later {
+            let next = self.tip.height.0.saturating_add(1);
+            let last = self.committee.last().map_or(u64::MAX, |last| last.0).min(next.saturating_add(STRIDE));
+            wants.extend((next..=last).map(|height| Want::Height(Height(height))));
         }
     }
 

@@ -1,25 +1,25 @@
 //! Giving out final heights: the certified block, its ancestors, and the impeached heights between.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
 use super::{
     block::{Block, impeach_digest},
+    certificate::Certificate,
     engine::{Lbft, Tip},
-    io::{FinalEntry, Output, Record},
+    io::{Closing, FinalEntry, Output, Record},
 };
 use crate::{application::FinalBlock, ids::Height};
 
 impl Lbft {
-    /// Makes a chain from above the tip final, lowest block first.
-    pub(crate) fn deliver(&mut self, chain: &[Arc<Block>]) {
-        for block in chain {
-            let mut skipped = self.tip.height.next();
-            while skipped < block.height() {
-                self.deliver_impeached(skipped);
-                skipped = skipped.next();
-            }
+    /// Makes a chain from above the tip final, lowest block first. `end` is its C-certificate.
+    pub(crate) fn deliver(&mut self, chain: Vec<Arc<Block>>, end: Certificate) {
+        let (chain, closing) = self.cut(chain, end);
+        let last = self.committee.last().filter(|_| closing.is_some());
+        for (place, block) in chain.iter().enumerate() {
+            self.deliver_impeached(block.height(), None);
+            let is_last = place + 1 == chain.len() && last == Some(block.height());
             let height = block.height();
             let certificate = self.rounds.get(&height).and_then(|round| round.certified().cloned());
             let final_block = FinalBlock {
@@ -30,28 +30,49 @@ impl Lbft {
                 impeached: false,
                 payload: block.payload().clone(),
             };
-            self.give(FinalEntry { block: final_block, sealed: Some(block.clone()), certificate: certificate.clone() });
-            self.tip = Tip { height, digest: block.digest(), certificate };
+            let closing = closing.clone().filter(|_| is_last);
+            let end = closing.as_ref().map(|closing| closing.certificate.clone()).or_else(|| certificate.clone());
+            self.tip = Tip { height, digest: block.digest(), certificate: end };
+            let (term, sealed) = (self.committee.term(), Some(block.clone()));
+            self.give(FinalEntry { term, block: final_block, sealed, certificate, closing });
             self.pacemaker.final_block();
+        }
+        if let Some(last) = last {
+            self.deliver_impeached(last.next(), closing);
+            self.end_term();
+            return;
         }
         let tip = self.tip.height;
         self.rounds.retain(|height, _| *height > tip);
         self.blocks.retain(|_, held| held.block.height() > tip);
     }
 
-    fn deliver_impeached(&mut self, height: Height) {
+    /// The heights above the tip and below this one. If they are the last of the term, the next term stands on the
+    /// record of the last one; until then only blocks are stood on.
+    fn deliver_impeached(&mut self, below: Height, mut closing: Option<Closing>) {
+        let first = self.tip.height.next().0;
+        for height in (first..below.0).map(Height) {
+            let block = self.impeached(height);
+            let certificate = self.rounds.get(&height).and_then(|round| round.impeached.clone());
+            let closing = closing.take_if(|_| height.next() == below);
+            if let Some(closing) = &closing {
+                self.tip = Tip { height, digest: block.digest, certificate: Some(closing.certificate.clone()) };
+            }
+            self.give(FinalEntry { term: self.committee.term(), block, sealed: None, certificate, closing });
+        }
+    }
+
+    fn impeached(&self, height: Height) -> FinalBlock {
         let proposer = self.committee.proposer(height);
         let (chain, term) = (self.committee.chain(), self.committee.term());
-        let block = FinalBlock {
+        FinalBlock {
             height,
             digest: impeach_digest(chain, term, &self.tip.digest, height, &proposer),
             parent: self.tip.digest,
             proposer,
             impeached: true,
             payload: Bytes::new(),
-        };
-        let certificate = self.rounds.get(&height).and_then(|round| round.impeached.clone());
-        self.give(FinalEntry { block, sealed: None, certificate });
+        }
     }
 
     fn give(&mut self, entry: FinalEntry) {

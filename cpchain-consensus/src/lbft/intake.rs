@@ -8,7 +8,8 @@ use super::{
     block::Block,
     certificate::{Certificate, Vote},
     engine::{CATCH_UP, Check, FUTURE, Held, Lbft, Want},
-    io::{Fault, Output},
+    evidence::Evidence,
+    io::{Fault, Output, Record},
     message::Proposal,
     statement::Kind,
 };
@@ -24,6 +25,9 @@ impl Lbft {
     }
 
     pub(crate) fn take_vote(&mut self, vote: Vote) {
+        if !self.is_current(vote.term) {
+            return;
+        }
         let window = vote.height > self.tip.height && vote.height.0 <= self.height.0.saturating_add(FUTURE);
         if !window || self.rounds.get(&vote.height).is_some_and(|round| round.has_vote(&vote)) {
             return;
@@ -33,10 +37,7 @@ impl Lbft {
             return;
         }
         if Some(vote.signer) == self.index && vote.height > self.covered {
-            let known = self.rounds.get(&vote.height).and_then(|round| round.own_vote(vote.kind));
-            if known.is_none_or(|own| own.digest != vote.digest) {
-                self.stop(Fault::LostLog(vote.height));
-            }
+            self.expect_own(vote.height, vote.kind, vote.digest);
         }
         self.tally(vote);
     }
@@ -46,7 +47,8 @@ impl Lbft {
         let Vote { kind, height, digest, .. } = vote;
         let round = self.rounds.entry(height).or_default();
         let evidence = round.count(vote, &self.committee);
-        self.outputs.extend(evidence.map(Output::Evidence));
+        self.accuse(evidence);
+        let Some(round) = self.rounds.get(&height) else { return };
         let known = match kind {
             Kind::Prepare => &round.prepared,
             Kind::Commit => &round.committed,
@@ -62,6 +64,9 @@ impl Lbft {
     /// Certificates are exempt from the window: they prove themselves.
     pub(crate) fn take_certificate(&mut self, certificate: Certificate) {
         let Certificate { kind, height, digest, .. } = certificate;
+        if !self.is_current(certificate.term) {
+            return;
+        }
         let known = if height <= self.tip.height {
             // Of a final height only a contradiction is news.
             kind != Kind::Commit || self.remembered.get(&height).is_none_or(|final_digest| *final_digest == digest)
@@ -80,7 +85,23 @@ impl Lbft {
             self.stop(Fault::Contradiction(height));
             return;
         }
+        self.know_own(&certificate);
         self.accept(certificate);
+    }
+
+    /// A certificate with a vote of this key that its log does not know.
+    fn know_own(&mut self, certificate: &Certificate) {
+        let Certificate { kind, height, digest, .. } = *certificate;
+        if height > self.covered && self.index.is_some_and(|me| certificate.signers().any(|signer| signer == me)) {
+            self.expect_own(height, kind, digest);
+        }
+    }
+
+    fn expect_own(&mut self, height: Height, kind: Kind, digest: Digest) {
+        let own = self.rounds.get(&height).and_then(|round| round.own_vote(kind));
+        if own.is_none_or(|own| own.digest != digest) {
+            self.stop(Fault::LostLog(height));
+        }
     }
 
     /// A verified certificate of a height above the tip that is not held yet.
@@ -108,6 +129,9 @@ impl Lbft {
 
     pub(crate) fn take_block(&mut self, block: Arc<Block>) {
         let (height, digest) = (block.height(), block.digest());
+        if block.header().chain == self.committee.chain() && !self.is_current(block.header().term) {
+            return;
+        }
         if height <= self.tip.height || self.blocks.contains_key(&digest) {
             return;
         }
@@ -121,15 +145,23 @@ impl Lbft {
             self.blame("a block that the proposer of its height did not seal");
             return;
         }
+        let bent = self.is_closing(height) && !block.payload().is_empty();
         let round = self.rounds.entry(height).or_default();
         let evidence = round.note_seal(block.statement(), *block.signature(), &self.committee);
         let noted = round.seals.iter().any(|(known, _)| *known == digest);
-        if block.header().parent_height >= height {
+        if bent || block.header().parent_height >= height {
             round.illicit = true;
         } else if noted || wanted {
             self.blocks.insert(digest, Held { block, check: Check::New, logged: false });
         }
-        self.outputs.extend(evidence.map(Output::Evidence));
+        self.accuse(evidence);
+    }
+
+    fn accuse(&mut self, evidence: impl IntoIterator<Item = Evidence>) {
+        for proof in evidence {
+            self.records.push(Record::Evidence(proof));
+            self.outputs.push(Output::Evidence(proof));
+        }
     }
 
     fn wanted(&self, height: Height, digest: &Digest) -> bool {

@@ -10,10 +10,14 @@ use cpchain_crypto::{Digest, PublicKey};
 use super::{
     block::Block,
     certificate::{Certificate, Vote},
+    committee::Committee,
     evidence::Evidence,
     message::{Message, Pull},
 };
-use crate::{application::FinalBlock, application::InvalidPayload, ids::Height};
+use crate::{
+    application::{FinalBlock, InvalidPayload},
+    ids::{Height, Term},
+};
 
 /// Something that happened outside.
 #[derive(Debug, Clone)]
@@ -52,6 +56,8 @@ pub enum Input {
         /// The application's judgement.
         verdict: Result<(), InvalidPayload>,
     },
+    /// The answer to [`Output::TermEnded`]: who serves the next term.
+    NextTerm(Committee),
 }
 
 /// Something that the driver does, **in the order given**.
@@ -111,6 +117,9 @@ pub enum Output {
     },
     /// The next height is final: execute it. Each height comes once, in order.
     Finalised(FinalEntry),
+    /// The last height of the term is final and was given out. Ask the application who serves the next term, then input
+    /// [`Input::NextTerm`]. Until then the node only serves.
+    TermEnded(Committee),
     /// Answer a PULL from the final blocks in storage.
     Serve {
         /// Who asked.
@@ -142,30 +151,42 @@ pub enum Record {
     Block(Arc<Block>),
     /// A certificate above the last final block.
     Certificate(Certificate),
-    /// A final height; everything logged at or below it may be forgotten.
+    /// A final height. Votes, seals, blocks and certificates of its term at or below it may be forgotten; if it
+    /// is the last height of its term, those of closing heights too.
     Final(FinalEntry),
+    /// Who serves a term that began. Never forgotten.
+    Committee(Committee),
+    /// Why this node stopped voting, for ever. Never forgotten; the first one stays.
+    Fault(Fault),
+    /// Proof against a member. Never forgotten; one for each key, term, height and pair of kinds.
+    Evidence(Evidence),
 }
 
 impl Record {
-    /// The height that it is about.
-    pub fn height(&self) -> Height {
+    /// The term and height that it is about, unless it is about neither.
+    pub fn place(&self) -> Option<(Term, Height)> {
         match self {
-            Self::Vote(vote) => vote.height,
-            Self::Sealed(block) | Self::Block(block) => block.height(),
-            Self::Certificate(certificate) => certificate.height,
-            Self::Final(entry) => entry.block.height,
+            Self::Vote(vote) => Some((vote.term, vote.height)),
+            Self::Sealed(block) | Self::Block(block) => Some((block.header().term, block.height())),
+            Self::Certificate(certificate) => Some((certificate.term, certificate.height)),
+            Self::Final(entry) => Some((entry.term, entry.block.height)),
+            Self::Committee(committee) => Some((committee.term(), committee.first())),
+            Self::Evidence(evidence) => Some((evidence.first.0.term, evidence.first.0.height)),
+            Self::Fault(_) => None,
         }
     }
 
-    /// Whether losing it could make this node contradict itself: own votes and seals.
+    /// Whether losing it could make this node contradict itself: own votes and seals, and that it is to be silent.
     pub const fn is_promise(&self) -> bool {
-        matches!(self, Self::Vote(_) | Self::Sealed(_))
+        matches!(self, Self::Vote(_) | Self::Sealed(_) | Self::Fault(_))
     }
 }
 
 /// A final height with what proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinalEntry {
+    /// The term that it belongs to.
+    pub term: Term,
     /// For the application.
     pub block: FinalBlock,
     /// The block as its proposer sealed it; none when the height was impeached.
@@ -173,11 +194,40 @@ pub struct FinalEntry {
     /// The best certificate that this node holds for the height: a C-certificate; or a P-certificate when a higher
     /// block made it final; or an impeach certificate. None if it never saw one.
     pub certificate: Option<Certificate>,
+    /// At the last height of a term, what made it final.
+    pub closing: Option<Closing>,
+}
+
+impl FinalEntry {
+    /// What a node that lacks this height needs, blocks before what certifies them.
+    pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
+        let closing = self.closing.iter().flat_map(|closing| &closing.blocks);
+        let blocks = self.sealed.iter().chain(closing).cloned().map(Message::Block);
+        let end = self.closing.iter().map(|closing| &closing.certificate);
+        let end = end.filter(|end| self.certificate.as_ref() != Some(end));
+        blocks.chain(self.certificate.iter().chain(end).cloned().map(Message::Certificate))
+    }
+}
+
+/// What made the last height of a term final: a C-certificate at it or at a closing height above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// The chain of closing blocks, lowest first: the first stands on the last block of the term, the certificate is for the
+    /// last. None if the certificate is for the last height itself.
+    pub blocks: Vec<Arc<Block>>,
+    /// A C-certificate of the term's committee.
+    pub certificate: Certificate,
 }
 
 /// What [`Record`]s leave behind: the state to start from.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
+    /// The committee of the last term that began after the first one.
+    pub committee: Option<Committee>,
+    /// The committee of the term before that, if the log has it.
+    pub ended: Option<Committee>,
+    /// Why the node stopped voting.
+    pub fault: Option<Fault>,
     /// The last final height.
     pub tip: Option<FinalEntry>,
     /// Own votes above it.
@@ -204,4 +254,34 @@ pub enum Fault {
         "the own key voted at height {0} and the log does not know: the log was lost or the key runs twice; use a new key"
     )]
     LostLog(Height),
+    /// The application named a committee that cannot be the one of the next term.
+    #[error("the application gave a committee for term {0} that does not follow the ended one: see Committee::follows")]
+    Committee(Term),
+}
+
+impl Fault {
+    /// The disk format: a number, then the height or term (8, big endian).
+    pub(crate) fn to_bytes(self) -> [u8; 9] {
+        let (number, about) = match self {
+            Self::Contradiction(height) => (1, height.0),
+            Self::OwnCheck(height) => (2, height.0),
+            Self::LostLog(height) => (3, height.0),
+            Self::Committee(term) => (4, term.0),
+        };
+        let mut bytes = [number; 9];
+        bytes.iter_mut().skip(1).zip(about.to_be_bytes()).for_each(|(slot, byte)| *slot = byte);
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (number, about) = bytes.split_first()?;
+        let about = u64::from_be_bytes(about.try_into().ok()?);
+        match number {
+            1 => Some(Self::Contradiction(Height(about))),
+            2 => Some(Self::OwnCheck(Height(about))),
+            3 => Some(Self::LostLog(Height(about))),
+            4 => Some(Self::Committee(Term(about))),
+            _ => None,
+        }
+    }
 }

@@ -9,7 +9,7 @@ use protox::prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _}
 use super::*;
 use crate::{
     ids::ChainId,
-    lbft::{Committee, FinalEntry, SignatureCache},
+    lbft::{Closing, Committee, FinalEntry, SignatureCache},
 };
 
 fn committee() -> (Committee, SigningKey) {
@@ -80,6 +80,7 @@ fn the_proto_file_describes_these_messages() {
     let header = ["chain_id", "term", "height", "parent_height", "parent_digest", "payload_digest"];
     agrees("Header", block.encoded_header(), &header);
     let entry = FinalEntry {
+        term: Term(1),
         block: crate::FinalBlock {
             height: Height(5),
             digest: block.digest(),
@@ -90,9 +91,14 @@ fn the_proto_file_describes_these_messages() {
         },
         sealed: Some(block.clone()),
         certificate: Some(certificate.clone()),
+        closing: Some(Closing { blocks: vec![block.clone()], certificate: certificate.clone() }),
     };
-    let fields = ["height", "digest", "parent", "proposer", "block", "certificate"];
+    let fields = ["height", "digest", "parent", "proposer", "block", "certificate", "term", "closing"];
     agrees("FinalRecord", &crate::storage::final_bytes(&entry), &fields);
+    let (committee, _) = committee();
+    let committee = committee.until(Height(9)).unwrap();
+    let fields = ["chain_id", "term", "first", "last", "validators", "proposers"];
+    agrees("Committee", &committee.to_bytes(), &fields);
 }
 
 #[test]

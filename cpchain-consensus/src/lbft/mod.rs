@@ -100,6 +100,7 @@ mod repeat;
 mod round;
 mod rules;
 mod statement;
+mod term;
 #[allow(missing_docs, reason = "the fields are those of proto/lbft.proto, which describes them")]
 pub(crate) mod wire;
 
@@ -112,7 +113,7 @@ pub use {
     committee::{Committee, CommitteeError, MAX_PROPOSERS, MAX_VALIDATORS, Role},
     engine::{Config, Lbft},
     evidence::Evidence,
-    io::{Fault, FinalEntry, Input, Output, Record, Restored},
+    io::{Closing, Fault, FinalEntry, Input, Output, Record, Restored},
     light::{LightError, verify_final_headers},
     message::{DecodeError, MAX_MESSAGE, MAX_PAYLOAD, MAX_PULL, Message, Proposal, Pull},
     round::State,

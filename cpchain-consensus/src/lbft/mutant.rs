@@ -152,11 +152,14 @@ mod seam {
         /// Every field is named, so that a new one is decided on.
         pub fn fingerprint(&self, hasher: &mut impl Hasher) {
             let Self {
-                committee: _,
+                committee,
                 cache: _,
                 signer: _,
                 me: _,
                 index: _,
+                ended: _,
+                over,
+                later: _,
                 height,
                 entry,
                 timed_out,
@@ -177,7 +180,8 @@ mod seam {
                 outputs: _,
                 dropped: _,
             } = self;
-            (height, timed_out, covered, remembered, offered, building, fault.is_some()).hash(hasher);
+            (committee.term(), over, height).hash(hasher);
+            (timed_out, covered, remembered, offered, building, fault.is_some()).hash(hasher);
             entry.as_ref().map(|entry| (entry.kind, entry.height, entry.digest)).hash(hasher);
             (tip.height, tip.digest).hash(hasher);
             for (height, round) in rounds {

@@ -18,6 +18,7 @@ impl Lbft {
     /// Whether the current height is this node's to fill and still empty.
     pub(crate) fn my_turn(&self) -> bool {
         self.fault.is_none()
+            && !self.over
             && self.committee.proposer(self.height) == self.me
             && self.rounds.get(&self.height).is_none_or(|round| !round.own_seal)
     }
@@ -56,6 +57,10 @@ impl Lbft {
         let Some((parent_height, parent)) = self.best_parent() else { return };
         if let Lineage::Whole(chain) = self.lineage(parent_height, parent) {
             self.building = Some((height, parent_height, parent));
+            if self.is_closing(height) {
+                self.seal(height, Bytes::new());
+                return;
+            }
             self.outputs.push(Output::BuildPayload { height, ancestors: payloads(&chain) });
         }
     }

@@ -17,12 +17,14 @@ impl Lbft {
     /// proposal. Nothing in the first interval after H changed, and what is missing may be pulled again.
     pub(crate) fn repeat(&mut self) {
         self.asked.clear();
+        self.later = false;
         if !core::mem::take(&mut self.moved) {
             self.say_again();
         }
     }
 
     fn say_again(&mut self) {
+        self.hand_over();
         let member = self.index.is_some() || self.committee.proposers().contains(&self.me);
         if let Some(entry) = self.entry.clone().filter(|_| member && !self.drops(Rule::RepeatCertificates)) {
             let to = self.audience();
@@ -49,22 +51,38 @@ impl Lbft {
 
     /// Puts the state together from the log: certificates give H, votes give the states, blocks are checked again.
     pub(crate) fn restore(&mut self, restored: Restored) {
+        if let Some(committee) = restored.committee.filter(|later| later.term() > self.committee.term()) {
+            let first = core::mem::replace(&mut self.committee, committee);
+            self.ended = restored.ended.or(Some(first));
+            self.index = self.committee.index_of(&self.me);
+        }
+        if let Some(fault) = restored.fault {
+            self.fault = Some(fault);
+            self.outputs.push(Output::Fault(fault));
+        }
         if let Some(entry) = restored.tip {
             let (height, digest) = (entry.block.height, entry.block.digest);
-            self.tip = Tip { height, digest, certificate: entry.certificate.clone() };
+            let certificate = entry.closing.map(|closing| closing.certificate).or(entry.certificate);
+            self.tip = Tip { height, digest, certificate: certificate.clone() };
             self.remember(height, digest);
             self.covered = height;
             self.height = height.next();
-            self.entry = entry.certificate;
+            self.entry = certificate;
         }
+        if self.committee.last().is_some_and(|last| last == self.tip.height) {
+            self.end_term();
+            return;
+        }
+        let term = self.committee.term();
         let above = |height: Height| height > self.tip.height;
         let mut certificates = restored.certificates;
-        certificates.retain(|certificate| above(certificate.height));
+        certificates.retain(|certificate| certificate.term == term && above(certificate.height));
         let mut votes = restored.votes;
-        votes.retain(|vote| above(vote.height));
+        votes.retain(|vote| vote.term == term && above(vote.height));
         let blocks = restored.blocks.into_iter().map(|block| (block, false));
         let sealed = restored.sealed.into_iter().map(|block| (block, true));
-        let blocks: Vec<_> = blocks.chain(sealed).filter(|(block, _)| above(block.height())).collect();
+        let blocks: Vec<_> =
+            blocks.chain(sealed).filter(|(block, _)| block.header().term == term && above(block.height())).collect();
 
         for certificate in certificates {
             let height = certificate.height;

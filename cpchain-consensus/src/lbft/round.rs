@@ -53,7 +53,8 @@ pub(crate) struct Round {
     /// The own block, if this node is the proposer.
     pub(crate) own_seal: bool,
     tally: BTreeMap<(Kind, u16), Vote>,
-    reported: Vec<u16>,
+    /// Pairs of kinds that were reported, by signer.
+    reported: Vec<(u16, Kind, Kind)>,
 }
 
 impl Round {
@@ -75,24 +76,23 @@ impl Round {
         self.tally.get(&(vote.kind, vote.signer)).is_some_and(|known| known.digest == vote.digest)
     }
 
-    /// Counts a verified vote; the first of a signer and kind stays. Gives proof if the signer contradicts itself, once.
-    pub(crate) fn count(&mut self, vote: Vote, committee: &Committee) -> Option<Evidence> {
-        let key = committee.validator(vote.signer)?;
+    /// Counts a verified vote; the first of a signer and kind stays. Gives proof if the signer contradicts itself, once for
+    /// each pair of kinds.
+    pub(crate) fn count(&mut self, vote: Vote, committee: &Committee) -> Vec<Evidence> {
+        let Some(key) = committee.validator(vote.signer) else { return Vec::new() };
         let said = vote.statement(committee);
-        let clash = [Kind::Prepare, Kind::Commit, Kind::ImpeachPrepare]
-            .into_iter()
-            .filter_map(|kind| self.tally.get(&(kind, vote.signer)))
-            .find(|known| Evidence::conflict(&known.statement(committee), &said));
-        let evidence = clash.filter(|_| !self.reported.contains(&vote.signer)).map(|known| Evidence {
-            key,
-            first: (known.statement(committee), known.signature),
-            second: (said, vote.signature),
-        });
-        if evidence.is_some() {
-            self.reported.push(vote.signer);
+        let mut proofs = Vec::new();
+        for kind in [Kind::Prepare, Kind::Commit, Kind::ImpeachPrepare] {
+            let Some(known) = self.tally.get(&(kind, vote.signer)) else { continue };
+            let before = known.statement(committee);
+            let pair = (vote.signer, kind.min(vote.kind), kind.max(vote.kind));
+            if Evidence::conflict(&before, &said) && !self.reported.contains(&pair) {
+                self.reported.push(pair);
+                proofs.push(Evidence { key, first: (before, known.signature), second: (said, vote.signature) });
+            }
         }
         self.tally.entry((vote.kind, vote.signer)).or_insert(vote);
-        evidence
+        proofs
     }
 
     /// A certificate from the votes counted here, if they are a quorum.

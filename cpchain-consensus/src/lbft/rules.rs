@@ -16,7 +16,7 @@ use cpchain_crypto::Digest;
 
 impl Lbft {
     pub(crate) fn settle(&mut self) {
-        while self.row_final() || self.row_commit() || self.row_prepare() || self.row_impeach() {}
+        while self.row_final() || self.row_commit() || self.row_prepare() || self.row_impeach() || self.row_closing() {}
         self.ask_checks();
         self.offer();
         self.fetch();
@@ -92,7 +92,7 @@ impl Lbft {
         let Some((height, certificate)) = lowest else { return false };
         match self.lineage(height, certificate.digest) {
             Lineage::Whole(chain) => {
-                self.deliver(&chain);
+                self.deliver(chain, certificate);
                 true
             }
             Lineage::Dead => {
@@ -206,26 +206,45 @@ impl Lbft {
         certified
     }
 
+    /// A closing block is empty, and no application judges it: it is checked once its ancestors are here.
+    fn row_closing(&mut self) -> bool {
+        if self.votes().is_none() || self.committee.last().is_none() {
+            return false;
+        }
+        let checked = self.to_check().into_iter().find(|(height, digest)| {
+            let is_new = self.blocks.get(digest).is_some_and(|held| held.check == Check::New);
+            self.is_closing(*height) && is_new && matches!(self.lineage(*height, *digest), Lineage::Whole(_))
+        });
+        let held = checked.and_then(|(_, digest)| self.blocks.get_mut(&digest));
+        held.map(|held| held.check = Check::Valid).is_some()
+    }
+
+    /// The block at H that may be PREPAREd and certified blocks that wait for a COMMIT.
+    fn to_check(&self) -> Vec<(Height, Digest)> {
+        let lax = self.drops(Rule::ImpeachExcludesCommit);
+        let here = self.candidates().into_iter().filter(|d| self.justified(d)).map(|digest| (self.height, digest));
+        let certified = self.rounds.iter().filter_map(|(height, round)| {
+            let certificate = round.prepared.as_ref().filter(|_| *height > self.covered)?;
+            (round.armed && round.state.may_commit(lax)).then_some((*height, certificate.digest))
+        });
+        here.chain(certified).collect()
+    }
+
     /// Asks the application about the block at H and about certified blocks that wait for a COMMIT.
     fn ask_checks(&mut self) {
         if self.votes().is_none() {
             return;
         }
-        let lax = self.drops(Rule::ImpeachExcludesCommit);
-        let mut ask: Vec<_> =
-            self.candidates().into_iter().filter(|d| self.justified(d)).map(|digest| (self.height, digest)).collect();
-        for (height, round) in &self.rounds {
-            if let Some(certificate) = round.prepared.as_ref().filter(|_| *height > self.covered) {
-                if self.blocks.get(&certificate.digest).is_some_and(|held| held.check == Check::Illicit) {
-                    self.stop(Fault::OwnCheck(*height));
-                    return;
-                }
-                if round.armed && round.state.may_commit(lax) {
-                    ask.push((*height, certificate.digest));
-                }
-            }
+        let refused = self.rounds.iter().find(|(height, round)| {
+            let certificate = round.prepared.as_ref().filter(|_| **height > self.covered);
+            let held = certificate.and_then(|certificate| self.blocks.get(&certificate.digest));
+            held.is_some_and(|held| held.check == Check::Illicit)
+        });
+        if let Some(height) = refused.map(|(height, _)| *height) {
+            self.stop(Fault::OwnCheck(height));
+            return;
         }
-        for (height, digest) in ask {
+        for (height, digest) in self.to_check() {
             let Lineage::Whole(mut chain) = self.lineage(height, digest) else { continue };
             let Some(block) = chain.pop() else { continue };
             let Some(held) = self.blocks.get_mut(&digest).filter(|held| held.check == Check::New) else { continue };

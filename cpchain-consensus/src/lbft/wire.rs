@@ -114,6 +114,32 @@ pub(crate) struct Pull {
     pub(crate) digests: Vec<Bytes>,
 }
 
+/// Who serves a term.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Committee {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) chain_id: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) term: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) first: u64,
+    #[prost(uint64, optional, tag = "4")]
+    pub(crate) last: Option<u64>,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub(crate) validators: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "6")]
+    pub(crate) proposers: Vec<Bytes>,
+}
+
+/// What ended a term.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Closing {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) blocks: Vec<Block>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) certificate: Option<Certificate>,
+}
+
 /// A final block as it is stored.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct FinalRecord {
@@ -129,6 +155,10 @@ pub(crate) struct FinalRecord {
     pub(crate) block: Option<Block>,
     #[prost(message, optional, tag = "6")]
     pub(crate) certificate: Option<Certificate>,
+    #[prost(uint64, tag = "7")]
+    pub(crate) term: u64,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) closing: Option<Closing>,
 }
 
 /// The numbers of the kinds.

@@ -67,6 +67,7 @@ impl Node {
         let (core, outputs) = Lbft::new(core_config, key, cache, restored);
         let status = Status {
             role,
+            term: core.committee().term(),
             height: core.height(),
             final_height: core.final_height(),
             state,
@@ -274,7 +275,12 @@ impl Driver {
                 }
             }
         }
-        let (height, fault) = (self.core.height(), self.core.fault());
+        let (height, fault, term) = (self.core.height(), self.core.fault(), self.core.committee().term());
+        if self.status.borrow().term != term {
+            let role = self.core.role();
+            self.proposes = self.core.committee().proposers().contains(self.core.key());
+            self.status.send_modify(|status| (status.term, status.role) = (term, role));
+        }
         let entered = self.status.send_if_modified(|status| {
             let changed = status.height != height || status.fault != fault;
             (status.height, status.fault) = (height, fault);
@@ -337,6 +343,10 @@ impl Driver {
                 return Ok(seal.then_some(Input::Payload { height, payload }));
             }
             Output::Finalised(entry) => self.finalise(entry),
+            Output::TermEnded(ended) => {
+                tracing::info!(term = %ended.term(), "the term ended");
+                return Ok(Some(Input::NextTerm(self.application.next_committee(&ended))));
+            }
             Output::Serve { to, pull } => self.serve(&to, &pull)?,
             Output::Evidence(evidence) => {
                 tracing::warn!(key = %evidence.key, height = %evidence.first.0.height, "proof of misbehaviour");
@@ -378,8 +388,7 @@ impl Driver {
         let mut left = MAX_ANSWER;
         for height in heights {
             let Some(entry) = storage.final_entry(height)? else { continue };
-            let certificate = entry.certificate.map(Message::Certificate);
-            for message in certificate.into_iter().chain(entry.sealed.map(Message::Block)) {
+            for message in entry.messages() {
                 let bytes = message.encode();
                 left = left.saturating_sub(bytes.len());
                 self.network.send(to, bytes);

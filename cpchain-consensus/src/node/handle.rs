@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::config::{NodeError, SubmitError};
 use crate::{
     application::Application,
-    ids::Height,
+    ids::{Height, Term},
     lbft::{Certificate, Evidence, Fault, FinalEntry, Role},
 };
 
@@ -18,6 +18,8 @@ use crate::{
 pub struct Status {
     /// What its key does.
     pub role: Role,
+    /// The term that it is in.
+    pub term: Term,
     /// The height that it is at.
     pub height: Height,
     /// The last height that its application executed.

@@ -5,15 +5,16 @@ use alloc::vec::Vec;
 
 use cpchain_crypto::Digest;
 
-use super::{Storage, StorageError, codec, restored};
+use super::{Storage, StorageError, codec, codec::Place, restored};
 use crate::{
-    ids::Height,
-    lbft::{FinalEntry, Record, Restored},
+    ids::{Height, Term},
+    lbft::{Committee, Evidence, FinalEntry, Record, Restored},
 };
 
 #[derive(Debug, Clone, Default)]
 struct Tables {
     log: BTreeMap<Vec<u8>, Record>,
+    kept: BTreeMap<Vec<u8>, Record>,
     finals: BTreeMap<Height, FinalEntry>,
     heights: BTreeMap<Digest, Height>,
 }
@@ -23,11 +24,14 @@ impl Tables {
         if let Record::Final(entry) = record {
             let height = entry.block.height;
             self.finals.insert(height, entry.clone());
-            self.heights.insert(entry.block.digest, height);
-            self.log = self.log.split_off(height.next().0.to_be_bytes().as_slice());
-        } else if let Some(key) = codec::log_key(record) {
-            self.log.entry(key).or_insert_with(|| record.clone());
+            self.heights.extend(codec::digests(entry).map(|digest| (digest, height)));
+            self.log = self.log.split_off(&codec::covered_below(entry));
         }
+        match codec::place(record) {
+            Place::Log(key) => self.log.entry(key).or_insert_with(|| record.clone()),
+            Place::Kept(key) => self.kept.entry(key).or_insert_with(|| record.clone()),
+            Place::Final => return,
+        };
     }
 }
 
@@ -70,11 +74,26 @@ impl Storage for MemoryStorage {
 
     fn restore(&self) -> Result<Restored, StorageError> {
         let tip = self.live.finals.last_key_value().map(|(_, entry)| entry.clone());
-        Ok(restored(tip, self.live.log.values().cloned()))
+        Ok(restored(tip, self.live.log.values().chain(self.live.kept.values()).cloned()))
     }
 
     fn final_entry(&self, height: Height) -> Result<Option<FinalEntry>, StorageError> {
         Ok(self.live.finals.get(&height).cloned())
+    }
+
+    fn committee(&self, term: Term) -> Result<Option<Committee>, StorageError> {
+        Ok(self.live.kept.get(&codec::committee_key(term)).and_then(|record| match record {
+            Record::Committee(committee) => Some(committee.clone()),
+            _ => None,
+        }))
+    }
+
+    fn evidence(&self) -> Result<Vec<Evidence>, StorageError> {
+        let proofs = self.live.kept.values().filter_map(|record| match record {
+            Record::Evidence(evidence) => Some(*evidence),
+            _ => None,
+        });
+        Ok(proofs.collect())
     }
 
     fn height_of(&self, digest: &Digest) -> Result<Option<Height>, StorageError> {

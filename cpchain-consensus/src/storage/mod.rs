@@ -9,8 +9,8 @@ use alloc::string::String;
 use cpchain_crypto::Digest;
 
 use crate::{
-    ids::Height,
-    lbft::{FinalEntry, Record, Restored},
+    ids::{Height, Term},
+    lbft::{Committee, Evidence, FinalEntry, Record, Restored},
 };
 
 #[cfg(feature = "redb")]
@@ -36,8 +36,8 @@ pub trait Storage: Send + 'static {
     /// Appends records in one batch: after a crash all of it is there or none.
     ///
     /// With `sync`, returns only when this batch **and every earlier one** are durable. Without, a crash may lose it. A
-    /// [`Record::Final`] lets everything else at or below its height be forgotten. Appending a record again is allowed
-    /// and changes nothing.
+    /// [`Record::Final`] lets votes, seals, blocks and certificates of its term at or below its height be forgotten, and all of
+    /// its term if it closes the term. Appending a record again is allowed and changes nothing.
     ///
     /// # Errors
     /// [`StorageError`]; the state on disk is then that of an earlier batch, and nothing more is appended.
@@ -55,7 +55,20 @@ pub trait Storage: Send + 'static {
     /// [`StorageError`] if the store cannot be read.
     fn final_entry(&self, height: Height) -> Result<Option<FinalEntry>, StorageError>;
 
-    /// At which height the block with this digest is final; impeached heights have a digest too.
+    /// Who serves a term that began here after the first one; `None` for other terms.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the store cannot be read.
+    fn committee(&self, term: Term) -> Result<Option<Committee>, StorageError>;
+
+    /// Every proof of misbehaviour that was logged, by term and height.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the store cannot be read.
+    fn evidence(&self) -> Result<Vec<Evidence>, StorageError>;
+
+    /// At which height the block with this digest is final; impeached heights have a digest too. A closing block
+    /// is found at the last height of its term.
     ///
     /// # Errors
     /// [`StorageError`] if the store cannot be read.
@@ -71,7 +84,18 @@ fn restored(tip: Option<FinalEntry>, records: impl IntoIterator<Item = Record>) 
             Record::Sealed(block) => state.sealed.push(block),
             Record::Block(block) => state.blocks.push(block),
             Record::Certificate(certificate) => state.certificates.push(certificate),
-            Record::Final(_) => {}
+            Record::Fault(fault) => state.fault = state.fault.or(Some(fault)),
+            Record::Committee(committee) => {
+                let later = state.committee.as_ref().is_none_or(|known| known.term() < committee.term());
+                let (last, before) =
+                    if later { (Some(committee), state.committee) } else { (state.committee, Some(committee)) };
+                let newer = |kept: &Option<Committee>| {
+                    before.as_ref().map(Committee::term) > kept.as_ref().map(Committee::term)
+                };
+                state.ended = if newer(&state.ended) { before } else { state.ended };
+                state.committee = last;
+            }
+            Record::Final(_) | Record::Evidence(_) => {}
         }
     }
     state

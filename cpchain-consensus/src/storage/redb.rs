@@ -5,13 +5,14 @@ use std::path::Path;
 use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use cpchain_crypto::Digest;
 
-use super::{Storage, StorageError, codec, restored};
+use super::{Storage, StorageError, codec, codec::Place, restored};
 use crate::{
-    ids::Height,
-    lbft::{FinalEntry, Record, Restored},
+    ids::{Height, Term},
+    lbft::{Committee, Evidence, FinalEntry, Record, Restored},
 };
 
 const LOG: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("log");
+const KEPT: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("kept");
 const FINALS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("finals");
 const HEIGHTS: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("heights");
 
@@ -39,6 +40,7 @@ impl RedbStorage {
         let database = Database::builder().set_cache_size(CACHE).create(path).map_err(io)?;
         let transaction = database.begin_write().map_err(io)?;
         transaction.open_table(LOG).map_err(io)?;
+        transaction.open_table(KEPT).map_err(io)?;
         transaction.open_table(FINALS).map_err(io)?;
         transaction.open_table(HEIGHTS).map_err(io)?;
         transaction.commit().map_err(io)?;
@@ -52,18 +54,27 @@ impl Storage for RedbStorage {
         transaction.set_durability(if sync { Durability::Immediate } else { Durability::None }).map_err(io)?;
         {
             let mut log = transaction.open_table(LOG).map_err(io)?;
+            let mut kept = transaction.open_table(KEPT).map_err(io)?;
             let mut finals = transaction.open_table(FINALS).map_err(io)?;
             let mut heights = transaction.open_table(HEIGHTS).map_err(io)?;
             for record in records {
                 if let Record::Final(entry) = record {
                     let height = entry.block.height;
                     finals.insert(height.0, codec::encode_final(entry).as_slice()).map_err(io)?;
-                    heights.insert(&entry.block.digest.0, height.0).map_err(io)?;
-                    log.retain_in(..height.next().0.to_be_bytes().as_slice(), |_, _| false).map_err(io)?;
-                } else if let (Some(key), Some(value)) = (codec::log_key(record), codec::encode(record))
-                    && log.get(key.as_slice()).map_err(io)?.is_none()
+                    for digest in codec::digests(entry) {
+                        heights.insert(&digest.0, height.0).map_err(io)?;
+                    }
+                    log.retain_in(..codec::covered_below(entry).as_slice(), |_, _| false).map_err(io)?;
+                }
+                let (table, key) = match codec::place(record) {
+                    Place::Log(key) => (&mut log, key),
+                    Place::Kept(key) => (&mut kept, key),
+                    Place::Final => continue,
+                };
+                if let Some(value) = codec::encode(record)
+                    && table.get(key.as_slice()).map_err(io)?.is_none()
                 {
-                    log.insert(key.as_slice(), &*value).map_err(io)?;
+                    table.insert(key.as_slice(), &*value).map_err(io)?;
                 }
             }
         }
@@ -77,12 +88,13 @@ impl Storage for RedbStorage {
             Some((height, bytes)) => Some(read_final(height.value(), bytes.value())?),
             None => None,
         };
-        let log = transaction.open_table(LOG).map_err(io)?;
         let mut records = Vec::new();
-        for row in log.iter().map_err(io)? {
-            let (key, value) = row.map_err(io)?;
-            let record = codec::decode(key.value(), value.value());
-            records.push(record.ok_or_else(|| StorageError::Corrupt(format!("log key {:02x?}", key.value())))?);
+        for (name, table, decode) in [("log", LOG, codec::decode_log as Decode), ("kept", KEPT, codec::decode_kept)] {
+            let rows = transaction.open_table(table).map_err(io)?;
+            for row in rows.iter().map_err(io)? {
+                let (key, value) = row.map_err(io)?;
+                records.push(decode(key.value(), value.value()).ok_or_else(|| corrupt(name, key.value()))?);
+            }
         }
         Ok(restored(tip, records))
     }
@@ -94,11 +106,37 @@ impl Storage for RedbStorage {
         bytes.map(|bytes| read_final(height.0, bytes.value())).transpose()
     }
 
+    fn committee(&self, term: Term) -> Result<Option<Committee>, StorageError> {
+        let transaction = self.database.begin_read().map_err(io)?;
+        let kept = transaction.open_table(KEPT).map_err(io)?;
+        let key = codec::committee_key(term);
+        let Some(bytes) = kept.get(key.as_slice()).map_err(io)? else { return Ok(None) };
+        Committee::from_bytes(bytes.value()).map(Some).ok_or_else(|| corrupt("kept", &key))
+    }
+
+    fn evidence(&self) -> Result<Vec<Evidence>, StorageError> {
+        let transaction = self.database.begin_read().map_err(io)?;
+        let kept = transaction.open_table(KEPT).map_err(io)?;
+        let (from, to) = codec::EVIDENCE_KEYS;
+        let mut proofs = Vec::new();
+        for row in kept.range(from.as_slice()..to.as_slice()).map_err(io)? {
+            let (key, value) = row.map_err(io)?;
+            proofs.push(Evidence::from_bytes(value.value()).ok_or_else(|| corrupt("kept", key.value()))?);
+        }
+        Ok(proofs)
+    }
+
     fn height_of(&self, digest: &Digest) -> Result<Option<Height>, StorageError> {
         let transaction = self.database.begin_read().map_err(io)?;
         let heights = transaction.open_table(HEIGHTS).map_err(io)?;
         Ok(heights.get(&digest.0).map_err(io)?.map(|height| Height(height.value())))
     }
+}
+
+type Decode = fn(&[u8], &[u8]) -> Option<Record>;
+
+fn corrupt(table: &str, key: &[u8]) -> StorageError {
+    StorageError::Corrupt(format!("{table} key {key:02x?}"))
 }
 
 fn read_final(height: u64, bytes: &[u8]) -> Result<FinalEntry, StorageError> {

@@ -35,6 +35,7 @@ fn final_record(height: u64) -> Record {
     let mut all = records(height);
     let (Record::Certificate(certificate), Record::Sealed(block)) = (all.remove(4), all.remove(0)) else { panic!() };
     Record::Final(FinalEntry {
+        term: Term(0),
         block: FinalBlock {
             height: Height(height),
             digest: block.digest(),
@@ -45,6 +46,7 @@ fn final_record(height: u64) -> Record {
         },
         sealed: Some(block),
         certificate: Some(certificate),
+        closing: None,
     })
 }
 
@@ -91,7 +93,7 @@ fn memory_loses_what_was_not_synced() {
     storage.append(&records(3), false).unwrap();
     storage.crash();
     let held = log(&storage.restore().unwrap());
-    assert_eq!(held.iter().map(|record| record.height().0).max(), Some(2));
+    assert_eq!(held.iter().map(|record| record.place().unwrap().1.0).max(), Some(2));
     assert!(records(1).iter().all(|record| held.contains(record)), "a sync covers earlier batches");
 }
 

@@ -299,6 +299,7 @@ impl World {
                 self.members[node].execute(&entry.block);
                 self.judge.finalised(node, &entry.block);
             }
+            Output::TermEnded(ended) => return Some(Input::NextTerm(ended.again())),
             Output::Serve { to, pull } => self.serve(node, to, &pull),
             Output::Evidence(evidence) => {
                 assert!(evidence.verify());
@@ -320,9 +321,7 @@ impl World {
         let entries: Vec<_> = heights.iter().filter_map(|height| storage.final_entry(*height).unwrap()).collect();
         let to = self.members.iter().position(|m| m.key.public_key() == to).unwrap();
         for entry in entries {
-            for message in
-                [entry.certificate.map(Message::Certificate), entry.sealed.map(Message::Block)].into_iter().flatten()
-            {
+            for message in entry.messages() {
                 self.post(node, to, message);
             }
         }
