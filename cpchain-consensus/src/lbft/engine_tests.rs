@@ -216,7 +216,11 @@ fn faults_stop_votes_and_nothing_else() {
     let net = Four::new();
     let digest = net.block(1, "a").digest();
     let certify = |kind, digest| Message::Certificate(net.certificate(kind, 1, digest));
-    let cases: [(Vec<Message>, Fault); 4] = [
+    let with_own = |kind, height, digest| {
+        let votes: Vec<_> = (0..3).map(|who| net.vote(who, kind, height, digest)).collect();
+        Message::Certificate(Certificate::from_votes(&net.committee, kind, Height(height), digest, &votes))
+    };
+    let cases: [(Vec<Message>, Fault); 7] = [
         (
             vec![certify(Kind::Prepare, digest), certify(Kind::Prepare, Digest([9; 32]))],
             Fault::Contradiction(Height(1)),
@@ -230,18 +234,42 @@ fn faults_stop_votes_and_nothing_else() {
             Fault::Contradiction(Height(1)),
         ),
         (vec![Message::Vote(net.vote(0, Kind::Prepare, 1, digest))], Fault::LostLog(Height(1))),
+        // A certificate knows better than the log what this key has said.
+        (vec![with_own(Kind::Prepare, 1, digest)], Fault::LostLog(Height(1))),
+        (vec![with_own(Kind::ImpeachPrepare, 3, Digest::ZERO)], Fault::LostLog(Height(3))),
+        (vec![with_own(Kind::Commit, 700, digest)], Fault::LostLog(Height(700))),
     ];
     for (messages, fault) in cases {
         let (mut node, _) = net.node(0, Restored::default());
         let outputs: Vec<_> = messages.into_iter().flat_map(|message| net.tell(&mut node, message)).collect();
         assert!(outputs.iter().any(|o| matches!(o, Output::Fault(f) if *f == fault)), "{fault}");
         assert_eq!(node.fault(), Some(fault));
+        // For ever: it is in the log, made durable at once.
+        let promised = outputs.iter().any(|output| match output {
+            Output::Persist { records, sync } => *sync && records.contains(&Record::Fault(fault)),
+            _ => false,
+        });
+        assert!(promised, "{outputs:?}");
+        let log = outputs.iter().flat_map(|output| logged(std::slice::from_ref(output))).collect();
+        let (mut back, start) = net.node(0, restored(log));
+        assert!(start.iter().any(|o| matches!(o, Output::Fault(f) if *f == fault)));
+        let height = back.height();
+        assert!(votes(&start).is_empty() && votes(&back.step(Input::Timeout { height })).is_empty());
         let height = node.height();
         assert!(votes(&node.step(Input::Timeout { height })).is_empty());
         // It still serves.
         let pull = Message::Pull(Pull { heights: vec![], digests: vec![digest] });
         assert!(matches!(net.tell(&mut node, pull)[..], [.., Output::Serve { .. }]));
     }
+}
+
+#[test]
+fn a_proposer_that_meets_a_forgotten_seal_of_its_own_is_silent() {
+    let net = Four::new();
+    let (mut node, _) = net.node(4, Restored::default());
+    let outputs = net.tell(&mut node, propose(&net.block(1, "forgotten")));
+    assert!(outputs.iter().any(|o| matches!(o, Output::Fault(Fault::LostLog(Height(1))))), "{outputs:?}");
+    assert!(node.step(Input::Propose { height: Height(1) }).is_empty());
 }
 
 #[test]

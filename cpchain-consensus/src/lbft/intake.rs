@@ -145,6 +145,10 @@ impl Lbft {
             self.blame("a block that the proposer of its height did not seal");
             return;
         }
+        let mine = self.committee.proposer(height) == self.me && height > self.covered;
+        if mine && self.rounds.get(&height).is_none_or(|round| !round.own_seal) {
+            self.stop(Fault::LostLog(height));
+        }
         let bent = self.is_closing(height) && !block.payload().is_empty();
         let round = self.rounds.entry(height).or_default();
         let evidence = round.note_seal(block.statement(), *block.signature(), &self.committee);

@@ -84,3 +84,7 @@ impl Lbft {
         self.committee.is_closing(height)
     }
 }
+
+#[cfg(test)]
+#[path = "term_tests.rs"]
+mod tests;

@@ -1,0 +1,517 @@
+//! The boundary between terms: a few cores, a queue of messages, virtual milliseconds, and disks that lose what was not
+//! synced.
+
+use alloc::collections::{BTreeMap, BinaryHeap};
+use core::{cmp::Reverse, time::Duration};
+
+use bytes::Bytes;
+use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
+
+use super::*;
+use crate::{
+    application::FinalBlock,
+    ids::ChainId,
+    lbft::{Config, FinalEntry, Input, Kind, Restored, SignatureCache, Vote},
+    storage::{MemoryStorage, Storage},
+};
+
+const RETRY: u64 = 150;
+const SPAN: u64 = 5;
+
+type Filter = Box<dyn Fn(&Flight) -> bool>;
+
+/// A message on a link.
+struct Flight {
+    now: u64,
+    from: usize,
+    to: usize,
+    message: Message,
+}
+
+struct Node {
+    core: Option<Lbft>,
+    storage: MemoryStorage,
+    life: u32,
+    timer: u32,
+    /// Outputs since the run began: where a crash may fall.
+    outputs: u32,
+    finals: BTreeMap<Height, FinalBlock>,
+}
+
+enum Event {
+    Message(PublicKey, Message),
+    Step(Input),
+    Timer(u32, Height),
+    Retry,
+    Start,
+}
+
+struct Net {
+    keys: Vec<SigningKey>,
+    first: Committee,
+    next: fn(&Committee, &[PublicKey]) -> Committee,
+    cache: Arc<SignatureCache>,
+    nodes: Vec<Node>,
+    now: u64,
+    heap: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, (usize, u32, Event)>,
+    sequence: u64,
+    random: u64,
+    loss: u64,
+    filter: Filter,
+    /// Node and output after which it crashes, once.
+    crash: Option<(usize, u32)>,
+    /// One in so many outputs ends a node.
+    crashes: u64,
+}
+
+/// The four validators of a term are those from its number on; two proposers stay.
+fn rotate(ended: &Committee, keys: &[PublicKey]) -> Committee {
+    let start = ended.term().next().0 as usize;
+    let validators = (0..4).map(|i| keys[(start + i) % 7]).collect();
+    ended.next(validators, keys[7..9].to_vec(), Some(SPAN)).unwrap()
+}
+
+impl Net {
+    fn new(seed: u64) -> Self {
+        let keys: Vec<_> = (1..=10).map(|i| SigningKey::from_seed(&[i; 32])).collect();
+        let public: Vec<_> = keys.iter().map(Signer::public_key).collect();
+        let first = Committee::new(ChainId::new("terms", b""), Term(0), public[..4].to_vec(), public[7..9].to_vec());
+        let node = || Node {
+            core: None,
+            storage: MemoryStorage::new(),
+            life: 0,
+            timer: 0,
+            outputs: 0,
+            finals: BTreeMap::new(),
+        };
+        Self {
+            nodes: keys.iter().map(|_| node()).collect(),
+            keys,
+            first: first.unwrap().until(Height(SPAN)).unwrap(),
+            next: rotate,
+            cache: Arc::new(SignatureCache::new(1 << 16)),
+            now: 0,
+            heap: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            sequence: 0,
+            random: seed.wrapping_mul(2).wrapping_add(1),
+            loss: 0,
+            filter: Box::new(|_| true),
+            crash: None,
+            crashes: 0,
+        }
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.random >> 33) % bound.max(1)
+    }
+
+    fn at(&mut self, time: u64, node: usize, event: Event) {
+        self.sequence += 1;
+        let sequence = self.sequence;
+        let life = self.nodes[node].life;
+        self.heap.push(Reverse((time, sequence)));
+        self.events.insert(sequence, (node, life, event));
+    }
+
+    fn start(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.boot(node));
+    }
+
+    fn boot(&mut self, node: usize) {
+        let restored = self.nodes[node].storage.restore().unwrap();
+        // The application begins again and executes what the log has.
+        let tip = restored.tip.as_ref().map_or(Height::GENESIS, |entry| entry.block.height);
+        let entries = (1..=tip.0).map(|height| self.entry(node, height).block);
+        self.nodes[node].finals = entries.map(|block| (block.height, block)).collect();
+        let config = Config {
+            committee: self.first.clone(),
+            timeout: Duration::from_millis(600),
+            timeout_cap: Duration::from_secs(5),
+        };
+        let (core, outputs) = Lbft::new(config, Arc::new(self.keys[node].clone()), self.cache.clone(), restored);
+        self.nodes[node].core = Some(core);
+        let retry = self.now + self.below(RETRY);
+        self.at(retry, node, Event::Retry);
+        self.perform(node, outputs);
+    }
+
+    fn crash(&mut self, node: usize) {
+        let down = self.below(1500);
+        self.nodes[node].core = None;
+        self.nodes[node].life += 1;
+        self.nodes[node].storage.crash();
+        self.at(self.now + down, node, Event::Start);
+    }
+
+    fn run_until(&mut self, time: u64) {
+        while let Some(Reverse((at, sequence))) = self.heap.peek().copied().filter(|Reverse((at, _))| *at <= time) {
+            self.heap.pop();
+            self.now = at;
+            let (node, life, event) = self.events.remove(&sequence).unwrap();
+            let alive = life == self.nodes[node].life;
+            let input = match event {
+                Event::Start => {
+                    self.boot(node);
+                    continue;
+                }
+                Event::Message(from, message) => Input::Message { from, message },
+                Event::Step(input) if alive => input,
+                Event::Timer(count, height) if alive && count == self.nodes[node].timer => Input::Timeout { height },
+                Event::Retry if alive => {
+                    self.at(self.now + RETRY, node, Event::Retry);
+                    Input::Retry
+                }
+                _ => continue,
+            };
+            self.step(node, input);
+        }
+        self.now = time;
+    }
+
+    fn step(&mut self, node: usize, input: Input) {
+        if let Some(core) = &mut self.nodes[node].core {
+            let outputs = core.step(input);
+            self.perform(node, outputs);
+        }
+    }
+
+    fn perform(&mut self, node: usize, outputs: Vec<Output>) {
+        let life = self.nodes[node].life;
+        let mut answers = vec![];
+        for output in outputs {
+            let done = self.nodes[node].outputs;
+            self.nodes[node].outputs += 1;
+            if self.crash == Some((node, done)) || self.crashes > 0 && self.below(self.crashes) == 0 {
+                self.crash(node);
+                return;
+            }
+            answers.extend(self.carry_out(node, output));
+        }
+        for input in answers {
+            if self.nodes[node].life == life {
+                self.step(node, input);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, output: Output) -> Option<Input> {
+        match output {
+            Output::Persist { records, sync } => self.nodes[node].storage.append(&records, sync).unwrap(),
+            Output::Send { to, message } => {
+                for key in to {
+                    assert_ne!(key, self.keys[node].public_key(), "never to itself");
+                    let to = self.keys.iter().position(|k| k.public_key() == key).unwrap();
+                    self.post(node, to, message.clone());
+                }
+            }
+            Output::Gossip(message) => {
+                (0..self.nodes.len()).filter(|to| *to != node).for_each(|to| self.post(node, to, message.clone()));
+            }
+            Output::StartTimer { height, after } => {
+                self.nodes[node].timer += 1;
+                let count = self.nodes[node].timer;
+                self.at(self.now + after.as_millis() as u64, node, Event::Timer(count, height));
+            }
+            Output::MayPropose { height } => {
+                self.at(self.now + 50, node, Event::Step(Input::Propose { height }));
+            }
+            Output::BuildPayload { height, .. } => {
+                let payload = Bytes::from(format!("block {height} of {node}"));
+                return Some(Input::Payload { height, payload });
+            }
+            Output::Verify { digest, payload, .. } => {
+                assert!(!payload.is_empty(), "nobody asks the application about closing blocks");
+                return Some(Input::Verified { digest, verdict: Ok(()) });
+            }
+            Output::Finalised(entry) => {
+                let last = self.nodes[node].finals.last_key_value().map_or(Height::GENESIS, |(height, _)| *height);
+                assert_eq!(entry.block.height, last.next(), "node {node}: heights come in order, once");
+                let others = self.nodes.iter().filter_map(|n| n.finals.get(&entry.block.height));
+                others.for_each(|other| assert_eq!(other, &entry.block, "node {node} forks"));
+                self.nodes[node].finals.insert(entry.block.height, entry.block);
+            }
+            Output::TermEnded(ended) => {
+                assert_eq!(self.nodes[node].finals.last_key_value().map(|(height, _)| *height), ended.last());
+                let keys: Vec<_> = self.keys.iter().map(Signer::public_key).collect();
+                return Some(Input::NextTerm((self.next)(&ended, &keys)));
+            }
+            Output::Serve { to, pull } => {
+                let storage = &self.nodes[node].storage;
+                let by_digest = pull.digests.iter().filter_map(|digest| storage.height_of(digest).unwrap());
+                let heights: Vec<_> = pull.heights.iter().copied().chain(by_digest).collect();
+                let entries = heights.into_iter().filter_map(|height| storage.final_entry(height).unwrap());
+                let messages: Vec<_> = entries.flat_map(|entry| entry.messages().collect::<Vec<_>>()).collect();
+                let to = self.keys.iter().position(|k| k.public_key() == to).unwrap();
+                messages.into_iter().for_each(|message| self.post(node, to, message));
+            }
+            Output::Evidence(evidence) => panic!("evidence against an honest key: {evidence:?}"),
+            Output::Blame { reason, .. } => panic!("node {node} blames an honest neighbour: {reason}"),
+            Output::Fault(fault) => panic!("node {node}: {fault}"),
+            Output::Entered { .. } => {}
+        }
+        None
+    }
+
+    fn post(&mut self, from: usize, to: usize, message: Message) {
+        let flight = Flight { now: self.now, from, to, message };
+        if !(self.filter)(&flight) || self.below(100) < self.loss {
+            return;
+        }
+        let time = self.now + 1 + self.below(30);
+        let message = Message::decode(flight.message.encode()).unwrap();
+        self.at(time, to, Event::Message(self.keys[from].public_key(), message));
+    }
+
+    fn lowest(&self) -> Height {
+        let finals = self.nodes.iter().map(|node| node.core.as_ref().map_or(Height::GENESIS, Lbft::final_height));
+        finals.min().unwrap()
+    }
+
+    #[track_caller]
+    fn reach(&mut self, height: u64, within: u64) {
+        let end = self.now + within;
+        while self.lowest() < Height(height) {
+            assert!(self.now < end, "stuck at {} of {height}, term {:?}", self.lowest(), self.terms());
+            self.run_until(self.now + 50);
+        }
+    }
+
+    fn terms(&self) -> Vec<Option<u64>> {
+        self.nodes.iter().map(|node| node.core.as_ref().map(|core| core.committee().term().0)).collect()
+    }
+
+    fn entry(&self, node: usize, height: u64) -> FinalEntry {
+        self.nodes[node].storage.final_entry(Height(height)).unwrap().unwrap()
+    }
+}
+
+fn is_vote(flight: &Flight, kind: Kind) -> bool {
+    matches!(&flight.message, Message::Vote(vote) if vote.kind == kind)
+}
+
+#[test]
+fn terms_follow_each_other_and_the_sets_change() {
+    let mut net = Net::new(1);
+    net.start();
+    net.reach(23, 60_000);
+    let terms: Vec<_> = (1..=23).map(|height| net.entry(9, height).term.0).collect();
+    assert_eq!(terms, (1..=23).map(|height: u64| (height - 1) / SPAN).collect::<Vec<_>>());
+    assert!(net.nodes[9].finals.values().all(|block| !block.impeached), "nobody failed");
+    for height in 1..=23 {
+        let is_last = height % SPAN == 0;
+        assert_eq!(net.entry(0, height).closing.is_some(), is_last, "height {height}");
+    }
+    let second = net.nodes[0].storage.committee(Term(1)).unwrap().unwrap();
+    assert_eq!((second.first(), second.last()), (Height(6), Some(Height(10))));
+}
+
+/// `TERM_SEEDS=500` tries more of them.
+#[test]
+fn terms_survive_crashes_and_loss() {
+    let seeds = std::env::var("TERM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    for seed in 0..seeds {
+        let mut net = Net::new(100 + seed);
+        (net.loss, net.crashes) = (10, 400);
+        net.start();
+        net.run_until(8_000);
+        (net.loss, net.crashes) = (0, 0);
+        net.run_until(10_000);
+        let goal = net.nodes.iter().filter_map(|n| n.finals.keys().last()).max().unwrap().0 + 2 * SPAN;
+        net.reach(goal, 60_000);
+    }
+}
+
+/// No COMMIT arrives while the term lasts: P-certificates alone use up its heights. The closing heights make them final.
+#[test]
+fn l6_a_whole_term_without_a_final_block() {
+    for seed in 0..5 {
+        let mut net = Net::new(seed);
+        net.filter = Box::new(|flight| !(is_vote(flight, Kind::Commit) && flight.now < 4_000));
+        net.start();
+        net.run_until(4_000);
+        assert!(net.nodes.iter().all(|node| node.finals.is_empty()));
+        assert!((0..4).any(|node| net.nodes[node].core.as_ref().unwrap().height() > Height(SPAN)), "closing heights");
+        net.reach(2 * SPAN, 60_000);
+        let entry = net.entry(9, SPAN);
+        let closing = entry.closing.unwrap();
+        assert_eq!(closing.certificate.kind, Kind::Commit);
+        assert!(closing.blocks.iter().all(|block| block.payload().is_empty() && block.height() > Height(SPAN)));
+        assert!(closing.certificate.height > Height(SPAN) && !closing.blocks.is_empty());
+        assert_eq!(net.entry(9, SPAN + 1).term, Term(1), "closing heights have no place in the chain");
+    }
+}
+
+/// No proposal arrives while the term lasts: all its heights are impeached, and the next term stands on the last record.
+#[test]
+fn a_term_without_a_block_ends_too() {
+    let mut net = Net::new(3);
+    net.filter = Box::new(|flight| {
+        !matches!(&flight.message, Message::Propose(proposal) if proposal.block.height() <= Height(SPAN)
+            && proposal.block.header().term == Term(0))
+    });
+    net.start();
+    net.reach(SPAN + 1, 120_000);
+    assert!((1..=SPAN).all(|height| net.entry(9, height).block.impeached));
+    let (last, first) = (net.entry(9, SPAN), net.entry(9, SPAN + 1));
+    assert_eq!(first.block.parent, last.block.digest);
+    assert!(!last.closing.unwrap().blocks.is_empty());
+}
+
+/// Node 0 ends after each of its outputs around the boundary in turn; it finds its way, and signs nothing twice (the
+/// others would report it).
+#[test]
+fn a_restart_at_every_step_of_the_boundary() {
+    let close = |net: &mut Net| {
+        net.filter = Box::new(|flight| !(is_vote(flight, Kind::Commit) && flight.now < 2_500));
+        net.start();
+    };
+    let mut plain = Net::new(5);
+    close(&mut plain);
+    plain.run_until(2_400);
+    let from = plain.nodes[0].outputs;
+    plain.reach(SPAN + 2, 60_000);
+    let to = plain.nodes[0].outputs;
+    assert!(to > from + 40, "{from}..{to}");
+    for place in (from..to).step_by(3) {
+        let mut net = Net::new(5);
+        net.crash = Some((0, place));
+        close(&mut net);
+        net.reach(2 * SPAN + 1, 60_000);
+        assert!(net.nodes[0].life > 0, "it did crash at output {place}");
+    }
+}
+
+/// A follower that was away for three terms, each with another set, and one boundary with closing heights among them.
+#[test]
+fn who_missed_the_boundaries_catches_up() {
+    let mut net = Net::new(7);
+    net.filter = Box::new(|flight| {
+        let away = [flight.from, flight.to].contains(&9) && flight.now < 12_000;
+        let early = is_vote(flight, Kind::Commit) && flight.now < 4_000;
+        !(away || early)
+    });
+    net.start();
+    net.run_until(12_000);
+    let ahead = net.nodes[0].finals.len() as u64;
+    assert!(ahead > 3 * SPAN && net.nodes[9].finals.is_empty(), "{ahead}");
+    net.reach(ahead, 10_000);
+    assert_eq!(
+        net.nodes[9].finals,
+        net.nodes[0].finals.range(..=Height(net.nodes[9].finals.len() as u64)).map(|(h, b)| (*h, b.clone())).collect()
+    );
+}
+
+/// Only node 0 learns that the first term ended; it leaves the committee with it. The others hear it from node 0 alone.
+#[test]
+fn an_old_validator_hands_over_until_the_new_term_has_a_final_block() {
+    let mut net = Net::new(8);
+    net.filter = Box::new(|flight| {
+        // COMMITs at the last height and above reach node 0 alone, and what it says in the first second after is lost.
+        let late = matches!(&flight.message, Message::Vote(vote)
+            if vote.kind == Kind::Commit && vote.height >= Height(SPAN) && vote.term == Term(0));
+        let news =
+            matches!(&flight.message, Message::Certificate(c) if c.kind == Kind::Commit && c.height >= Height(SPAN));
+        !(late && flight.to != 0 || news && flight.from == 0 && flight.now < 3_000)
+    });
+    net.start();
+    net.run_until(2_900);
+    assert_eq!(net.nodes[0].core.as_ref().unwrap().committee().term(), Term(1));
+    assert!(net.terms()[1..].iter().all(|term| *term == Some(0)), "{:?}", net.terms());
+    net.reach(SPAN + 1, 20_000);
+}
+
+#[test]
+fn messages_of_other_terms_are_nobodys_fault() {
+    let mut net = Net::new(9);
+    net.filter = Box::new(|flight| flight.to != 6);
+    net.start();
+    net.reach_but(6, SPAN + 2);
+    let ahead = net.nodes[0].storage.final_entry(Height(SPAN + 1)).unwrap().unwrap();
+    let from = net.keys[0].public_key();
+    let late = net.nodes[6].core.as_mut().unwrap();
+    for message in ahead.messages() {
+        let outputs = late.step(Input::Message { from, message });
+        assert!(!outputs.iter().any(|o| matches!(o, Output::Blame { .. })), "{outputs:?}");
+    }
+    // It pulls what it lacks, and only heights of its own term.
+    let past = net.nodes[0].storage.final_entry(Height(1)).unwrap().unwrap();
+    let early = net.nodes[0].core.as_mut().unwrap();
+    for message in past.messages() {
+        assert!(early.step(Input::Message { from, message }).is_empty());
+    }
+}
+
+#[test]
+fn a_closing_block_with_a_payload_is_impeached() {
+    let mut net = Net::new(10);
+    let last = Height(1);
+    net.first =
+        Committee::new(net.first.chain(), Term(0), net.first.validators().to_vec(), net.first.proposers().to_vec())
+            .unwrap()
+            .until(last)
+            .unwrap();
+    let config =
+        Config { committee: net.first.clone(), timeout: Duration::from_secs(1), timeout_cap: Duration::from_secs(9) };
+    let (mut core, _) = Lbft::new(config, Arc::new(net.keys[0].clone()), net.cache.clone(), Restored::default());
+    let from = net.keys[1].public_key();
+    let votes: Vec<_> = (0..3)
+        .map(|i| Vote::cast(&net.first, i, &net.keys[i as usize], Kind::ImpeachPrepare, last, Digest::ZERO))
+        .collect();
+    let certificate = Certificate::from_votes(&net.first, Kind::ImpeachPrepare, last, Digest::ZERO, &votes[1..]);
+    assert!(certificate.verify(&net.first, &net.cache).is_err());
+    let others: Vec<_> = (1..4)
+        .map(|i| Vote::cast(&net.first, i, &net.keys[i as usize], Kind::ImpeachPrepare, last, Digest::ZERO))
+        .collect();
+    let certificate = Certificate::from_votes(&net.first, Kind::ImpeachPrepare, last, Digest::ZERO, &others);
+    core.step(Input::Message { from, message: Message::Certificate(certificate) });
+    assert_eq!(core.height(), Height(2));
+    let seal = |payload| {
+        let block = Block::seal(&net.first, &net.keys[8], Height(2), Height(0), Digest::ZERO, payload);
+        Message::Block(Arc::new(block))
+    };
+    let outputs = core.step(Input::Message { from, message: seal(Bytes::from_static(b"reward")) });
+    let asks = |outputs: &[Output], kind| {
+        outputs.iter().any(|o| matches!(o, Output::Send { message: Message::Vote(vote), .. } if vote.kind == kind))
+    };
+    assert!(asks(&outputs, Kind::ImpeachPrepare));
+}
+
+#[test]
+fn a_committee_that_does_not_follow_is_a_fault() {
+    let mut net = Net::new(11);
+    // One validator and proposer: it ends its terms alone.
+    let me = vec![net.keys[0].public_key()];
+    net.first = Committee::new(net.first.chain(), Term(0), me.clone(), me).unwrap().until(Height(1)).unwrap();
+    let config =
+        Config { committee: net.first.clone(), timeout: Duration::from_secs(1), timeout_cap: Duration::from_secs(9) };
+    let (mut core, _) = Lbft::new(config, Arc::new(net.keys[0].clone()), net.cache.clone(), Restored::default());
+    core.step(Input::Propose { height: Height(1) });
+    let outputs = core.step(Input::Payload { height: Height(1), payload: Bytes::from_static(b"x") });
+    let Some(Output::Verify { digest, .. }) = outputs.last() else { panic!("{outputs:?}") };
+    let outputs = core.step(Input::Verified { digest: *digest, verdict: Ok(()) });
+    let ended = outputs.iter().find_map(|o| match o {
+        Output::TermEnded(ended) => Some(ended.clone()),
+        _ => None,
+    });
+    assert_eq!(ended.as_ref(), Some(&net.first));
+    let height = core.height();
+    assert!(core.step(Input::Timeout { height }).is_empty(), "no vote before the next committee is known");
+    core.step(Input::NextTerm(net.first.clone()));
+    assert_eq!(core.fault(), Some(Fault::Committee(Term(0))));
+}
+
+impl Net {
+    /// [`reach`](Self::reach) for all but one.
+    fn reach_but(&mut self, but: usize, height: u64) {
+        while (0..self.nodes.len())
+            .filter(|node| *node != but)
+            .any(|node| self.nodes[node].core.as_ref().is_none_or(|core| core.final_height() < Height(height)))
+        {
+            assert!(self.now < 60_000);
+            self.run_until(self.now + 50);
+        }
+    }
+}
