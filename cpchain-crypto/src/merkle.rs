@@ -110,7 +110,7 @@ fn split(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
     use proptest::prelude::*;
 
