@@ -15,8 +15,15 @@ impl Domain {
     /// On an empty or overlong name; use it in a `const` and the compiler finds it.
     #[allow(clippy::panic)]
     pub const fn new(name: &'static str) -> Self {
-        assert!(!name.is_empty() && name.len() <= 255, "a domain has 1 to 255 bytes");
-        Self(name)
+        match Self::try_new(name) {
+            Some(domain) => domain,
+            None => panic!("a domain has 1 to 255 bytes"),
+        }
+    }
+
+    /// Names a domain that comes from outside; `None` when the name is empty or longer than 255 bytes.
+    pub const fn try_new(name: &'static str) -> Option<Self> {
+        if name.is_empty() || name.len() > 255 { None } else { Some(Self(name)) }
     }
 
     /// The name.

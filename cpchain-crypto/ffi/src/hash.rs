@@ -26,12 +26,9 @@ pub(crate) unsafe fn domain(name: *const c_char) -> Result<Domain, Status> {
     while len < 256 && unsafe { name.add(len).read() } != 0 {
         len += 1;
     }
-    if len == 0 || len > 255 {
-        return Err(Status::Domain);
-    }
-    // SAFETY: the bytes before the NUL were just read, and the string lives as long as the program by contract.
+    // SAFETY: these bytes were just read, none of them the NUL, and the string lives as long as the program by contract.
     let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(name, len) };
-    core::str::from_utf8(bytes).map(Domain::new).map_err(|_| Status::Domain)
+    core::str::from_utf8(bytes).ok().and_then(Domain::try_new).ok_or(Status::Domain)
 }
 
 /// Hashes one message under a domain with BLAKE3, the same digest as `Digest::of(domain, &[message])` in Rust.
