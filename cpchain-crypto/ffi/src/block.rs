@@ -77,11 +77,7 @@ pub extern "C" fn cpc_sealed_len(body_len: usize) -> usize {
 /// `context` is memory of a `cpc_ctx` that no other thread uses; `readings` and its body can be read; `block` and its two memories
 /// can be read and written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cpc_next_block(
-    context: *mut Context,
-    readings: *const Readings,
-    block: *mut Block,
-) -> Status {
+pub unsafe extern "C" fn cpc_next_block(context: *mut Context, readings: *const Readings, block: *mut Block) -> Status {
     let seal = |state: &mut State| {
         // SAFETY: readable by promise; any bits are valid.
         let readings = unsafe { memory::get(readings) }?;
@@ -182,8 +178,7 @@ fn begin_interval(state: &mut State) -> Result<Interval, Status> {
 /// `context` is memory of a `cpc_ctx` that no other thread uses; `root` (32 bytes) and `signature` (64 bytes) can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cpc_finish_upload(context: *mut Context, root: *mut u8, signature: *mut u8) -> Status {
-    let written =
-        [Area::of(context), Area::bytes(root, CPC_DIGEST_LEN), Area::bytes(signature, CPC_SIGNATURE_LEN)];
+    let written = [Area::of(context), Area::bytes(root, CPC_DIGEST_LEN), Area::bytes(signature, CPC_SIGNATURE_LEN)];
     if let Err(overlap) = memory::apart(&written, &[]) {
         return overlap;
     }
