@@ -603,6 +603,12 @@ cpc_status cpc_interval_key_from_seed(uint8_t depth,
 cpc_status cpc_zeroize(uint8_t *bytes, size_t len);
 
 /**
+ * Stops here, so that a watchdog resets the device. Its symbol shows whether a program can panic at all: the linker
+ * drops it if nothing can, and the firmware example checks that.
+ */
+void cpc_panicked(void);
+
+/**
  * Writes the public key of a 32-byte Ed25519 seed.
  *
  * Answers `NULL`.

@@ -137,8 +137,10 @@ pub(crate) unsafe fn with(context: *mut Context, work: impl FnOnce(&mut State) -
         }
         // SAFETY: as above.
         unsafe { guard.write(IN_USE ^ place) };
-        // SAFETY: the guard said that a state was written here, and that nobody else borrows it.
-        let state = unsafe { (*slot).state.assume_init_mut() };
+        // SAFETY: as above; the guard said that nobody else borrows the state.
+        let state = unsafe { &mut (*slot).state };
+        // SAFETY: the guard said that a state was written here.
+        let state = unsafe { state.assume_init_mut() };
         let done = work(state);
         // SAFETY: as above; the borrow of the state has ended.
         unsafe { guard.write(READY ^ place) };
@@ -265,13 +267,13 @@ pub unsafe extern "C" fn cpc_position_after(sealed: *const u8, sealed_len: usize
 /// `context` is memory of a `cpc_ctx` that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cpc_close(context: *mut Context) -> Status {
-    // SAFETY: memory of a context by promise; the state is dropped, and never used again because the mark is wiped below.
-    let status = unsafe {
-        with(context, |state| {
-            core::ptr::drop_in_place(state);
-            Ok(())
-        })
+    let end = |state: &mut State| {
+        // SAFETY: a live state, which is never used again because the mark is wiped below.
+        unsafe { core::ptr::drop_in_place(state) };
+        Ok(())
     };
+    // SAFETY: memory of a context by promise.
+    let status = unsafe { with(context, end) };
     if status == Status::Ok {
         // SAFETY: `with` found a context here, so it is not NULL, aligned, and ours; numbers need no initialisation.
         let words = unsafe { core::slice::from_raw_parts_mut(context.cast::<MaybeUninit<u64>>(), CPC_CTX_WORDS) };

@@ -23,7 +23,7 @@ pub(crate) unsafe fn domain(name: *const c_char) -> Result<Domain, Status> {
     let name = name.cast::<u8>();
     let mut len = 0;
     // SAFETY: `len` bytes before this one were not NUL, so this one belongs to the string; it is read at most 256 times.
-    while len < 256 && unsafe { name.add(len).read() } != 0 {
+    while len < 256 && unsafe { name.wrapping_add(len).read() } != 0 {
         len += 1;
     }
     // SAFETY: these bytes were just read, none of them the NUL, and the string lives as long as the program by contract.
