@@ -1,4 +1,12 @@
 //! Authenticated encryption in place with a detached tag: ChaCha20-Poly1305 (RFC 8439).
+//!
+//! On x86-64 short messages take a path of their own (`short`), several times faster there and equal in every byte; other
+//! targets have one path.
+
+#[cfg(target_arch = "x86_64")]
+mod poly1305;
+#[cfg(target_arch = "x86_64")]
+mod short;
 
 use chacha20poly1305::{AeadInOut, KeyInit};
 use subtle::ConstantTimeEq;
@@ -99,29 +107,49 @@ pub trait Aead {
 /// assert_eq!(&reading, b"21.5 C");
 /// # Ok::<(), cpchain_crypto::AeadError>(())
 /// ```
-pub struct ChaCha20Poly1305(chacha20poly1305::ChaCha20Poly1305);
+pub struct ChaCha20Poly1305 {
+    cipher: chacha20poly1305::ChaCha20Poly1305,
+    #[cfg(target_arch = "x86_64")]
+    key: Key,
+}
 
 impl ChaCha20Poly1305 {
     /// The cipher under `key`.
     pub fn new(key: &Key) -> Self {
-        Self(chacha20poly1305::ChaCha20Poly1305::new(&key.0.into()))
+        Self {
+            cipher: chacha20poly1305::ChaCha20Poly1305::new(&key.0.into()),
+            #[cfg(target_arch = "x86_64")]
+            key: Key(key.0),
+        }
+    }
+}
+
+impl ChaCha20Poly1305 {
+    fn open_in_place(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), AeadError> {
+        #[cfg(target_arch = "x86_64")]
+        if associated.len().saturating_add(buffer.len()) <= short::MAX_LEN {
+            return short::open(&self.key.0, nonce, associated, buffer, tag);
+        }
+        self.cipher
+            .decrypt_inout_detached(&nonce.0.into(), associated, buffer.into(), &tag.0.into())
+            .map_err(|_| AeadError)
     }
 }
 
 impl Aead for ChaCha20Poly1305 {
     fn seal(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8]) -> Result<Tag, AeadError> {
-        self.0
+        #[cfg(target_arch = "x86_64")]
+        if associated.len().saturating_add(buffer.len()) <= short::MAX_LEN {
+            return Ok(short::seal(&self.key.0, nonce, associated, buffer));
+        }
+        self.cipher
             .encrypt_inout_detached(&nonce.0.into(), associated, buffer.into())
             .map(|tag| Tag(tag.into()))
             .map_err(|_| AeadError)
     }
 
     fn open(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), AeadError> {
-        let opened = self.0.decrypt_inout_detached(&nonce.0.into(), associated, (&mut *buffer).into(), &tag.0.into());
-        opened.map_err(|_| {
-            buffer.zeroize();
-            AeadError
-        })
+        self.open_in_place(nonce, associated, buffer, tag).inspect_err(|_| buffer.zeroize())
     }
 }
 
