@@ -96,6 +96,16 @@ pub trait Aead {
     fn open(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), AeadError>;
 }
 
+impl<A: Aead + ?Sized> Aead for &A {
+    fn seal(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8]) -> Result<Tag, AeadError> {
+        (**self).seal(nonce, associated, buffer)
+    }
+
+    fn open(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), AeadError> {
+        (**self).open(nonce, associated, buffer, tag)
+    }
+}
+
 /// ChaCha20-Poly1305 under one key.
 ///
 /// ```

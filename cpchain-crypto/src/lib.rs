@@ -3,6 +3,7 @@
 //! | you want to | take |
 //! | --- | --- |
 //! | encrypt a buffer in place | [`Aead`], [`ChaCha20Poly1305`] |
+//! | encrypt a body that is longer than memory | [`stream`] |
 //! | sign and verify | [`Signer`], [`SigningKey`], [`PublicKey::verify`] |
 //! | encrypt to the holder of a key, provably | [`sealed_box`] (feature `alloc`) |
 //! | name an owner or a device | [`Did`] |
@@ -52,6 +53,7 @@ pub mod sealed_box;
 #[cfg(feature = "alloc")]
 pub mod search;
 mod sign;
+pub mod stream;
 
 #[cfg(feature = "std")]
 pub use entropy::SystemEntropy;
