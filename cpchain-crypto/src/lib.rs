@@ -5,6 +5,7 @@
 //! | encrypt a buffer in place | [`Aead`], [`ChaCha20Poly1305`] |
 //! | encrypt a body that is longer than memory | [`stream`] |
 //! | sign and verify | [`Signer`], [`SigningKey`], [`PublicKey::verify`] |
+//! | verify many signatures at once | [`batch`] (feature `alloc`) |
 //! | encrypt to the holder of a key, provably | [`sealed_box`] (feature `alloc`) |
 //! | name an owner or a device | [`Did`] |
 //! | seal readings in chained blocks | [`block`] |
@@ -40,6 +41,8 @@
 extern crate alloc;
 
 mod aead;
+#[cfg(feature = "alloc")]
+pub mod batch;
 pub mod block;
 mod did;
 mod entropy;
@@ -63,5 +66,5 @@ pub use {
     did::{Did, DidError},
     entropy::{Entropy, EntropyError, SeededEntropy},
     hash::{Digest, Domain},
-    sign::{PublicKey, Signature, SignatureError, Signer, SigningKey, signing_digest},
+    sign::{PublicKey, Signature, SignatureError, Signer, SigningKey, VerifyingKey, signing_digest},
 };

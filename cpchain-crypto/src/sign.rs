@@ -1,13 +1,20 @@
 //! Ed25519 signatures with domain separation (RFC 8032).
 //!
-//! What is signed is the [`signing_digest`] of domain and message. Verification is strict: small-order keys and
-//! non-canonical encodings are refused, so that every verifier gives the same answer.
+//! What is signed is the [`signing_digest`] of domain and message. One rule decides, for one signature and for a
+//! [`Batch`](crate::batch::Batch): canonical encodings alone, no points of small order, and the cofactored equation
+//! \[8\](sB − kA − R) = 0. So every verifier gives the same answer, however it checks; `sign/rule.rs` argues it.
+
+mod rule;
+#[cfg(test)]
+mod vectors;
 
 use core::fmt;
 
+use curve25519_dalek::EdwardsPoint;
 use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
+pub(crate) use self::rule::{Terms, decode_point, decode_signature, holds};
 use crate::{
     entropy::{Entropy, EntropyError},
     hash::{Digest, Domain, hex},
@@ -109,8 +116,7 @@ pub fn signing_digest(domain: Domain, message: &[u8]) -> Digest {
 }
 
 impl PublicKey {
-    /// Accepts `signature` if this key made it over `message` under `domain`, judged by the strict rule
-    /// (RFC 8032, small-order points and non-canonical encodings refused).
+    /// Accepts `signature` if this key made it over `message` under `domain`, judged by the rule of this module.
     ///
     /// # Errors
     /// [`SignatureError::BadKey`] for a key that no signature can satisfy, [`SignatureError::Mismatch`] otherwise.
@@ -124,17 +130,85 @@ impl PublicKey {
     /// assert!(key.public_key().verify(READING, b"99.9 C", &signature).is_err());
     /// ```
     pub fn verify(&self, domain: Domain, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| SignatureError::BadKey)?;
-        if key.is_weak() {
-            return Err(SignatureError::BadKey);
-        }
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        key.verify_strict(signing_digest(domain, message).as_bytes(), &signature).map_err(|_| SignatureError::Mismatch)
+        self.verify_digest(&signing_digest(domain, message), signature)
+    }
+
+    /// [`verify`](Self::verify) for a message whose [`signing_digest`] is at hand: many signers, one message.
+    ///
+    /// # Errors
+    /// As `verify`.
+    pub fn verify_digest(&self, digest: &Digest, signature: &Signature) -> Result<(), SignatureError> {
+        VerifyingKey::new(*self)?.verify_digest(digest, signature)
     }
 
     /// A key from exactly 32 bytes; whether a signature can satisfy it is seen by [`verify`](Self::verify).
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+}
+
+/// A [`PublicKey`] that was decoded and found usable, for those who verify with it often: saves a tenth of each check.
+///
+/// ```
+/// use cpchain_crypto::{Domain, PublicKey, Signer, SigningKey, VerifyingKey};
+/// const VOTE: Domain = Domain::new("example/vote/v1");
+/// let key = SigningKey::from_seed(&[1; 32]);
+/// let member = VerifyingKey::new(key.public_key())?;
+/// assert!(member.verify(VOTE, b"yes", &key.sign(VOTE, b"yes")).is_ok());
+/// assert!(VerifyingKey::new(PublicKey([0; 32])).is_err());
+/// # Ok::<(), cpchain_crypto::SignatureError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct VerifyingKey {
+    key: PublicKey,
+    minus_a: EdwardsPoint,
+}
+
+impl VerifyingKey {
+    /// Decodes a key.
+    ///
+    /// # Errors
+    /// [`SignatureError::BadKey`] for a key that no signature can satisfy.
+    pub fn new(key: PublicKey) -> Result<Self, SignatureError> {
+        let point = decode_point(&key.0).ok_or(SignatureError::BadKey)?;
+        Ok(Self { key, minus_a: -point })
+    }
+
+    /// The 32 bytes that it was decoded from.
+    pub const fn public_key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// As [`PublicKey::verify`].
+    ///
+    /// # Errors
+    /// [`SignatureError::Mismatch`].
+    pub fn verify(&self, domain: Domain, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
+        self.verify_digest(&signing_digest(domain, message), signature)
+    }
+
+    /// As [`PublicKey::verify_digest`].
+    ///
+    /// # Errors
+    /// [`SignatureError::Mismatch`].
+    pub fn verify_digest(&self, digest: &Digest, signature: &Signature) -> Result<(), SignatureError> {
+        if self.verify_raw(&digest.0, signature) { Ok(()) } else { Err(SignatureError::Mismatch) }
+    }
+
+    /// The rule over the bytes that Ed25519 itself signs.
+    fn verify_raw(&self, message: &[u8], signature: &Signature) -> bool {
+        decode_signature(&self.key.0, message, &signature.0).is_some_and(|terms| holds(&self.minus_a, &terms))
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn minus_a(&self) -> &EdwardsPoint {
+        &self.minus_a
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifyingKey({:?})", self.key)
     }
 }
 
