@@ -131,7 +131,8 @@ impl Batch {
     fn decoded(&self) -> Vec<Decoded<'_>> {
         let mut keys = BTreeMap::new();
         let decode = |(place, item): (usize, &'_ Item)| {
-            let key = *keys.entry(item.key).or_insert_with(|| item.prepared.or_else(|| VerifyingKey::new(item.key).ok()));
+            let key =
+                *keys.entry(item.key).or_insert_with(|| item.prepared.or_else(|| VerifyingKey::new(item.key).ok()));
             let terms = decode_signature(&item.key.0, &item.digest.0, &item.signature.0)?;
             Some((place, *key?.minus_a(), terms))
         };
