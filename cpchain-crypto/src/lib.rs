@@ -8,6 +8,10 @@
 //! | verify many signatures at once | [`batch`] (feature `alloc`) |
 //! | encrypt to the holder of a key, provably | [`sealed_box`] (feature `alloc`) |
 //! | name an owner or a device | [`Did`] |
+//! | change a key and keep the name; end a key | [`identity::KeyHistory`] |
+//! | give a device keys that it does not store | [`identity::DeviceIdentity`] |
+//! | attest attributes, and show some of them | [`identity::credential`], [`identity::presentation`] |
+//! | let a gateway act for small devices | [`identity::delegation`] |
 //! | seal readings in chained blocks | [`block`] |
 //! | give away a range of them with a few seeds | [`key_tree`] |
 //! | let proxies hand a key to a buyer without seeing it | [`pre`] (feature `umbral` for the implementation) |
@@ -17,6 +21,7 @@
 //! | trait | promise | ours |
 //! | --- | --- | --- |
 //! | [`Entropy`] | fills all of a buffer with unpredictable bytes, or fails | `SystemEntropy` (feature `std`), [`SeededEntropy`] |
+//! | [`identity::KeySource`] | gives a device its one secret, the same each time | `identity::KeyFile` (feature `std`), [`identity::puf`] |
 //! | [`Signer`] | signs the [`signing_digest`] with one key: a TPM, a remote signer | [`SigningKey`] |
 //! | [`Aead`] | nothing that was changed opens | [`ChaCha20Poly1305`] |
 //! | `pre::ProxyReEncryption` (feature `alloc`) | only verified fragments are combined | `pre::Umbral` (feature `umbral`) |
@@ -28,8 +33,9 @@
 //! | feature | adds | licence of what it brings |
 //! | --- | --- | --- |
 //! | `pure` (default) | BLAKE3 in Rust alone. Without it (`default-features = false`) a C compiler is asked for, and BLAKE3 has its assembly | – |
-//! | `alloc` | vectors of sealed blocks, Merkle paths, sealed boxes, the traits of [`pre`] and [`search`] | – |
-//! | `std` | [`SystemEntropy`], faster signatures | – |
+//! | `alloc` | vectors of sealed blocks, Merkle paths, sealed boxes, issuing credentials, the traits of [`pre`] and [`search`] | – |
+//! | `std` | `SystemEntropy`, `identity::KeyFile`, faster signatures | – |
+//! | `did-document` | reading DID documents back, over `serde_json` | – |
 //! | `umbral` | proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
 //! | `tfhe` | private search over `tfhe` | BSD-3-Clause-Clear, no patent grant: see its README before commercial use |
 
@@ -44,9 +50,9 @@ mod aead;
 #[cfg(feature = "alloc")]
 pub mod batch;
 pub mod block;
-mod did;
 mod entropy;
 mod hash;
+pub mod identity;
 pub mod key_tree;
 pub mod merkle;
 #[cfg(feature = "alloc")]
@@ -63,8 +69,8 @@ pub use entropy::SystemEntropy;
 pub use {
     aead::{Aead, AeadError, ChaCha20Poly1305, Key, Nonce, TAG_LEN, Tag},
     block::BlockError,
-    did::{Did, DidError},
     entropy::{Entropy, EntropyError, SeededEntropy},
     hash::{Digest, Domain},
+    identity::{Did, DidError},
     sign::{PublicKey, Signature, SignatureError, Signer, SigningKey, VerifyingKey, signing_digest},
 };

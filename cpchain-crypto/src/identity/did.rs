@@ -4,9 +4,10 @@ use core::{fmt, str::FromStr};
 
 use crate::sign::PublicKey;
 
-/// `z` and the base58 text of 34 bytes: 47 or 48 characters.
+/// The base58 text of 34 bytes: 46 or 47 characters, as the first two bytes are not zero.
 const TEXT: usize = 48;
 const MULTICODEC_ED25519: [u8; 2] = [0xed, 0x01];
+const MULTICODEC_X25519: [u8; 2] = [0xec, 0x01];
 const PREFIX: &str = "did:key:z";
 
 /// A text that is not the `did:key` of an Ed25519 key.
@@ -21,6 +22,9 @@ pub enum DidError {
     /// Another key type than Ed25519.
     #[error("the did:key is not of an Ed25519 key (multicodec 0xed01)")]
     NotEd25519,
+    /// The key is no usable point of the curve, so that there is no DID document of it.
+    #[error("the key of the did:key is no usable point of the curve")]
+    NotOnCurve,
 }
 
 /// A decentralised identifier: here always the `did:key` of an Ed25519 key, so that it resolves to itself.
@@ -48,16 +52,40 @@ impl From<PublicKey> for Did {
     }
 }
 
+/// A public key as multibase text: `z` and base58btc of the multicodec prefix and the 32 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MultibaseKey([u8; 34]);
+
+impl MultibaseKey {
+    pub(super) fn ed25519(key: &[u8; 32]) -> Self {
+        Self::new(MULTICODEC_ED25519, key)
+    }
+
+    pub(super) fn x25519(key: &[u8; 32]) -> Self {
+        Self::new(MULTICODEC_X25519, key)
+    }
+
+    fn new(codec: [u8; 2], key: &[u8; 32]) -> Self {
+        let mut raw = [0; 34];
+        let (head, tail) = raw.split_at_mut(2);
+        head.copy_from_slice(&codec);
+        tail.copy_from_slice(key);
+        Self(raw)
+    }
+}
+
+impl fmt::Display for MultibaseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; TEXT];
+        let length = bs58::encode(self.0).onto(text.as_mut_slice()).map_err(|_| fmt::Error)?;
+        let text = text.get(..length).and_then(|t| core::str::from_utf8(t).ok()).ok_or(fmt::Error)?;
+        write!(f, "z{text}")
+    }
+}
+
 impl fmt::Display for Did {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut raw = [0; 34];
-        let (codec, key) = raw.split_at_mut(2);
-        codec.copy_from_slice(&MULTICODEC_ED25519);
-        key.copy_from_slice(&self.0.0);
-        let mut text = [0; TEXT];
-        let length = bs58::encode(raw).onto(text.as_mut_slice()).map_err(|_| fmt::Error)?;
-        let text = text.get(..length).and_then(|t| core::str::from_utf8(t).ok()).ok_or(fmt::Error)?;
-        write!(f, "{PREFIX}{text}")
+        write!(f, "did:key:{}", MultibaseKey::ed25519(&self.0.0))
     }
 }
 
@@ -107,6 +135,8 @@ mod tests {
         // An X25519 key of the same specification.
         let x25519 = "did:key:z6LSeu9HkTHSfLLeUs2nnzUSNedgDUevfNQgQjQC23ZCit6F";
         assert_eq!(x25519.parse::<Did>(), Err(DidError::NotEd25519));
+        let missing = format!("did:key:z{}", "1".repeat(47));
+        assert_eq!(missing.parse::<Did>(), Err(DidError::BadEncoding));
         let long = format!("did:key:z{}", "1".repeat(1000));
         assert_eq!(long.parse::<Did>(), Err(DidError::BadEncoding));
     }
