@@ -1,6 +1,6 @@
 //! A memory of signatures that were found good.
 
-use alloc::collections::BTreeSet;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use cpchain_crypto::{Digest, Domain, PublicKey, Signature};
 
@@ -24,21 +24,44 @@ impl SignatureCache {
 
     /// Whether `key` made `signature` over `statement`; asks the curve only if it does not remember.
     pub fn verify(&self, key: &PublicKey, statement: &Statement, signature: &Signature) -> bool {
-        let id = Digest::of(CHECKED, &[&key.0, &statement.to_bytes(), &signature.0]);
-        if self.generations.with(|sets| sets.iter().any(|set| set.contains(&id))) {
-            return true;
+        self.invalid(&[(*key, *statement, *signature)]).is_empty()
+    }
+
+    /// The places of the signatures that are not good. Those that it does not remember are checked in one batch, which
+    /// decides as single checks do; only if one is bad the others cost more.
+    pub fn invalid(&self, signed: &[(PublicKey, Statement, Signature)]) -> Vec<usize> {
+        let places = signed.iter().enumerate();
+        let unknown: Vec<_> = places.filter(|(_, signed)| !self.remembers(signed)).map(|(place, _)| place).collect();
+        let bad = check(unknown.iter().filter_map(|place| Some((*place, signed.get(*place)?))));
+        for signed in unknown.into_iter().filter(|place| !bad.contains(place)).filter_map(|place| signed.get(place)) {
+            self.remember(signed);
         }
-        if !statement.verify(key, signature) {
-            return false;
-        }
+        bad
+    }
+
+    fn remembers(&self, signed: &(PublicKey, Statement, Signature)) -> bool {
+        let id = id(signed);
+        self.generations.with(|sets| sets.iter().any(|set| set.contains(&id)))
+    }
+
+    fn remember(&self, signed: &(PublicKey, Statement, Signature)) {
+        let id = id(signed);
         self.generations.with(|[young, old]| {
             young.insert(id);
             if young.len() >= self.capacity {
                 *old = core::mem::take(young);
             }
         });
-        true
     }
+}
+
+fn id((key, statement, signature): &(PublicKey, Statement, Signature)) -> Digest {
+    Digest::of(CHECKED, &[&key.0, &statement.to_bytes(), &signature.0])
+}
+
+/// Asks the curve; gives the places of what is bad.
+fn check<'a>(signed: impl Iterator<Item = (usize, &'a (PublicKey, Statement, Signature))>) -> Vec<usize> {
+    signed.filter(|(_, (key, said, signature))| !said.verify(key, signature)).map(|(place, _)| place).collect()
 }
 
 /// A value behind a lock; without `std` it stays on one thread, and so does what holds it.

@@ -58,12 +58,17 @@ impl Vote {
 
     /// The signer's key, if the vote is of this committee's term and rightly signed.
     pub fn verify(&self, committee: &Committee, cache: &SignatureCache) -> Option<PublicKey> {
+        let key = self.signed_by(committee)?;
+        cache.verify(&key, &self.statement(committee), &self.signature).then_some(key)
+    }
+
+    /// The key that must have signed it, if it has the shape of a vote of this committee's term.
+    pub(crate) fn signed_by(&self, committee: &Committee) -> Option<PublicKey> {
         let zero = self.digest == Digest::ZERO;
         if self.term != committee.term() || zero != (self.kind == Kind::ImpeachPrepare) || self.kind == Kind::Seal {
             return None;
         }
-        let key = committee.validator(self.signer)?;
-        cache.verify(&key, &self.statement(committee), &self.signature).then_some(key)
+        committee.validator(self.signer)
     }
 }
 
@@ -171,14 +176,23 @@ impl Certificate {
             height: self.height,
             digest: self.digest,
         };
+        let mut signed = Vec::with_capacity(count);
         for (place, signature) in self.signers().zip(self.signatures.chunks_exact(64)) {
             let key = committee.validator(place).ok_or(CertificateError::Bitmap)?;
-            let signature = Signature::from_slice(signature).ok_or(CertificateError::Bitmap)?;
-            if !cache.verify(&key, &statement, &signature) {
-                return Err(CertificateError::Signature(place));
-            }
+            signed.push((key, statement, Signature::from_slice(signature).ok_or(CertificateError::Bitmap)?));
         }
-        Ok(())
+        match cache.invalid(&signed).first().and_then(|bad| self.signers().nth(*bad)) {
+            Some(place) => Err(CertificateError::Signature(place)),
+            None => Ok(()),
+        }
+    }
+
+    /// The votes that it is made of.
+    pub(crate) fn votes(&self) -> impl Iterator<Item = Vote> + '_ {
+        let Self { term, kind, height, digest, .. } = *self;
+        self.signers().zip(self.signatures.chunks_exact(64)).filter_map(move |(signer, signature)| {
+            Some(Vote { term, kind, height, digest, signer, signature: Signature::from_slice(signature)? })
+        })
     }
 
     pub(crate) fn to_wire(&self) -> wire::Certificate {

@@ -294,8 +294,12 @@ impl Lbft {
 
     pub(crate) fn blame(&mut self, reason: &'static str) {
         if let Some(peer) = self.neighbour {
-            self.outputs.push(Output::Blame { peer, reason });
+            self.blame_peer(peer, reason);
         }
+    }
+
+    pub(crate) fn blame_peer(&mut self, peer: PublicKey, reason: &'static str) {
+        self.outputs.push(Output::Blame { peer, reason });
     }
 
     /// Validators, and the proposers of the current and the next heights, without this node.

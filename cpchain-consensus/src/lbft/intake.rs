@@ -6,7 +6,7 @@ use cpchain_crypto::Digest;
 
 use super::{
     block::Block,
-    certificate::{Certificate, Vote},
+    certificate::Certificate,
     engine::{CATCH_UP, Check, FUTURE, Held, Lbft, Want},
     evidence::Evidence,
     io::{Fault, Output, Record},
@@ -22,43 +22,6 @@ impl Lbft {
             self.take_certificate(certificate);
         }
         self.take_block(proposal.block);
-    }
-
-    pub(crate) fn take_vote(&mut self, vote: Vote) {
-        if !self.is_current(vote.term) {
-            return;
-        }
-        let window = vote.height > self.tip.height && vote.height.0 <= self.height.0.saturating_add(FUTURE);
-        if !window || self.rounds.get(&vote.height).is_some_and(|round| round.has_vote(&vote)) {
-            return;
-        }
-        if vote.verify(&self.committee, &self.cache).is_none() {
-            self.blame("a vote that is not signed by its validator");
-            return;
-        }
-        if Some(vote.signer) == self.index && vote.height > self.covered {
-            self.expect_own(vote.height, vote.kind, vote.digest);
-        }
-        self.tally(vote);
-    }
-
-    /// Counts a verified vote, and takes the certificate that it completes.
-    pub(crate) fn tally(&mut self, vote: Vote) {
-        let Vote { kind, height, digest, .. } = vote;
-        let round = self.rounds.entry(height).or_default();
-        let evidence = round.count(vote, &self.committee);
-        self.accuse(evidence);
-        let Some(round) = self.rounds.get(&height) else { return };
-        let known = match kind {
-            Kind::Prepare => &round.prepared,
-            Kind::Commit => &round.committed,
-            Kind::ImpeachPrepare | Kind::Seal => &round.impeached,
-        };
-        if known.is_none()
-            && let Some(certificate) = round.certificate(kind, height, digest, &self.committee)
-        {
-            self.accept(certificate);
-        }
     }
 
     /// Certificates are exempt from the window: they prove themselves.
@@ -97,7 +60,7 @@ impl Lbft {
         }
     }
 
-    fn expect_own(&mut self, height: Height, kind: Kind, digest: Digest) {
+    pub(crate) fn expect_own(&mut self, height: Height, kind: Kind, digest: Digest) {
         let own = self.rounds.get(&height).and_then(|round| round.own_vote(kind));
         if own.is_none_or(|own| own.digest != digest) {
             self.stop(Fault::LostLog(height));
@@ -105,7 +68,7 @@ impl Lbft {
     }
 
     /// A verified certificate of a height above the tip that is not held yet.
-    fn accept(&mut self, certificate: Certificate) {
+    pub(crate) fn accept(&mut self, certificate: Certificate) {
         let Certificate { kind, height, digest, .. } = certificate;
         if self.below_window(height) {
             return;
@@ -119,7 +82,8 @@ impl Lbft {
             self.stop(Fault::Contradiction(height));
             return;
         }
-        self.row_certificate(certificate);
+        self.row_certificate(certificate.clone());
+        self.count_all(&certificate);
     }
 
     /// Far below a C-certificate and far above the tip: it will be fetched when catching up gets there.
@@ -161,7 +125,7 @@ impl Lbft {
         self.accuse(evidence);
     }
 
-    fn accuse(&mut self, evidence: impl IntoIterator<Item = Evidence>) {
+    pub(crate) fn accuse(&mut self, evidence: impl IntoIterator<Item = Evidence>) {
         for proof in evidence {
             self.records.push(Record::Evidence(proof));
             self.outputs.push(Output::Evidence(proof));

@@ -101,6 +101,7 @@ mod round;
 mod rules;
 mod statement;
 mod term;
+mod votes;
 #[allow(missing_docs, reason = "the fields are those of proto/lbft.proto, which describes them")]
 pub(crate) mod wire;
 

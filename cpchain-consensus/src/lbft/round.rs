@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use cpchain_crypto::{Digest, Signature};
+use cpchain_crypto::{Digest, PublicKey, Signature};
 
 use super::{
     certificate::{Certificate, Vote},
@@ -36,6 +36,8 @@ impl State {
     }
 }
 
+const VOTES: [Kind; 3] = [Kind::Prepare, Kind::Commit, Kind::ImpeachPrepare];
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Round {
     pub(crate) state: State,
@@ -53,6 +55,8 @@ pub(crate) struct Round {
     /// The own block, if this node is the proposer.
     pub(crate) own_seal: bool,
     tally: BTreeMap<(Kind, u16), Vote>,
+    /// Votes that nobody verified yet, with who sent them.
+    waiting: BTreeMap<(Kind, u16), (Vote, PublicKey)>,
     /// Pairs of kinds that were reported, by signer.
     reported: Vec<(u16, Kind, Kind)>,
 }
@@ -79,10 +83,17 @@ impl Round {
     /// Counts a verified vote; the first of a signer and kind stays. Gives proof if the signer contradicts itself, once for
     /// each pair of kinds.
     pub(crate) fn count(&mut self, vote: Vote, committee: &Committee) -> Vec<Evidence> {
+        let proofs = self.contradictions(&vote, committee);
+        self.tally.entry((vote.kind, vote.signer)).or_insert(vote);
+        proofs
+    }
+
+    /// Proof that the signer of a verified vote said something else before.
+    pub(crate) fn contradictions(&mut self, vote: &Vote, committee: &Committee) -> Vec<Evidence> {
         let Some(key) = committee.validator(vote.signer) else { return Vec::new() };
         let said = vote.statement(committee);
         let mut proofs = Vec::new();
-        for kind in [Kind::Prepare, Kind::Commit, Kind::ImpeachPrepare] {
+        for kind in VOTES {
             let Some(known) = self.tally.get(&(kind, vote.signer)) else { continue };
             let before = known.statement(committee);
             let pair = (vote.signer, kind.min(vote.kind), kind.max(vote.kind));
@@ -91,8 +102,53 @@ impl Round {
                 proofs.push(Evidence { key, first: (before, known.signature), second: (said, vote.signature) });
             }
         }
-        self.tally.entry((vote.kind, vote.signer)).or_insert(vote);
         proofs
+    }
+
+    /// Takes in a vote that nobody has verified. Gives the votes to verify now: those that a quorum could form of, or this one
+    /// and what it contradicts; mostly none.
+    pub(crate) fn arrive(&mut self, vote: Vote, from: PublicKey, committee: &Committee) -> Vec<(Vote, PublicKey)> {
+        if self.waiting.get(&(vote.kind, vote.signer)).is_some_and(|(known, _)| *known == vote) {
+            return Vec::new();
+        }
+        let counted = VOTES.iter().filter_map(|kind| self.tally.get(&(*kind, vote.signer)));
+        let counted = counted.filter(|known| clashes(known, &vote, committee)).count();
+        let mut due = self.take_clashing(&vote, committee);
+        if counted > 0 || !due.is_empty() {
+            due.push((vote, from));
+            return due;
+        }
+        self.waiting.insert((vote.kind, vote.signer), (vote, from));
+        self.due(vote.kind, vote.digest, committee)
+    }
+
+    /// Takes out waiting votes of the same signer that contradict this one, or claim to be it.
+    pub(crate) fn take_clashing(&mut self, vote: &Vote, committee: &Committee) -> Vec<(Vote, PublicKey)> {
+        let mut due = Vec::new();
+        for kind in VOTES {
+            let place = (kind, vote.signer);
+            if self.waiting.get(&place).is_some_and(|(known, _)| clashes(known, vote, committee)) {
+                due.extend(self.waiting.remove(&place));
+            }
+        }
+        due
+    }
+
+    /// Takes out what waits and, with what is counted, could complete a certificate.
+    pub(crate) fn due(&mut self, kind: Kind, digest: Digest, committee: &Committee) -> Vec<(Vote, PublicKey)> {
+        let range = (kind, 0)..=(kind, u16::MAX);
+        let counted = self.tally.range(range.clone()).filter(|(_, vote)| vote.digest == digest).count();
+        let fitting = self.waiting.range(range).filter(|(_, (vote, _))| vote.digest == digest);
+        let signers: Vec<_> = fitting.map(|(place, _)| *place).collect();
+        if self.is_certified(kind) || counted + signers.len() < committee.votes_needed(kind) {
+            return Vec::new();
+        }
+        signers.iter().filter_map(|place| self.waiting.remove(place)).collect()
+    }
+
+    /// Whether the certificate of this kind of votes is here.
+    pub(crate) fn is_certified(&self, kind: Kind) -> bool {
+        self.certificates().any(|certificate| certificate.kind == kind)
     }
 
     /// A certificate from the votes counted here, if they are a quorum.
@@ -123,4 +179,9 @@ impl Round {
             _ => None,
         }
     }
+}
+
+/// Whether both cannot be true votes of one honest signer: they exclude each other, or are one vote under two signatures.
+fn clashes(known: &Vote, vote: &Vote, committee: &Committee) -> bool {
+    known.kind == vote.kind || Evidence::conflict(&known.statement(committee), &vote.statement(committee))
 }
