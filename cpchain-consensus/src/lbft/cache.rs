@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use cpchain_crypto::{Digest, Domain, PublicKey, Signature};
+use cpchain_crypto::{Digest, Domain, PublicKey, Signature, batch::Batch};
 
 use super::statement::Statement;
 
@@ -61,7 +61,18 @@ fn id((key, statement, signature): &(PublicKey, Statement, Signature)) -> Digest
 
 /// Asks the curve; gives the places of what is bad.
 fn check<'a>(signed: impl Iterator<Item = (usize, &'a (PublicKey, Statement, Signature))>) -> Vec<usize> {
-    signed.filter(|(_, (key, said, signature))| !said.verify(key, signature)).map(|(place, _)| place).collect()
+    let signed: Vec<_> = signed.collect();
+    if let [(place, (key, statement, signature))] = signed.as_slice() {
+        return if statement.verify(key, signature) { Vec::new() } else { alloc::vec![*place] };
+    }
+    let mut batch = Batch::with_capacity(signed.len());
+    for (_, (key, statement, signature)) in &signed {
+        batch.push_digest(*key, statement.signing_digest(), *signature);
+    }
+    if batch.verify().is_ok() {
+        return Vec::new();
+    }
+    batch.invalid().into_iter().filter_map(|bad| signed.get(bad).map(|(place, _)| *place)).collect()
 }
 
 /// A value behind a lock; without `std` it stays on one thread, and so does what holds it.

@@ -1,6 +1,6 @@
 //! What is signed: one fixed layout for seals and votes.
 
-use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer};
+use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer, signing_digest};
 
 use crate::ids::{ChainId, Height, Term};
 
@@ -64,6 +64,11 @@ impl Statement {
             *slot = *byte;
         }
         bytes
+    }
+
+    /// The digest that a signature is over.
+    pub fn signing_digest(&self) -> Digest {
+        signing_digest(LBFT, &self.to_bytes())
     }
 
     /// Signs it.

@@ -6,6 +6,8 @@ mod memory;
 mod redb;
 
 use alloc::string::String;
+use alloc::vec::Vec;
+
 use cpchain_crypto::Digest;
 
 use crate::{
