@@ -6,7 +6,8 @@
 //! | order transactions of your own | implement [`Application`] |
 //! | accounts, transfers and modules, ready to run | [`ledger`] |
 //! | check that something is final, without running a node | [`lbft::verify_final_headers`] |
-//! | the protocol alone, in a simulator or another runtime | [`lbft::Lbft`] |
+//! | a whole network with faults in virtual time, from one seed | `sim` (feature) |
+//! | the protocol alone, in another runtime | [`lbft::Lbft`] |
 //!
 //! # What an integrator may put in place of ours
 //! | trait | promises | ours |
@@ -90,6 +91,7 @@ node.stop().await;
 //! | `ledger` | the default application | yes |
 //! | `redb` | the durable log in one redb file | yes |
 //! | `network` | the tokio driver and the libp2p network | yes |
+//! | `sim` | the simulator: networks of cores in virtual time, Byzantine members, invariants | no |
 //!
 //! Without them the crate is `no_std` with `alloc`: the protocol core, the checks of a light client, and the traits.
 
@@ -108,6 +110,8 @@ pub mod ledger;
 pub mod network;
 #[cfg(feature = "network")]
 pub mod node;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod storage;
 
 pub use {

@@ -14,12 +14,26 @@ const CHECKED: Domain = Domain::new("cpchain/consensus/checked-signature/v1");
 pub struct SignatureCache {
     capacity: usize,
     generations: Shared<[BTreeSet<Digest>; 2]>,
+    /// Answers in place of the curve and of the memory.
+    #[cfg(feature = "sim")]
+    simulated: Option<crate::sim::Keys>,
 }
 
 impl SignatureCache {
     /// A cache that remembers at least the last `capacity` good signatures.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), generations: Shared::default() }
+        Self {
+            capacity: capacity.max(1),
+            generations: Shared::default(),
+            #[cfg(feature = "sim")]
+            simulated: None,
+        }
+    }
+
+    /// Takes the signatures of one simulated world, and no others: [`Keys::cache`](crate::sim::Keys::cache) alone makes it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn simulated(keys: crate::sim::Keys) -> Self {
+        Self { simulated: Some(keys), ..Self::new(1) }
     }
 
     /// Whether `key` made `signature` over `statement`; asks the curve only if it does not remember.
@@ -30,6 +44,11 @@ impl SignatureCache {
     /// The places of the signatures that are not good. Those that it does not remember are checked in one batch, which
     /// decides as single checks do; only if one is bad the others cost more.
     pub fn invalid(&self, signed: &[(PublicKey, Statement, Signature)]) -> Vec<usize> {
+        #[cfg(feature = "sim")]
+        if let Some(keys) = &self.simulated {
+            let forged = signed.iter().enumerate().filter(|(_, (key, said, by))| !keys.verify(key, said, by));
+            return forged.map(|(place, _)| place).collect();
+        }
         let places = signed.iter().enumerate();
         let unknown: Vec<_> = places.filter(|(_, signed)| !self.remembers(signed)).map(|(place, _)| place).collect();
         let bad = check(unknown.iter().filter_map(|place| Some((*place, signed.get(*place)?))));

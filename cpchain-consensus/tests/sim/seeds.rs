@@ -1,115 +1,39 @@
 //! Random faults, then quiet, then it must heal: for many seeds.
 
-use std::panic::AssertUnwindSafe;
+use std::{num::NonZeroUsize, ops::Range};
 
-use cpchain_consensus::Height;
+use cpchain_consensus::sim::{Chaos, Scenario, Sweep, sweep};
 
-use crate::{
-    byzantine::Behaviour,
-    random::Random,
-    world::{GOOD, Links, World},
-};
-
-const QUIET: u64 = 6_000;
-const END: u64 = 60_000;
-
-/// One run; the seed chooses sizes, faults, Byzantine members and crashes.
-fn run(seed: u64) -> World {
-    let mut random = Random(seed ^ 0x5eed);
-    let validators = [4, 4, 4, 5, 7][random.below(5) as usize];
-    let proposers = 2 + random.below(3) as usize;
-    let mut world = World::new(seed, validators, proposers, 1);
-    world.links = Links { delay: 20 + random.below(400), loss: random.below(30), twice: random.below(20) };
-    world.crash_between = random.below(3) * random.below(15);
-    for member in 0..world.committee.faults() {
-        let bad = [Behaviour::Honest, Behaviour::Silent, Behaviour::VotesForAll, Behaviour::VotesForAll];
-        world.members[member].behaviour = bad[random.below(4) as usize];
-    }
-    // At least one proposer stays honest.
-    for proposer in validators..validators + proposers - 1 {
-        let bad = [Behaviour::Honest, Behaviour::Silent, Behaviour::TwoBlocks, Behaviour::Illicit];
-        world.members[proposer].behaviour = bad[random.below(4) as usize];
-    }
-    for member in 0..world.members.len() {
-        world.members[member].timeout = 700 + random.below(600);
-        if random.chance(30) {
-            let (at, down) = (random.below(QUIET), random.below(2_500));
-            world.crash_at(at, member, down);
-        }
-    }
-    // For a time the network may be cut in two.
-    if random.chance(40) {
-        let (from, length, cut) = (random.below(3_000), random.below(3_000), random.next());
-        world.filter = Some(Box::new(move |now, a, b, _| {
-            let side = |node: usize| cut >> node & 1;
-            now < from || now > from + length || side(a) == side(b)
-        }));
-    }
-    world.start();
-    world.run_until(QUIET);
-    (world.links, world.crash_between, world.filter) = (GOOD, 0, None);
-    let goal = Height(world.highest().0 + 3);
-    while world.lowest_final() < goal {
-        let next = world.now + 200;
-        assert!(next < END, "no progress after the faults: final {}, goal {goal}", world.lowest_final());
-        world.run_until(next);
-    }
-    for member in &world.members {
-        if let Some(core) = &member.core {
-            let (rounds, blocks) = core.held();
-            assert!(rounds <= 100 && blocks <= 200, "memory: {rounds} rounds, {blocks} blocks");
-        }
-    }
-    world
-}
-
-fn shard(seeds: std::ops::Range<u64>) {
-    for seed in seeds {
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(seed)));
-        if let Err(cause) = outcome {
-            eprintln!("seed {seed} fails; repeat it with SEED={seed} cargo test --test sim one_seed");
-            std::panic::resume_unwind(cause);
-        }
-    }
-}
-
-#[test]
-fn seeds_a() {
-    shard(0..120);
-}
-
-#[test]
-fn seeds_b() {
-    shard(1000..1120);
-}
-
-/// For repeating a failure and for longer searches: `SEED=7` runs one, `SEED=7..5000` many.
-#[test]
-fn one_seed() {
-    let text = std::env::var("SEED").unwrap_or_else(|_| "42".into());
-    let (from, to) = text.split_once("..").unwrap_or((&text, ""));
-    let from: u64 = from.parse().expect("SEED is a number or a range");
-    shard(from..to.parse().unwrap_or(from + 1));
-}
-
-#[test]
-fn the_same_seed_repeats_to_the_byte() {
-    for seed in [3, 77] {
-        let (a, b) = (run(seed), run(seed));
-        assert_eq!(a.trace.finalize(), b.trace.finalize());
-        assert_eq!(a.now, b.now);
-    }
+fn run(kind: Chaos, seeds: Range<u64>) -> Sweep {
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let outcome = sweep(seeds, threads, |seed| Scenario::chaos(kind, seed), |_| {});
+    outcome.unwrap_or_else(|failure| {
+        panic!("{failure}\nsee it with: cargo run --release --bin lab -- lbft replay --chaos {kind:?} --seed N")
+    })
 }
 
 /// The seeds reach what they are for; otherwise they prove little.
+fn reaches_the_hard_states(sum: Sweep) {
+    println!("{sum:?}");
+    assert!(sum.impeached > sum.runs, "impeached heights: {sum:?}");
+    assert!(sum.evidence > sum.runs / 4, "evidence: {sum:?}");
+    assert!(sum.crashes > sum.runs / 2, "crashes: {sum:?}");
+}
+
 #[test]
-fn seeds_reach_the_hard_states() {
-    let (mut impeached, mut evidence) = (0, 0);
-    for seed in 0..20 {
-        let world = run(seed);
-        impeached += world.judge.finals().filter(|block| block.impeached).count();
-        evidence += world.evidence;
-    }
-    assert!(impeached > 10, "impeached heights: {impeached}");
-    assert!(evidence > 0, "evidence: {evidence}");
+fn small_networks() {
+    reaches_the_hard_states(run(Chaos::Small, 0..300));
+}
+
+#[test]
+fn all_faults_at_once() {
+    reaches_the_hard_states(run(Chaos::Everything, 0..150));
+}
+
+/// Minutes without optimisation, seconds with: `cargo test --release --features sim --test sim -- --ignored`.
+#[test]
+#[ignore = "ten thousand runs; CI makes them in release"]
+fn ten_thousand() {
+    reaches_the_hard_states(run(Chaos::Small, 0..5_000));
+    reaches_the_hard_states(run(Chaos::Everything, 0..5_000));
 }
