@@ -93,6 +93,11 @@ fn everything(mut random: Random, seed: u64) -> Scenario {
         .quiet_at(ms(quiet))
         .goal(20, Duration::from_secs(180))
         .at(ms(quiet), Nemesis::Links(Links::default()));
+    scenario = match random.below(4) {
+        0 => scenario.changing_terms(random.between(1, 8)),
+        1 => scenario.terms(random.between(1, 8)),
+        _ => scenario,
+    };
     if random.chance(3_000) {
         let (time, links) = (ms(random.below(quiet)), links(&mut random));
         scenario = scenario.at(time, Nemesis::Links(links));

@@ -7,14 +7,13 @@ use bytes::Bytes;
 
 use super::{
     actors::{Actor, Stage},
-    keys::Keys,
     micros,
     node::Alarm,
     world::{Event, Leave, Verdict, World},
 };
 use crate::{
     ids::Height,
-    lbft::{FinalEntry, Input, MAX_PAYLOAD, Message, Output, Pull},
+    lbft::{Committee, FinalEntry, Input, MAX_PAYLOAD, Message, Output, Pull, Role},
     storage::Storage as _,
 };
 
@@ -105,6 +104,16 @@ impl World {
                 self.trace.note(self.now, node, 6, height.0, || format!("enters height {height}"));
             }
             Output::Finalised(entry) => self.finalised(node, &entry)?,
+            Output::TermEnded(ended) => {
+                let next = self.next_committee(node, &ended);
+                let first = next.first();
+                self.trace
+                    .note(self.now, node, 9, first.0, || format!("term {} begins at height {first}", next.term()));
+                if honest {
+                    self.judge.begins(node, &next)?;
+                }
+                return Ok(Some(Input::NextTerm(next)));
+            }
             Output::Serve { to, pull } => self.serve(node, &to, &pull)?,
             Output::Evidence(evidence) if honest => {
                 self.statistics.evidence += 1;
@@ -136,9 +145,25 @@ impl World {
         if !state.is_honest() {
             return Ok(());
         }
-        let validator = Keys::member(&state.key) < self.committee.validators().len();
+        let validator = state.core.as_ref().is_some_and(|core| core.role() == Role::Validator);
         self.statistics.finalised(self.now, height, validator && !block.impeached);
-        self.judge.finalised(node, self.committee.term(), entry, digest)
+        self.judge.finalised(node, entry, digest)
+    }
+
+    /// What the application says, or the next members in turn.
+    fn next_committee(&mut self, node: usize, ended: &Committee) -> Committee {
+        let pool = &self.pool;
+        let shift = usize::try_from(ended.term().0).unwrap_or(0) + 1;
+        let turn = pool.iter().cycle().skip(shift % pool.len().max(1)).take(ended.validators().len());
+        let validators = turn.copied().collect();
+        let mut proposers = ended.proposers().to_vec();
+        if !proposers.is_empty() {
+            proposers.rotate_left(1);
+        }
+        let heights = ended.last().map(|last| last.next().0.saturating_sub(ended.first().0));
+        let rotated = if self.pool.is_empty() { None } else { ended.next(validators, proposers, heights).ok() };
+        let application = self.nodes.get_mut(node).map(|state| &mut state.application);
+        rotated.or_else(|| Some(application?.next_committee(ended))).unwrap_or_else(|| ended.again())
     }
 
     /// Answers from the final blocks on disk.
@@ -148,10 +173,7 @@ impl World {
         let by_digest = pull.digests.iter().filter_map(|digest| storage.height_of(digest).ok().flatten());
         let heights: Vec<_> = pull.heights.iter().copied().chain(by_digest).collect();
         let entries = heights.into_iter().filter_map(|height| storage.final_entry(height).ok().flatten());
-        let messages: Vec<_> = entries
-            .flat_map(|entry| [entry.certificate.map(Message::Certificate), entry.sealed.map(Message::Block)])
-            .flatten()
-            .collect();
+        let messages: Vec<_> = entries.flat_map(|entry| entry.messages().collect::<Vec<_>>()).collect();
         messages.into_iter().try_for_each(|message| self.say(node, std::slice::from_ref(to), message))
     }
 
@@ -170,14 +192,10 @@ impl World {
         let Some(mut actor) = state.actor.take() else { return Ok(()) };
         let signer = Arc::clone(&state.signer);
         let me = state.key;
+        let committee = state.core.as_ref().map_or(&self.committee, |core| core.committee());
         let others: Vec<_> = self.everyone.iter().copied().filter(|key| *key != me).collect();
-        let mut stage = Stage {
-            committee: &self.committee,
-            signer: &*signer,
-            others: &others,
-            random: &mut self.random,
-            sends: Vec::new(),
-        };
+        let mut stage =
+            Stage { committee, signer: &*signer, others: &others, random: &mut self.random, sends: Vec::new() };
         play(&mut *actor, &mut stage);
         let sends = stage.sends;
         if let Some(state) = self.nodes.get_mut(node) {

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | no double vote | an honest key says one thing per term, height and kind, and never both COMMIT and IMPEACH PREPARE |
 //! | certificates | one certified block per term and height; never a C-certificate beside an impeach certificate |
-//! | agreement | a height is final with one block and one state on every honest node, before and after restarts |
+//! | agreement | a height is final with one block and one state on every honest node, before and after restarts; a term has one committee |
 //! | descent | every height ends in turn: with a block sealed by its proposer, prepared by a quorum, on the last proposed block; or impeached by a quorum; all under a C-certificate |
 //! | sound evidence | evidence proves itself and accuses no honest key; an honest neighbour is never blamed |
 //! | no fault | with at most `f` Byzantine validators no honest node stops voting |
@@ -62,6 +62,14 @@ pub enum Violation {
         height: Height,
         /// The block or the state.
         what: &'static str,
+    },
+    /// Two nodes began a term with different committees.
+    #[error("node {node} began term {term} with another committee than an earlier one")]
+    Committees {
+        /// The node.
+        node: usize,
+        /// The term.
+        term: Term,
     },
     /// A final height without what must stand below it.
     #[error("node {node} holds height {height} final, but {why}")]
@@ -135,6 +143,7 @@ struct Said {
 /// What a node has given out as final.
 #[derive(Clone, Copy, Default)]
 struct Followed {
+    term: Term,
     last: Height,
     parent_height: Height,
     parent: Digest,
@@ -151,8 +160,8 @@ pub struct Judge {
     impeached: u64,
     /// By node.
     followed: Vec<Followed>,
-    /// The highest height with a C-certificate.
-    committed: Height,
+    /// The highest height with a C-certificate, of each term.
+    committed: BTreeMap<Term, Height>,
 }
 
 type Verdict = Result<(), Violation>;
@@ -168,7 +177,7 @@ impl Judge {
             finals: BTreeMap::new(),
             impeached: 0,
             followed: Vec::new(),
-            committed: Height::GENESIS,
+            committed: BTreeMap::new(),
         }
     }
 
@@ -268,7 +277,8 @@ impl Judge {
             return Err(Violation::CommittedAndImpeached(height));
         }
         if kind == Kind::Commit {
-            self.committed = self.committed.max(height);
+            let highest = self.committed.entry(term).or_default();
+            *highest = height.max(*highest);
         }
         Ok(())
     }
@@ -277,8 +287,10 @@ impl Judge {
     ///
     /// # Errors
     /// [`Violation`] if it disagrees with another node, or does not stand on what it must stand on.
-    pub fn finalised(&mut self, node: usize, term: Term, entry: &FinalEntry, state: Digest) -> Verdict {
-        entry.certificate.iter().try_for_each(|certificate| self.certificate(certificate))?;
+    pub fn finalised(&mut self, node: usize, entry: &FinalEntry, state: Digest) -> Verdict {
+        let term = entry.term;
+        let closing = entry.closing.iter().map(|closing| &closing.certificate);
+        entry.certificate.iter().chain(closing).try_for_each(|certificate| self.certificate(certificate))?;
         let block = &entry.block;
         let height = block.height;
         let followed = self.followed(node);
@@ -298,11 +310,15 @@ impl Judge {
         if !self.by_quorum(committee, height, kind, digest) {
             return fail(if block.impeached { "no quorum impeached it" } else { "no quorum prepared it" });
         }
-        let mut next = Followed { last: height, ..followed };
+        let mut next = Followed { term, last: height, ..followed };
         if block.impeached {
             let (chain, term) = (committee.chain(), committee.term());
             if block.digest != impeach_digest(chain, term, &followed.parent, height, &block.proposer) {
                 return fail("its impeach block is another one");
+            }
+            // The next term stands on the record of the last height, whatever it is.
+            if entry.closing.is_some() {
+                (next.parent_height, next.parent) = (height, block.digest);
             }
         } else {
             let Some(sealed) = &entry.sealed else { return fail("the block is not with it") };
@@ -340,9 +356,10 @@ impl Judge {
     /// # Errors
     /// [`Violation::Descent`] if no C-certificate at or above its last final height was ever seen.
     pub fn covered(&mut self, node: usize) -> Verdict {
-        let height = self.followed(node).last;
+        let Followed { term, last: height, .. } = self.followed(node);
+        let committed = self.committed.get(&term).copied().unwrap_or_default();
         let why = "no C-certificate at or above it was ever seen";
-        if height > self.committed { Err(Violation::Descent { node, height, why }) } else { Ok(()) }
+        if height > committed { Err(Violation::Descent { node, height, why }) } else { Ok(()) }
     }
 
     /// A certificate was seen, or enough honest votes that the Byzantine could complete one.
@@ -365,6 +382,16 @@ impl Judge {
         let validators = committee.validators();
         let count = validators.iter().enumerate().filter(|(place, key)| !self.is_honest(key) || spoke(*place)).count();
         count >= quorum(validators.len())
+    }
+
+    /// A node begins a term.
+    ///
+    /// # Errors
+    /// [`Violation::Committees`] if another node began it with another committee.
+    pub fn begins(&mut self, node: usize, committee: &Committee) -> Verdict {
+        let term = committee.term();
+        let first = self.committees.entry(term).or_insert_with(|| committee.clone());
+        if first == committee { Ok(()) } else { Err(Violation::Committees { node, term }) }
     }
 
     /// A node starts with this much final; what it gives out next follows.

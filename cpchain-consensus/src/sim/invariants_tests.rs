@@ -63,11 +63,17 @@ impl History {
             impeached: false,
             payload: block.payload().clone(),
         };
-        FinalEntry { block: final_block, sealed: Some(Arc::clone(block)), certificate: None }
+        FinalEntry {
+            term: Term(0),
+            block: final_block,
+            sealed: Some(Arc::clone(block)),
+            certificate: None,
+            closing: None,
+        }
     }
 
     fn finalised(&mut self, node: usize, entry: &FinalEntry, state: u8) -> Verdict {
-        self.judge.finalised(node, Term(0), entry, Digest([state; 32]))
+        self.judge.finalised(node, entry, Digest([state; 32]))
     }
 }
 
@@ -175,7 +181,7 @@ fn impeached_heights_need_a_quorum_too() {
     let digest = impeach_digest(history.committee.chain(), Term(0), &Digest::ZERO, height, &proposer);
     let (parent, payload) = (Digest::ZERO, Bytes::new());
     let block = FinalBlock { height, digest, parent, proposer, impeached: true, payload };
-    let entry = FinalEntry { block, sealed: None, certificate: None };
+    let entry = FinalEntry { term: Term(0), block, sealed: None, certificate: None, closing: None };
     let descent = |why| Err(Violation::Descent { node: 0, height, why });
     assert_eq!(history.says(0, Kind::ImpeachPrepare, 1, Digest::ZERO), Ok(()));
     assert_eq!(history.finalised(0, &entry, 1), descent("no quorum impeached it"));
@@ -217,6 +223,18 @@ fn blame_falls_on_the_guilty_alone() {
     assert_eq!(history.judge.blamed(1, &history.keys.public_key(3), "x"), Ok(()));
     let blame = Violation::Blame { node: 1, member: 0, reason: "x" };
     assert_eq!(history.judge.blamed(1, &history.keys.public_key(0), "x"), Err(blame));
+}
+
+#[test]
+fn a_term_has_one_committee() {
+    let mut history = History::new();
+    let ended = history.committee.clone().until(Height(5)).unwrap();
+    assert_eq!(history.judge.begins(0, &ended.again()), Ok(()));
+    assert_eq!(history.judge.begins(1, &ended.again()), Ok(()));
+    let (mut validators, proposers) = (ended.validators().to_vec(), ended.proposers().to_vec());
+    validators.reverse();
+    let other = ended.next(validators, proposers, Some(5)).unwrap();
+    assert_eq!(history.judge.begins(2, &other), Err(Violation::Committees { node: 2, term: Term(1) }));
 }
 
 #[test]

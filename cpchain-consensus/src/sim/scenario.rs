@@ -39,6 +39,8 @@ pub struct Scenario {
     pub(crate) validators: usize,
     pub(crate) proposers: usize,
     pub(crate) followers: usize,
+    pub(crate) terms: Option<u64>,
+    pub(crate) rotates: bool,
     pub(crate) timeout: Duration,
     pub(crate) timeouts: Vec<(usize, Duration)>,
     pub(crate) timeout_cap: Duration,
@@ -83,6 +85,8 @@ impl Scenario {
             validators: 4,
             proposers: 3,
             followers: 1,
+            terms: None,
+            rotates: false,
             timeout: Duration::from_secs(1),
             timeouts: Vec::new(),
             timeout_cap: Duration::from_secs(60),
@@ -106,6 +110,20 @@ impl Scenario {
     #[must_use]
     pub const fn members(mut self, validators: usize, proposers: usize, followers: usize) -> Self {
         (self.validators, self.proposers, self.followers) = (validators, proposers, followers);
+        self
+    }
+
+    /// Terms of so many heights. The application names the next committee.
+    #[must_use]
+    pub const fn terms(mut self, heights: u64) -> Self {
+        self.terms = Some(heights);
+        self
+    }
+
+    /// Terms of so many heights; validators and followers take turns as validators, one leaves and one comes each term.
+    #[must_use]
+    pub const fn changing_terms(mut self, heights: u64) -> Self {
+        (self.terms, self.rotates) = (Some(heights), true);
         self
     }
 

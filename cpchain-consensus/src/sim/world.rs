@@ -97,6 +97,8 @@ pub struct World {
     /// The nodes that run a member's key.
     pub(crate) of_member: Vec<Vec<usize>>,
     pub(crate) everyone: Vec<PublicKey>,
+    /// Who takes turns as a validator from term to term; empty if the application says.
+    pub(crate) pool: Vec<PublicKey>,
     pub(crate) judge: Judge,
     pub(crate) links: Links,
     pub(crate) cuts: Vec<Cut>,
@@ -121,7 +123,14 @@ impl World {
         let mut rest = everyone.iter().copied();
         let validators: Vec<_> = rest.by_ref().take(scenario.validators).collect();
         let proposers: Vec<_> = rest.by_ref().take(scenario.proposers).collect();
-        let committee = Committee::new(ChainId::new("simulation", b""), Term(0), validators, proposers)?;
+        let mut committee = Committee::new(ChainId::new("simulation", b""), Term(0), validators, proposers)?;
+        if let Some(heights) = scenario.terms {
+            committee = committee.until(Height(heights))?;
+        }
+        let is_pool =
+            |member: &usize| *member < scenario.validators || *member >= scenario.validators + scenario.proposers;
+        let pool = everyone.iter().enumerate().filter(|(member, _)| scenario.rotates && is_pool(member));
+        let pool = pool.map(|(_, key)| *key).collect();
 
         let mut of_member: Vec<Vec<usize>> = (0..members).map(|member| vec![member]).collect();
         let mut nodes = Vec::new();
@@ -161,6 +170,7 @@ impl World {
             nodes,
             of_member,
             everyone,
+            pool,
             links: scenario.links,
             cuts: Vec::new(),
             filter: scenario.filter.clone(),
@@ -234,7 +244,7 @@ impl World {
         &self.trace
     }
 
-    /// The committee.
+    /// The committee of the first term.
     pub const fn committee(&self) -> &Committee {
         &self.committee
     }
@@ -408,7 +418,7 @@ impl World {
             let Ok(Some(entry)) = state.disk.storage.final_entry(height) else { break };
             let digest = state.application.finalised(&entry.block);
             if honest {
-                self.judge.finalised(node, self.committee.term(), &entry, digest)?;
+                self.judge.finalised(node, &entry, digest)?;
             }
         }
         let signer = Arc::clone(&state.signer);

@@ -144,3 +144,38 @@ fn a_late_follower_catches_up() {
     run_until(&mut world, 26_000);
     assert!(core(&world, 7).final_height() > ahead, "{} of {ahead}", core(&world, 7).final_height());
 }
+
+/// A whole term passes without a final block: its heights are impeached or prepared, and COMMITs are lost. The old committee
+/// goes on with closing heights, the first C-certificate there ends the term, and the next one, with another committee,
+/// begins at the height after it.
+#[test]
+fn l6_a_term_without_a_final_block_ends_by_closing_heights() {
+    for seed in 0..10 {
+        let scenario = calm(seed, 4, 3, 2).changing_terms(5).filter(|p| {
+            let commit = matches!(p.message, Message::Vote(vote) if vote.kind == Kind::Commit);
+            !(p.now < ms(6_000) && commit)
+        });
+        let mut world = scenario.world().unwrap();
+        run_until(&mut world, 6_000);
+        assert_eq!(world.judge().final_height(), Height::GENESIS);
+        assert!(core(&world, 0).height() > Height(6), "it is at a closing height: {}", core(&world, 0).height());
+        assert_eq!(core(&world, 0).committee().term(), Term(0));
+        heals(&mut world, Height(11));
+        assert!(core(&world, 0).committee().term() >= Term(2));
+    }
+}
+
+/// Ten terms of four heights whose committees change, with a validator that votes for everything and members that restart.
+#[test]
+fn many_terms_with_changing_committees() {
+    for seed in 0..10 {
+        let mut scenario = calm(seed, 4, 3, 3).changing_terms(4).quiet_at(ms(9_000)).pause(ms(60));
+        for round in 0..8 {
+            let node = ((seed + 3 * round) % 10) as usize;
+            scenario = scenario.at(ms(300 + 1_000 * round), Nemesis::Crash { node, down: ms(600) });
+        }
+        let scenario = scenario.byzantine(1, || Box::new(actors::EquivocatingValidator)).goal(40, ms(90_000));
+        let world = scenario.run().unwrap();
+        assert!(core(&world, 0).committee().term() >= Term(9));
+    }
+}
