@@ -43,9 +43,8 @@ fn answer(line: &str) -> Result<Value, Box<dyn Error>> {
 }
 
 fn describe(did: Did) -> Result<Value, Box<dyn Error>> {
-    let document = |form| -> Result<Value, Box<dyn Error>> {
-        Ok(serde_json::from_str(&did.document(form)?.to_string())?)
-    };
+    let document =
+        |form| -> Result<Value, Box<dyn Error>> { Ok(serde_json::from_str(&did.document(form)?.to_string())?) };
     Ok(json!({
         "did": did.to_string(),
         "publicKey": did.public_key().to_string(),

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "alloc")]
 pub(crate) use self::rule::Terms;
-use self::rule::decode_point;
+pub(crate) use self::rule::decode_point;
 pub(crate) use self::rule::{decode_signature, holds};
 use crate::{
     entropy::{Entropy, EntropyError},

@@ -20,9 +20,12 @@ use crate::{
     sign::{Signature, SignatureError, Signer},
 };
 
+#[cfg(feature = "alloc")]
+use super::layout::{HEADER_LEN, Writer, header};
+pub use super::withdrawal::{SignedWithdrawal, WITHDRAWAL_LEN, Withdrawal, WithdrawalError};
 use super::{
     did::Did,
-    layout::{HEADER_LEN, Kind, Reader, RecordError, Writer, header},
+    layout::{Kind, Reader, RecordError},
     speaker::Speaker,
 };
 
@@ -30,13 +33,9 @@ use super::{
 pub const MAX_DEVICES: usize = 255;
 /// Most streams that one delegation names.
 pub const MAX_STREAMS: usize = 255;
-/// Encoded bytes of a [`SignedWithdrawal`].
-pub const WITHDRAWAL_LEN: usize = WITHDRAWAL_BODY + 64;
 
-const WITHDRAWAL_BODY: usize = HEADER_LEN + 80;
 const DEVICE: Domain = Domain::new("cpchain/crypto/identity/device-id/v1");
 const DELEGATES: Domain = Domain::new("cpchain/crypto/identity/delegation/v1");
-const WITHDRAWS: Domain = Domain::new("cpchain/crypto/identity/withdrawal/v1");
 const ACTS: Domain = Domain::new("cpchain/crypto/identity/gateway-act/v1");
 const ALL_STREAMS: u8 = 1;
 
@@ -279,11 +278,7 @@ impl<'a> Delegation<'a> {
         if !(self.from_ms..self.until_ms).contains(&at_ms) {
             return Err(DelegationError::NotInForce);
         }
-        let ends = |SignedWithdrawal { statement, .. }: &SignedWithdrawal| {
-            (statement.controller, statement.gateway) == (self.controller, self.gateway)
-                && self.sequence <= statement.through
-                && at_ms >= statement.since_ms
-        };
+        let ends = |withdrawal: &SignedWithdrawal| withdrawal.statement().ends(self, at_ms);
         if parties.withdrawals.iter().any(ends) {
             return Err(DelegationError::Withdrawn);
         }
@@ -321,87 +316,4 @@ pub fn sign_for(signer: &dyn Signer, identity: &Did, act: &Act, domain: Domain, 
 fn act_digest(gateway: &Did, act: &Act, domain: Domain, message: &[u8]) -> Digest {
     let (device, stream) = (act.device.0, act.stream);
     Digest::of(ACTS, &[&gateway.public_key().0, &device.0, &stream.0, domain.as_str().as_bytes(), message])
-}
-
-/// Ends the delegations of `controller` to `gateway` whose number is at most `through`, from `since_ms` on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Withdrawal {
-    /// Who granted them.
-    pub controller: Did,
-    /// To whom.
-    pub gateway: Did,
-    /// The highest number that ends; `u64::MAX` ends this gateway for good.
-    pub through: u64,
-    /// From when: what the gateway signed before stays good.
-    pub since_ms: u64,
-}
-
-/// A [`Withdrawal`] that the controller signed: from outside it comes by [`open`](Self::open) alone, which checks that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SignedWithdrawal {
-    statement: Withdrawal,
-    signature: Signature,
-}
-
-impl Withdrawal {
-    fn body(&self) -> [u8; WITHDRAWAL_BODY] {
-        Writer::new()
-            .put(&header(Kind::Withdrawal, [0; 3]))
-            .put(&self.controller.public_key().0)
-            .put(&self.gateway.public_key().0)
-            .put(&self.through.to_le_bytes())
-            .put(&self.since_ms.to_le_bytes())
-            .finish()
-    }
-
-    /// Signs as the controller, with the key that speaks for it now.
-    pub fn sign(self, controller: &dyn Signer) -> SignedWithdrawal {
-        SignedWithdrawal { statement: self, signature: controller.sign(WITHDRAWS, &self.body()) }
-    }
-}
-
-impl SignedWithdrawal {
-    /// What is said.
-    pub const fn statement(&self) -> &Withdrawal {
-        &self.statement
-    }
-
-    /// The fixed layout: header, controller, gateway, through, since, signature.
-    pub fn to_bytes(&self) -> [u8; WITHDRAWAL_LEN] {
-        Writer::new().put(&self.statement.body()).put(&self.signature.0).finish()
-    }
-
-    /// Reads a withdrawal and checks that the controller signed it.
-    ///
-    /// # Errors
-    /// [`WithdrawalError`].
-    pub fn open(bytes: &[u8], controller: &Speaker) -> Result<Self, WithdrawalError> {
-        let ([0, 0, 0], mut fields) = Reader::open(bytes, Kind::Withdrawal)? else {
-            return Err(RecordError::Format.into());
-        };
-        let statement = Withdrawal {
-            controller: fields.did()?,
-            gateway: fields.did()?,
-            through: fields.u64()?,
-            since_ms: fields.u64()?,
-        };
-        let signature = fields.signature()?;
-        fields.end()?;
-        if statement.controller != controller.identity() {
-            return Err(DelegationError::WrongParty.into());
-        }
-        controller.verify(WITHDRAWS, &statement.body(), &signature).map_err(DelegationError::from)?;
-        Ok(Self { statement, signature })
-    }
-}
-
-/// Why bytes are not a withdrawal of the controller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WithdrawalError {
-    /// They are not one at all.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// It is not this controller's.
-    #[error(transparent)]
-    Delegation(#[from] DelegationError),
 }

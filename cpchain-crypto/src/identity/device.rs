@@ -21,7 +21,7 @@ use super::did::Did;
 const SIGNING: Domain = Domain::new("cpchain/crypto/device/signing-key/v1");
 const STREAM: Domain = Domain::new("cpchain/crypto/device/stream-secret/v1");
 const PURPOSE: Domain = Domain::new("cpchain/crypto/device/purpose-key/v1");
-const LOCATION: &str = "cpchain/crypto/device/derive/v1";
+const DERIVE: &str = "cpchain/crypto/device/derive/v1";
 
 /// Why a source gave no secret. What the secret might have been is never said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +126,7 @@ fn signing_key(root: &[u8; 32], generation: u32) -> SigningKey {
 
 /// The key material is the whole input of the derivation, so that every purpose and label is a key of its own.
 fn derive(root: &[u8; 32], purpose: Domain, label: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new_derive_key(LOCATION);
+    let mut hasher = blake3::Hasher::new_derive_key(DERIVE);
     hasher.update(root);
     hasher.update(Digest::of(purpose, &[label]).as_bytes());
     Zeroizing::new(*hasher.finalize().as_bytes())

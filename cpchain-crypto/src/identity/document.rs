@@ -12,7 +12,7 @@
 
 use core::fmt;
 
-use curve25519_dalek::edwards::CompressedEdwardsY;
+use crate::sign::decode_point;
 
 use super::did::{Did, DidError, MultibaseKey};
 
@@ -48,10 +48,8 @@ impl Did {
     /// # Errors
     /// [`DidError::NotOnCurve`]: no X25519 key belongs to it, and no signature can satisfy it.
     pub fn document(&self, form: DocumentForm) -> Result<DidDocument, DidError> {
-        let point = CompressedEdwardsY(self.public_key().0).decompress().ok_or(DidError::NotOnCurve)?;
-        if point.is_small_order() {
-            return Err(DidError::NotOnCurve);
-        }
+        // The rule of signatures: one point has one encoding, and points of small order are no keys.
+        let point = decode_point(&self.public_key().0).ok_or(DidError::NotOnCurve)?;
         Ok(DidDocument { did: *self, agreement: point.to_montgomery().0, form })
     }
 }

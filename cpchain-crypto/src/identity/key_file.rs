@@ -128,14 +128,17 @@ fn encode(secret: &[u8; 32]) -> Zeroizing<[u8; FILE_LEN]> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
-    let file = File::open(path)?;
+    // Before opening, since a pipe would wait there for its writer for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(KeyFileError::Exposed);
+    }
+    let mut file = File::open(path)?;
     // Judged on the open file, so that it cannot be exchanged between.
     if !is_private(&file.metadata()?) {
         return Err(KeyFileError::Exposed);
     }
     let mut bytes = Zeroizing::new([0; FILE_LEN + 1]);
     let mut length = 0;
-    let mut file = file;
     while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
         match file.read(rest) {
             Ok(0) => break,

@@ -34,6 +34,7 @@ mod layout;
 pub mod presentation;
 pub mod puf;
 mod speaker;
+mod withdrawal;
 
 #[cfg(feature = "did-document")]
 pub use document_json::{DocumentError, MAX_DOCUMENT_LEN};
