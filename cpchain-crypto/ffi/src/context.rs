@@ -26,13 +26,13 @@ use crate::{
 #[repr(C)]
 #[derive(Debug)]
 pub struct Context {
-    opaque: [u64; CPC_CTX_WORDS],
+    opaque: [MaybeUninit<u64>; CPC_CTX_WORDS],
 }
 
 impl Context {
     /// Memory for a context, not yet initialised.
     pub const fn new() -> Self {
-        Self { opaque: [0; CPC_CTX_WORDS] }
+        Self { opaque: [MaybeUninit::zeroed(); CPC_CTX_WORDS] }
     }
 }
 

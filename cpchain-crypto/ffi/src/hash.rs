@@ -61,13 +61,13 @@ pub unsafe extern "C" fn cpc_hash(
 #[repr(C)]
 #[derive(Debug)]
 pub struct Hasher {
-    opaque: [u64; CPC_HASHER_WORDS],
+    opaque: [MaybeUninit<u64>; CPC_HASHER_WORDS],
 }
 
 impl Hasher {
     /// Memory for a hasher, not yet begun.
     pub const fn new() -> Self {
-        Self { opaque: [0; CPC_HASHER_WORDS] }
+        Self { opaque: [MaybeUninit::zeroed(); CPC_HASHER_WORDS] }
     }
 }
 
