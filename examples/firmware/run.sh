@@ -29,21 +29,29 @@ rustup target list --installed | grep -qx "$target" || rustup target add "$targe
 library=$build/$target/firmware/libcpchain_crypto_ffi.a
 flags=(--target="$target" -mcpu=cortex-m4 -mfloat-abi=hard -ffreestanding -std=c11 -Os
     -ffunction-sections -fdata-sections -Wall -Wextra -Werror -I"$repo/cpchain-crypto/ffi/include")
-for file in startup board minimal main; do
+for file in startup board main; do
     clang "${flags[@]}" -c "$file.c" -o "$out/$file.o"
 done
-for program in minimal main; do
-    "$tools/rust-lld" -flavor gnu --gc-sections -T link.ld \
-        "$out/startup.o" "$out/board.o" "$out/$program.o" "$library" -o "$out/$program.elf"
-done
+link() {
+    "$tools/rust-lld" -flavor gnu --gc-sections -T link.ld "$out/startup.o" "$out/board.o" "$out/$1.o" "$library" -o "$out/$1.elf"
+}
 
-# Flash is text and data: code, constants, and what initialises RAM.
+# Flash is text and data: code, constants, and what initialises RAM; the start-up code of this folder is in it.
 flash() { "$tools/llvm-size" "$1" | awk 'NR == 2 { print $1 + $2 }'; }
-minimal=$(flash "$out/minimal.elf")
-printf 'flash  %6d bytes  seal + sign + hash (limit %d)\n' "$minimal" "$flash_limit"
-printf 'flash  %6d bytes  the thermometer: blocks, chain, counter, key tree, signature\n' "$(flash "$out/main.elf")"
-printf 'ram    %6d bytes  the thermometer, without its stack\n' "$("$tools/llvm-size" "$out/main.elf" | awk 'NR == 2 { print $3 }')"
-[ "$minimal" -le "$flash_limit" ] || { echo "seal + sign + hash needs $minimal bytes of flash, more than $flash_limit"; exit 1; }
+ram() { "$tools/llvm-size" "$1" | awk 'NR == 2 { print $2 + $3 }'; }
+printf 'flash, bytes  program\n'
+for parts in '' HASH SEAL 'SEAL OPEN' 'SEAL HASH' SIGN 'SEAL SIGN HASH' 'SEAL OPEN SIGN VERIFY HASH'; do
+    # shellcheck disable=SC2086 # the parts are words
+    clang "${flags[@]}" ${parts:+$(printf -- '-D%s ' $parts)} -c minimal.c -o "$out/minimal.o"
+    link minimal
+    size=$(flash "$out/minimal.elf")
+    printf '%12d  %s\n' "$size" "$(tr 'A-Z ' 'a-z+' <<<"${parts:-start-up code alone}")"
+    [ "$parts" != 'SEAL SIGN HASH' ] || [ "$size" -le "$flash_limit" ] ||
+        { echo "seal + sign + hash needs $size bytes of flash, more than $flash_limit"; exit 1; }
+done
+link main
+printf '%12d  the thermometer: blocks, chain, counter, key tree, signature; %d bytes of RAM and its stack\n' \
+    "$(flash "$out/main.elf")" "$(ram "$out/main.elf")"
 
 # No function of ours calls anything that panics. (What stays are assertions of blake3 and chacha20 about themselves.)
 "$tools/llvm-objdump" -d --no-show-raw-insn "$out/main.elf" | awk '
