@@ -26,6 +26,8 @@ run() {
     "$out/$name"
 }
 run plain -O2
+"$cc" "${warnings[@]}" ../../examples/first_reading.c "$library" "${libraries[@]}" -o "$out/first_reading"
+diff <("$out/first_reading") <(printf '%s\n' 'sealed 15 bytes into 135' 'opened and verified: 21.5;21.6;21.4')
 if echo 'int main(void) { return 0; }' | "$cc" -x c - -fsanitize=address,undefined -o "$out/probe" 2>/dev/null; then
     run sanitized -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 else
