@@ -15,4 +15,7 @@ void put_number(uint32_t number);
 /** Ends the run with a code; 0 is success. */
 void finish(int code);
 
+/** The most stack that was used so far, bytes. */
+uint32_t stack_used(void);
+
 #endif

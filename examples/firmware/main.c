@@ -131,6 +131,7 @@ int main(void) {
     CHECK(cpc_close(&context));
     CHECK(cpc_zeroize(signing_seed, sizeof signing_seed));
     CHECK(cpc_zeroize(stream_secret, sizeof stream_secret));
+    put("stack "), put_number(stack_used()), put("\n");
     put("end\n");
     return 0;
 }

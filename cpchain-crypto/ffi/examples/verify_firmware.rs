@@ -60,6 +60,7 @@ impl Device {
             "grant" => self.grant = bytes(value)?.try_into().ok(),
             "interval" => self.intervals.extend(Digest::from_slice(&bytes(value)?)),
             "writes" => self.writes = Some(value.parse()?),
+            "stack" => eprintln!("the device used {} bytes of stack", value.parse::<u32>()?),
             "end" => self.is_complete = true,
             _ => return Err(format!("the device says: {line}").into()),
         }

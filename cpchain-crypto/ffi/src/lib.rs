@@ -3,6 +3,19 @@
 //! From C, include `cpchain_crypto.h` and link the static library; `README.md` leads to a first sealed reading. From
 //! Rust take `cpchain-crypto` itself: this crate has nothing but the border.
 //!
+//! ```
+//! use cpchain_crypto_ffi::{Status, cpc_open, cpc_seal};
+//! let (key, nonce) = ([7; 32], [0; 12]);
+//! let (mut reading, mut tag) = (*b"21.5 C", [0; 16]);
+//! let (none, buffer) = (std::ptr::null(), reading.as_mut_ptr());
+//! // SAFETY: every pointer goes to as many bytes as are said, none of them shared.
+//! let sealed = unsafe { cpc_seal(key.as_ptr(), nonce.as_ptr(), none, 0, buffer, 6, tag.as_mut_ptr()) };
+//! assert_eq!(sealed, Status::Ok);
+//! // SAFETY: as above.
+//! let opened = unsafe { cpc_open(key.as_ptr(), nonce.as_ptr(), none, 0, buffer, 6, tag.as_ptr()) };
+//! assert_eq!((opened, &reading), (Status::Ok, b"21.5 C"));
+//! ```
+//!
 //! # Rules and what holds them
 //! - A function answers a [`Status`]; when it is not [`Status::Ok`] nothing was done, but for what the function names
 //!   (`tests/c/test.c`, every status).
