@@ -70,6 +70,7 @@ pub(crate) struct Tip {
 /// Something that this node lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Want {
+    Range(Height),
     Height(Height),
     Block(Digest),
 }
@@ -132,6 +133,10 @@ pub struct Lbft {
     pub(crate) building: Option<(Height, Height, Digest)>,
     /// Asked for since the last retry.
     pub(crate) asked: BTreeSet<Want>,
+    /// The last range that was asked for did not come.
+    pub(crate) no_ranges: bool,
+    /// Neighbours that handed over news of late, whether validators or not.
+    pub(crate) heard: Vec<PublicKey>,
     pub(crate) cursor: usize,
     /// Who handed over the message that is being taken in.
     pub(crate) neighbour: Option<PublicKey>,
@@ -178,6 +183,8 @@ impl Lbft {
             offered: None,
             building: None,
             asked: BTreeSet::new(),
+            no_ranges: false,
+            heard: Vec::new(),
             cursor: 0,
             neighbour: None,
             moved: false,
@@ -207,6 +214,7 @@ impl Lbft {
                     Message::Certificate(certificate) => self.take_certificate(certificate),
                     Message::Block(block) => self.take_block(block),
                     Message::Pull(pull) => self.serve(from, &pull),
+                    Message::Range(range) => self.take_range(range),
                 }
             }
             Input::Timeout { height } => self.timeout(height),
@@ -268,6 +276,15 @@ impl Lbft {
         (self.rounds.len(), self.blocks.len())
     }
 
+    /// The neighbour brought news: it may be asked for more.
+    pub(crate) fn hear(&mut self) {
+        const MOST: usize = 8;
+        if let Some(key) = self.neighbour.filter(|key| !self.heard.contains(key)) {
+            self.heard.truncate(MOST - 1);
+            self.heard.insert(0, key);
+        }
+    }
+
     /// Records first, in one batch; then the rest as it arose.
     fn drain(&mut self) -> Vec<Output> {
         let mut outputs = core::mem::take(&mut self.outputs);
@@ -299,6 +316,8 @@ impl Lbft {
     }
 
     pub(crate) fn blame_peer(&mut self, peer: PublicKey, reason: &'static str) {
+        self.heard.retain(|key| *key != peer);
+        self.neighbour = self.neighbour.filter(|key| *key != peer);
         self.outputs.push(Output::Blame { peer, reason });
     }
 

@@ -258,7 +258,7 @@ fn faults_stop_votes_and_nothing_else() {
         let height = node.height();
         assert!(votes(&node.step(Input::Timeout { height })).is_empty());
         // It still serves.
-        let pull = Message::Pull(Pull { heights: vec![], digests: vec![digest] });
+        let pull = Message::Pull(Pull { heights: vec![], digests: vec![digest], range: None });
         assert!(matches!(net.tell(&mut node, pull)[..], [.., Output::Serve { .. }]));
     }
 }

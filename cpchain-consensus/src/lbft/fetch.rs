@@ -25,8 +25,12 @@ impl Lbft {
         if self.over {
             return;
         }
-        self.want_final(&mut wants);
-        self.want_later(&mut wants);
+        if self.wants_range() {
+            wants.push(Want::Range(self.tip.height.next()));
+        } else {
+            self.want_final(&mut wants);
+            self.want_later(&mut wants);
+        }
         self.want_certified(&mut wants);
         self.want_justification(&mut wants);
         wants.retain(|want| !self.asked.contains(want));
@@ -42,6 +46,7 @@ impl Lbft {
             match want {
                 Want::Height(height) => pull.heights.push(height),
                 Want::Block(digest) => pull.digests.push(digest),
+                Want::Range(from) => pull.range = Some(from),
             }
         }
         if let Some(source) = self.source() {
@@ -123,24 +128,28 @@ impl Lbft {
         }
     }
 
-    /// The neighbour if it is a validator; otherwise signers of the entry certificate in turn (they hold what they signed
-    /// for); otherwise validators in turn.
+    /// The neighbour whose message is being taken in: it has what it speaks of. Without one, in turn: who brought news of
+    /// late, which is all that a follower among followers knows; and the signers of the entry certificate, who hold what they
+    /// signed for, or any validator.
     fn source(&mut self) -> Option<PublicKey> {
-        if let Some(near) = self.neighbour.filter(|key| *key != self.me && self.committee.index_of(key).is_some()) {
+        if let Some(near) = self.neighbour.filter(|key| *key != self.me) {
             return Some(near);
         }
         self.cursor = self.cursor.wrapping_add(1);
+        let turn = self.cursor / 2;
         let pick = |mut list: Vec<PublicKey>| {
             list.retain(|key| *key != self.me);
-            list.get(self.cursor.checked_rem(list.len())?).copied()
+            list.get(turn.checked_rem(list.len())?).copied()
         };
-        let signers = self.entry.iter().flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place));
-        pick(signers.collect()).or_else(|| pick(self.committee.validators().to_vec()))
+        let heard = pick(self.heard.clone()).filter(|_| self.cursor.is_multiple_of(2));
+        let entry = self.entry.iter().filter(|entry| entry.term == self.committee.term());
+        let signers = entry.flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place));
+        heard.or_else(|| pick(signers.collect())).or_else(|| pick(self.committee.validators().to_vec()))
     }
 
     /// Answers from what is held here; the rest is left to the driver's storage.
     pub(crate) fn serve(&mut self, from: PublicKey, pull: &Pull) {
-        let mut rest = Pull::default();
+        let mut rest = Pull { range: pull.range.filter(|from| *from <= self.tip.height), ..Pull::default() };
         let mut answers = Vec::new();
         let heights: BTreeSet<_> = pull.heights.iter().take(MAX_PULL).collect();
         for height in heights {

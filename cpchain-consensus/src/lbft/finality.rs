@@ -15,13 +15,14 @@ use crate::{application::FinalBlock, ids::Height};
 impl Lbft {
     /// Makes a chain from above the tip final, lowest block first. `end` is its C-certificate.
     pub(crate) fn deliver(&mut self, chain: Vec<Arc<Block>>, end: Certificate) {
-        let (chain, closing) = self.cut(chain, end);
+        let (chain, closing) = self.cut(chain, end.clone());
         let last = self.committee.last().filter(|_| closing.is_some());
         for (place, block) in chain.iter().enumerate() {
             self.deliver_impeached(block.height(), None);
             let is_last = place + 1 == chain.len() && last == Some(block.height());
             let height = block.height();
-            let certificate = self.rounds.get(&height).and_then(|round| round.certified().cloned());
+            let known = self.rounds.get(&height).and_then(|round| round.certified().cloned());
+            let certificate = if height == end.height { Some(end.clone()) } else { known };
             let final_block = FinalBlock {
                 height,
                 digest: block.digest(),

@@ -69,21 +69,27 @@ impl Lbft {
 
     /// A verified certificate of a height above the tip that is not held yet.
     pub(crate) fn accept(&mut self, certificate: Certificate) {
-        let Certificate { kind, height, digest, .. } = certificate;
+        let height = certificate.height;
         if self.below_window(height) {
             return;
         }
-        let contradicts = self.rounds.get(&height).is_some_and(|round| match kind {
-            Kind::ImpeachPrepare => round.committed.is_some(),
-            Kind::Commit => round.impeached.is_some() || round.certified().is_some_and(|c| c.digest != digest),
-            Kind::Prepare | Kind::Seal => round.certified().is_some_and(|c| c.digest != digest),
-        });
-        if contradicts {
+        if self.contradicts(&certificate) {
             self.stop(Fault::Contradiction(height));
             return;
         }
+        self.hear();
         self.row_certificate(certificate.clone());
         self.count_all(&certificate);
+    }
+
+    /// Whether it cannot be true together with what is held of its height.
+    pub(crate) fn contradicts(&self, certificate: &Certificate) -> bool {
+        let Certificate { kind, height, digest, .. } = *certificate;
+        self.rounds.get(&height).is_some_and(|round| match kind {
+            Kind::ImpeachPrepare => round.committed.is_some(),
+            Kind::Commit => round.impeached.is_some() || round.certified().is_some_and(|c| c.digest != digest),
+            Kind::Prepare | Kind::Seal => round.certified().is_some_and(|c| c.digest != digest),
+        })
     }
 
     /// Far below a C-certificate and far above the tip: it will be fetched when catching up gets there.

@@ -21,6 +21,8 @@ pub const MAX_PAYLOAD: usize = 1 << 20;
 pub const MAX_MESSAGE: usize = MAX_PAYLOAD + (64 << 10);
 /// Most heights, and most digests, in one PULL.
 pub const MAX_PULL: usize = 64;
+/// Most blocks in one RANGE; their payloads together have at most [`MAX_PAYLOAD`] bytes.
+pub const MAX_RANGE: usize = 192;
 
 /// Bytes that are no message of this protocol; blame the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +56,17 @@ pub struct Pull {
     pub heights: Vec<Height>,
     /// Blocks with these digests.
     pub digests: Vec<Digest>,
+    /// The final chain from this height on.
+    pub range: Option<Height>,
+}
+
+/// A piece of the final chain: one certificate proves all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// Lowest first, each the parent of the next; at the end of a term with its closing blocks.
+    pub blocks: Vec<Arc<Block>>,
+    /// A C-certificate of the last of them.
+    pub certificate: Certificate,
 }
 
 /// Every message of LBFT.
@@ -69,6 +82,8 @@ pub enum Message {
     Block(Arc<Block>),
     /// PULL.
     Pull(Pull),
+    /// A piece of the final chain that was asked for.
+    Range(Range),
 }
 
 impl Message {
@@ -86,6 +101,11 @@ impl Message {
             Self::Pull(pull) => wire::Body::Pull(wire::Pull {
                 heights: pull.heights.iter().map(|h| h.0).collect(),
                 digests: pull.digests.iter().map(|d| Bytes::copy_from_slice(&d.0)).collect(),
+                range: pull.range.map_or(0, |height| height.0),
+            }),
+            Self::Range(range) => wire::Body::Range(wire::Range {
+                blocks: range.blocks.iter().map(|block| block.to_wire()).collect(),
+                certificate: Some(range.certificate.to_wire()),
             }),
         };
         wire::Envelope { body: Some(body) }.encode_to_vec().into()
@@ -115,7 +135,16 @@ impl Message {
                 }
                 let digests = wire.digests.iter().map(|d| Digest::from_slice(d)).collect::<Option<_>>();
                 let heights = wire.heights.into_iter().map(Height).collect();
-                Ok(Self::Pull(Pull { heights, digests: digests.ok_or(DecodeError::Bounds)? }))
+                let range = Some(Height(wire.range)).filter(|height| *height > Height::GENESIS);
+                Ok(Self::Pull(Pull { heights, digests: digests.ok_or(DecodeError::Bounds)?, range }))
+            }
+            wire::Body::Range(wire) => {
+                if wire.blocks.len() > MAX_RANGE {
+                    return Err(DecodeError::Bounds);
+                }
+                let blocks = wire.blocks.into_iter().map(read_block).collect::<Result<_, _>>()?;
+                let certificate = read_certificate(wire.certificate.ok_or(DecodeError::Malformed)?)?;
+                Ok(Self::Range(Range { blocks, certificate }))
             }
         }
     }

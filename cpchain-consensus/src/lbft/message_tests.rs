@@ -35,9 +35,17 @@ fn samples() -> Vec<(&'static str, Message)> {
     vec![
         ("propose", Message::Propose(proposal)),
         ("vote", Message::Vote(vote(Kind::Prepare, Height(5), block.digest()))),
-        ("certificate", Message::Certificate(parent)),
-        ("block", Message::Block(block)),
-        ("pull", Message::Pull(Pull { heights: vec![Height(7), Height(8)], digests: vec![Digest([9; 32])] })),
+        ("certificate", Message::Certificate(parent.clone())),
+        ("block", Message::Block(block.clone())),
+        (
+            "pull",
+            Message::Pull(Pull {
+                heights: vec![Height(7), Height(8)],
+                digests: vec![Digest([9; 32])],
+                range: Some(Height(3)),
+            }),
+        ),
+        ("range", Message::Range(Range { blocks: vec![block.clone(), block.clone()], certificate: parent.clone() })),
     ]
 }
 
@@ -106,8 +114,11 @@ fn bounds() {
     let long = Bytes::from(vec![0; MAX_MESSAGE + 1]);
     assert_eq!(Message::decode(long), Err(DecodeError::TooLong(MAX_MESSAGE + 1)));
     assert_eq!(Message::decode(Bytes::new()), Err(DecodeError::Malformed));
-    let greedy = Pull { heights: vec![Height(1); MAX_PULL + 1], digests: vec![] };
+    let greedy = Pull { heights: vec![Height(1); MAX_PULL + 1], digests: vec![], range: None };
     assert_eq!(Message::decode(Message::Pull(greedy).encode()), Err(DecodeError::Bounds));
+    let Message::Range(range) = samples().remove(5).1 else { panic!() };
+    let greedy = Range { blocks: vec![range.blocks[0].clone(); MAX_RANGE + 1], ..range };
+    assert_eq!(Message::decode(Message::Range(greedy).encode()), Err(DecodeError::Bounds));
     let (committee, key) = committee();
     let seal = |size| {
         let block = Block::seal(&committee, &key, Height(1), Height(0), Digest::ZERO, Bytes::from(vec![0; size]));
@@ -136,7 +147,7 @@ proptest! {
     /// One flipped byte is refused, is another message, or is the same message; it is never a signature that still holds
     /// over something else.
     #[test]
-    fn a_changed_byte_never_verifies_as_something_else(which in 0_usize..5, at in any::<prop::sample::Index>(), flip in 1_u8..) {
+    fn a_changed_byte_never_verifies_as_something_else(which in 0_usize..6, at in any::<prop::sample::Index>(), flip in 1_u8..) {
         let (committee, _) = committee();
         let cache = SignatureCache::new(10);
         let message = samples().remove(which).1;
@@ -150,7 +161,7 @@ proptest! {
                 Message::Vote(vote) => vote.verify(&committee, &cache).is_some(),
                 Message::Certificate(c) => c.verify(&committee, &cache).is_ok(),
                 Message::Block(block) => block.verify_seal(&committee, &cache),
-                Message::Propose(_) | Message::Pull(_) => false,
+                Message::Propose(_) | Message::Pull(_) | Message::Range(_) => false,
             };
             prop_assert!(!holds);
         }

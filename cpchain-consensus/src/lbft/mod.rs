@@ -100,6 +100,7 @@ mod repeat;
 mod round;
 mod rules;
 mod statement;
+mod sync;
 mod term;
 mod votes;
 #[allow(missing_docs, reason = "the fields are those of proto/lbft.proto, which describes them")]
@@ -116,7 +117,7 @@ pub use {
     evidence::Evidence,
     io::{Closing, Fault, FinalEntry, Input, Output, Record, Restored},
     light::{LightError, verify_final_headers},
-    message::{DecodeError, MAX_MESSAGE, MAX_PAYLOAD, MAX_PULL, Message, Proposal, Pull},
+    message::{DecodeError, MAX_MESSAGE, MAX_PAYLOAD, MAX_PULL, MAX_RANGE, Message, Proposal, Pull, Range},
     round::State,
     statement::{Kind, LBFT, Statement},
 };

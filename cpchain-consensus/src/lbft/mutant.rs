@@ -174,6 +174,8 @@ mod seam {
                 building,
                 asked: _,
                 cursor: _,
+                no_ranges: _,
+                heard: _,
                 neighbour: _,
                 moved: _,
                 records: _,

@@ -65,6 +65,7 @@ impl Lbft {
         self.covered = self.covered.max(height);
         let (low, high) = (Height(self.tip.height.0.saturating_add(super::engine::CATCH_UP)), self.covered);
         self.rounds.retain(|h, _| *h <= low || *h >= high);
+        self.blocks.retain(|_, held| held.block.height() <= low || held.block.height() >= high);
     }
 
     pub(crate) fn enter(&mut self, height: Height, entry: Certificate) {

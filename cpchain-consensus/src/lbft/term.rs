@@ -17,7 +17,10 @@ impl Lbft {
     /// Whether a message of this term can be judged. One of an ended term says nothing any more; one of a later term says
     /// that this node is behind, and its neighbour knows more. Neither is anybody's fault.
     pub(crate) fn is_current(&mut self, term: Term) -> bool {
-        self.later |= term > self.committee.term();
+        if term > self.committee.term() {
+            self.later = true;
+            self.hear();
+        }
         term == self.committee.term() && !self.over
     }
 

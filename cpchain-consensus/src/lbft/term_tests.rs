@@ -12,7 +12,7 @@ use crate::{
     application::FinalBlock,
     ids::ChainId,
     lbft::{Config, FinalEntry, Input, Kind, Restored, SignatureCache, Vote},
-    storage::{MemoryStorage, Storage},
+    storage::{MemoryStorage, Storage, answer},
 };
 
 const RETRY: u64 = 150;
@@ -239,11 +239,7 @@ impl Net {
                 return Some(Input::NextTerm((self.next)(&ended, &keys)));
             }
             Output::Serve { to, pull } => {
-                let storage = &self.nodes[node].storage;
-                let by_digest = pull.digests.iter().filter_map(|digest| storage.height_of(digest).unwrap());
-                let heights: Vec<_> = pull.heights.iter().copied().chain(by_digest).collect();
-                let entries = heights.into_iter().filter_map(|height| storage.final_entry(height).unwrap());
-                let messages: Vec<_> = entries.flat_map(|entry| entry.messages().collect::<Vec<_>>()).collect();
+                let messages = answer(&self.nodes[node].storage, &pull).unwrap();
                 let to = self.keys.iter().position(|k| k.public_key() == to).unwrap();
                 messages.into_iter().for_each(|message| self.post(node, to, message));
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Envelope {
     /// What it is.
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6")]
     pub(crate) body: Option<Body>,
 }
 
@@ -30,6 +30,9 @@ pub(crate) enum Body {
     /// PULL.
     #[prost(message, tag = "5")]
     Pull(Pull),
+    /// An answer to PULL.
+    #[prost(message, tag = "6")]
+    Range(Range),
 }
 
 /// What a block's digest commits to.
@@ -112,6 +115,17 @@ pub(crate) struct Pull {
     pub(crate) heights: Vec<u64>,
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub(crate) digests: Vec<Bytes>,
+    #[prost(uint64, tag = "3")]
+    pub(crate) range: u64,
+}
+
+/// A piece of the final chain.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Range {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) blocks: Vec<Block>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) certificate: Option<Certificate>,
 }
 
 /// Who serves a term.

@@ -20,15 +20,13 @@ use crate::{
     ids::Height,
     lbft::{FinalEntry, Input, Kind, Lbft, MAX_PAYLOAD, Message, Output, Pull, SignatureCache},
     network::{Network, Received, Topic, Verdict},
-    storage::{Storage, StorageError},
+    storage::{self, Storage, StorageError},
 };
 
 /// Inputs that share one sync of the log.
 const BATCH: usize = 64;
 const REQUESTS: usize = 1024;
 const SUBSCRIBERS: usize = 1024;
-/// Most bytes of blocks that answer one PULL.
-const MAX_ANSWER: usize = 4 << 20;
 const REMEMBERED_SIGNATURES: usize = 16 << 10;
 
 /// Starts nodes.
@@ -381,21 +379,8 @@ impl Driver {
 
     fn serve(&mut self, to: &PublicKey, pull: &Pull) -> Result<(), NodeError> {
         let Some(storage) = &self.storage else { return Ok(()) };
-        let mut heights = pull.heights.clone();
-        for digest in &pull.digests {
-            heights.extend(storage.height_of(digest)?);
-        }
-        let mut left = MAX_ANSWER;
-        for height in heights {
-            let Some(entry) = storage.final_entry(height)? else { continue };
-            for message in entry.messages() {
-                let bytes = message.encode();
-                left = left.saturating_sub(bytes.len());
-                self.network.send(to, bytes);
-            }
-            if left == 0 {
-                break;
-            }
+        for message in storage::answer(&**storage, pull)? {
+            self.network.send(to, message.encode());
         }
         Ok(())
     }

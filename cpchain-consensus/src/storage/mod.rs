@@ -1,5 +1,6 @@
 //! The durable log: own votes and seals, certificates, and final blocks by height.
 
+mod answer;
 mod codec;
 mod memory;
 #[cfg(feature = "redb")]
@@ -17,6 +18,7 @@ use crate::{
 
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStorage;
+pub use answer::answer;
 pub use memory::MemoryStorage;
 
 /// The log can no longer be trusted. The node that gets it stops: a validator that cannot log must not vote.

@@ -1,0 +1,94 @@
+//! Catching up: the final chain in ranges, each proved by one certificate at its end and hash links inside.
+//!
+//! - A range counts only if it was asked for and stands on the last final block, so a peer that lies costs one range and
+//!   is blamed; the next range is asked of another (`a_lying_peer_costs_one_range`).
+//! - Whoever lacks more than a few heights asks for ranges alone; single heights only when no range came
+//!   (`who_has_no_ranges_is_asked_for_heights`).
+
+use alloc::{sync::Arc, vec::Vec};
+
+use super::{
+    block::Block,
+    engine::{Check, Held, Lbft, Want},
+    io::Fault,
+    message::Range,
+    statement::Kind,
+};
+use crate::ids::Height;
+
+/// With that many heights missing a range is asked for.
+const BEHIND: u64 = 3;
+
+impl Lbft {
+    /// Whether so much is final elsewhere that ranges are worth it, and they come.
+    pub(crate) fn wants_range(&self) -> bool {
+        let behind = self.covered.0.saturating_sub(self.tip.height.0) >= BEHIND;
+        (behind || self.later) && !self.no_ranges
+    }
+
+    pub(crate) fn take_range(&mut self, range: Range) {
+        let Range { blocks, certificate } = range;
+        let from = self.tip.height.next();
+        if !self.is_current(certificate.term) || !self.asked.contains(&Want::Range(from)) {
+            return;
+        }
+        // The answer to an earlier question, which another node answered sooner.
+        if blocks.first().is_some_and(|first| first.header().parent_height < self.tip.height) {
+            return;
+        }
+        self.asked.remove(&Want::Range(from));
+        let end = blocks.last().map(|block| (block.height(), block.digest()));
+        let ends = certificate.kind == Kind::Commit && end == Some((certificate.height, certificate.digest));
+        if !ends || !self.is_chain(&blocks) {
+            self.blame("a range that is not the next piece of the chain");
+            return;
+        }
+        if certificate.verify(&self.committee, &self.cache).is_err() || !self.are_sealed(&blocks) {
+            self.blame("a range that is not proved");
+            return;
+        }
+        if certificate.height > self.covered {
+            for block in blocks {
+                let held = Held { block: block.clone(), check: Check::New, logged: false };
+                self.blocks.entry(block.digest()).or_insert(held);
+            }
+            self.take_certificate(certificate);
+        } else if self.contradicts(&certificate) {
+            self.stop(Fault::Contradiction(certificate.height));
+        } else {
+            self.hear();
+            self.deliver(blocks, certificate);
+        }
+    }
+
+    /// Whether these are one chain of this term, from the last final block on.
+    fn is_chain(&self, blocks: &[Arc<Block>]) -> bool {
+        let mut parent = (self.tip.height, self.tip.digest);
+        let place = (self.committee.chain(), self.committee.term());
+        for block in blocks {
+            let header = block.header();
+            let empty = block.payload().is_empty() || !self.is_closing(header.height);
+            let links = (header.parent_height, header.parent) == parent && header.height > parent.0;
+            if (header.chain, header.term) != place || !links || !empty {
+                return false;
+            }
+            parent = (block.height(), block.digest());
+        }
+        true
+    }
+
+    fn are_sealed(&self, blocks: &[Arc<Block>]) -> bool {
+        let seals = blocks.iter().map(|b| (self.committee.proposer(b.height()), b.statement(), *b.signature()));
+        self.cache.invalid(&seals.collect::<Vec<_>>()).is_empty()
+    }
+
+    /// At the retry interval: a range that was asked for and never came is not asked for in the next.
+    pub(crate) fn give_up_ranges(&mut self) {
+        let from: Height = self.tip.height.next();
+        self.no_ranges = self.asked.contains(&Want::Range(from));
+    }
+}
+
+#[cfg(test)]
+#[path = "sync_tests.rs"]
+mod tests;

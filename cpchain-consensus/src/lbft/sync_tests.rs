@@ -1,0 +1,202 @@
+use core::time::Duration;
+
+use bytes::Bytes;
+use cpchain_crypto::{Digest, Signer, SigningKey};
+
+use super::*;
+use crate::{
+    ids::{ChainId, Term},
+    lbft::{Certificate, Committee, Config, Input, MAX_RANGE, Message, Output, Pull, Restored, SignatureCache, Vote},
+    storage::{MemoryStorage, Storage, answer},
+};
+
+/// A chain of `length` blocks that is final on a node with everything in its storage, every third height impeached.
+struct Chain {
+    keys: Vec<SigningKey>,
+    committee: Committee,
+    storage: MemoryStorage,
+    blocks: Vec<Arc<Block>>,
+}
+
+impl Chain {
+    fn new(length: u64, payload: usize) -> Self {
+        let keys: Vec<_> = (1..=6).map(|i| SigningKey::from_seed(&[i; 32])).collect();
+        let public: Vec<_> = keys.iter().map(Signer::public_key).collect();
+        let committee =
+            Committee::new(ChainId::new("sync", b""), Term(0), public[..4].into(), public[4..5].into()).unwrap();
+        let mut chain = Self { keys, committee, storage: MemoryStorage::new(), blocks: vec![] };
+        let (mut node, _) = chain.node(5);
+        let mut parent = (Height(0), Digest::ZERO);
+        for height in (1..=length).filter(|height| height % 3 != 0 || *height == length).map(Height) {
+            let payload = Bytes::from(vec![height.0 as u8; payload]);
+            let block = Arc::new(Block::seal(&chain.committee, &chain.keys[4], height, parent.0, parent.1, payload));
+            parent = (height, block.digest());
+            let certificate = chain.certificate(&block);
+            chain.blocks.push(block.clone());
+            for message in [Message::Block(block), Message::Certificate(certificate)] {
+                let from = chain.keys[0].public_key();
+                for output in node.step(Input::Message { from, message }) {
+                    if let Output::Persist { records, sync } = output {
+                        chain.storage.append(&records, sync).unwrap();
+                    }
+                }
+            }
+        }
+        assert_eq!(node.final_height(), Height(length));
+        chain
+    }
+
+    /// A node that knows nothing.
+    fn node(&self, who: usize) -> (Lbft, Vec<Output>) {
+        let (timeout, timeout_cap) = (Duration::from_secs(1), Duration::from_secs(8));
+        let config = Config { committee: self.committee.clone(), timeout, timeout_cap };
+        Lbft::new(config, Arc::new(self.keys[who].clone()), Arc::new(SignatureCache::new(1000)), Restored::default())
+    }
+
+    fn certificate(&self, block: &Block) -> Certificate {
+        let (kind, height, digest) = (Kind::Commit, block.height(), block.digest());
+        let cast = |who: u16| Vote::cast(&self.committee, who, &self.keys[usize::from(who)], kind, height, digest);
+        Certificate::from_votes(&self.committee, kind, height, digest, &[cast(1), cast(2), cast(3)])
+    }
+
+    fn tip(&self) -> Message {
+        Message::Certificate(self.certificate(self.blocks.last().unwrap()))
+    }
+}
+
+fn pulls(outputs: &[Output]) -> Vec<(cpchain_crypto::PublicKey, Pull)> {
+    let pulls = outputs.iter().filter_map(|output| match output {
+        Output::Send { to, message: Message::Pull(pull) } => Some((to[0], pull.clone())),
+        _ => None,
+    });
+    pulls.collect()
+}
+
+/// Answers pulls from the storage until nothing is asked; `twist` is what the asked peer makes of an answer.
+fn catch_up(
+    chain: &Chain,
+    node: &mut Lbft,
+    mut open: Vec<(cpchain_crypto::PublicKey, Pull)>,
+    mut twist: impl FnMut(&cpchain_crypto::PublicKey, Message) -> Option<Message>,
+) -> (usize, Vec<cpchain_crypto::PublicKey>) {
+    let (mut answers, mut blamed) = (0, vec![]);
+    while node.final_height() < chain.blocks.last().unwrap().height() {
+        if open.is_empty() {
+            open = pulls(&node.step(Input::Retry));
+            assert!(!open.is_empty(), "stuck at {}", node.final_height());
+        }
+        for (from, pull) in std::mem::take(&mut open) {
+            for message in answer(&chain.storage, &pull).unwrap() {
+                let Some(message) = twist(&from, message) else { continue };
+                assert!(message.encode().len() <= crate::lbft::MAX_MESSAGE);
+                answers += 1;
+                assert!(answers < 5000);
+                let outputs = node.step(Input::Message { from, message });
+                blamed.extend(outputs.iter().filter_map(|output| match output {
+                    Output::Blame { peer, .. } => Some(*peer),
+                    _ => None,
+                }));
+                open.extend(pulls(&outputs));
+            }
+        }
+        let (rounds, blocks) = node.held();
+        assert!(rounds <= 100 && blocks <= MAX_RANGE + 100, "{rounds} {blocks}");
+    }
+    (answers, blamed)
+}
+
+#[test]
+fn ranges_bring_the_chain_with_one_certificate_each() {
+    let chain = Chain::new(1001, 10);
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    let first = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    let (answers, blamed) = catch_up(&chain, &mut node, first, |_, message| {
+        assert!(matches!(message, Message::Range(_)));
+        Some(message)
+    });
+    let blocks = chain.blocks.len();
+    assert_eq!((answers, blamed), (blocks.div_ceil(MAX_RANGE), vec![]));
+}
+
+#[test]
+fn ranges_are_cut_by_bytes_too() {
+    let chain = Chain::new(7, 400 << 10);
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    let first = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    let (answers, _) = catch_up(&chain, &mut node, first, |_, message| Some(message));
+    assert!(answers >= chain.blocks.len() / 2, "two payloads a message: {answers}");
+}
+
+/// Validator 1 lies in every way that there is; each lie costs one message, and another is asked next.
+#[test]
+fn a_lying_peer_costs_one_range() {
+    let chain = Chain::new(600, 10);
+    let liar = chain.keys[1].public_key();
+    let other = |block: &Block| {
+        let header = block.header();
+        let (committee, key) = (&chain.committee, &chain.keys[4]);
+        Block::seal(committee, key, header.height, header.parent_height, header.parent, Bytes::from_static(b"other"))
+    };
+    for lie in 0..6 {
+        let (mut node, _) = chain.node(0);
+        let first = pulls(&node.step(Input::Message { from: liar, message: chain.tip() }));
+        assert!(first.iter().all(|(to, _)| *to == liar));
+        let mut told = 0;
+        let (answers, blamed) = catch_up(&chain, &mut node, first, |from, message| {
+            let Message::Range(mut range) = message else { return Some(message) };
+            if *from == liar {
+                told += 1;
+                let certificate = range.certificate.clone();
+                match lie {
+                    0 => drop(range.blocks.remove(5)),
+                    1 => drop(range.blocks.pop()),
+                    2 => range.blocks.clear(),
+                    3 => drop(range.blocks.remove(0)),
+                    4 => range.blocks[0] = Arc::new(other(&range.blocks[0])),
+                    _ => range.certificate = Certificate { signatures: vec![0; 192].into(), ..certificate },
+                }
+            }
+            Some(Message::Range(range))
+        });
+        assert!(blamed.iter().all(|peer| *peer == liar) && blamed.len() == told, "lie {lie}: {blamed:?}");
+        assert!(told >= 1 && answers <= chain.blocks.len().div_ceil(MAX_RANGE) + told, "lie {lie}: {answers}");
+    }
+}
+
+#[test]
+fn who_has_no_ranges_is_asked_for_heights() {
+    let chain = Chain::new(90, 10);
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    let first = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    let (answers, blamed) =
+        catch_up(&chain, &mut node, first, |_, message| (!matches!(message, Message::Range(_))).then_some(message));
+    assert!(answers >= chain.blocks.len() && blamed.is_empty());
+}
+
+/// A follower that only another follower tells of the chain asks that one, also when it must ask again.
+#[test]
+fn a_follower_among_followers_catches_up() {
+    let chain = Chain::new(300, 10);
+    let follower = SigningKey::from_seed(&[99; 32]).public_key();
+    let (mut node, _) = chain.node(5);
+    let mut open = pulls(&node.step(Input::Message { from: follower, message: chain.tip() }));
+    assert!(open.iter().all(|(to, _)| *to == follower));
+    // The first pull is lost.
+    open.clear();
+    let (_, blamed) = catch_up(&chain, &mut node, open, |from, message| (*from == follower).then_some(message));
+    assert!(blamed.is_empty());
+}
+
+#[test]
+fn a_range_that_nobody_asked_for_is_not_looked_at() {
+    let chain = Chain::new(100, 10);
+    let (mut node, _) = chain.node(0);
+    let pull = Pull { range: Some(Height(1)), ..Pull::default() };
+    let message = answer(&chain.storage, &pull).unwrap().remove(0);
+    let from = chain.keys[1].public_key();
+    assert!(node.step(Input::Message { from, message }).is_empty());
+    assert_eq!(node.held(), (0, 0));
+}
