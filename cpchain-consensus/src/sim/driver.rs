@@ -14,7 +14,7 @@ use super::{
 use crate::{
     ids::Height,
     lbft::{Committee, FinalEntry, Input, MAX_PAYLOAD, Message, Output, Pull, Role},
-    storage::Storage as _,
+    storage::answer,
 };
 
 impl World {
@@ -169,11 +169,7 @@ impl World {
     /// Answers from the final blocks on disk.
     fn serve(&mut self, node: usize, to: &cpchain_crypto::PublicKey, pull: &Pull) -> Verdict {
         let Some(state) = self.nodes.get(node) else { return Ok(()) };
-        let storage = &state.disk.storage;
-        let by_digest = pull.digests.iter().filter_map(|digest| storage.height_of(digest).ok().flatten());
-        let heights: Vec<_> = pull.heights.iter().copied().chain(by_digest).collect();
-        let entries = heights.into_iter().filter_map(|height| storage.final_entry(height).ok().flatten());
-        let messages: Vec<_> = entries.flat_map(|entry| entry.messages().collect::<Vec<_>>()).collect();
+        let messages = answer(&state.disk.storage, pull).unwrap_or_default();
         messages.into_iter().try_for_each(|message| self.say(node, std::slice::from_ref(to), message))
     }
 

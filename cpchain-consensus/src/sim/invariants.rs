@@ -200,6 +200,10 @@ impl Judge {
             }
             Message::Certificate(certificate) => self.certificate(certificate),
             Message::Block(block) => self.sealed(block),
+            Message::Range(range) => {
+                range.blocks.iter().try_for_each(|block| self.sealed(block))?;
+                self.certificate(&range.certificate)
+            }
             Message::Pull(_) => Ok(()),
         }
     }

@@ -74,7 +74,11 @@ impl fmt::Display for Described<'_> {
                 }
             }
             Message::Block(block) => write!(f, "BLOCK {} {}", block.height(), short(&block.digest())),
-            Message::Pull(pull) => write!(f, "PULL {} heights, {} digests", pull.heights.len(), pull.digests.len()),
+            Message::Pull(pull) => {
+                write!(f, "PULL {} heights, {} digests", pull.heights.len(), pull.digests.len())?;
+                pull.range.map_or(Ok(()), |from| write!(f, ", from {from}"))
+            }
+            Message::Range(range) => write!(f, "RANGE {} blocks to {}", range.blocks.len(), range.certificate.height),
         }
     }
 }

@@ -61,6 +61,7 @@ fn carries(message: &Message, kind: Kind, height: u64) -> bool {
     match message {
         Message::Certificate(certificate) => is(certificate),
         Message::Propose(proposal) => [&proposal.parent, &proposal.impeachment].into_iter().flatten().any(is),
+        Message::Range(range) => is(&range.certificate),
         Message::Vote(_) | Message::Block(_) | Message::Pull(_) => false,
     }
 }

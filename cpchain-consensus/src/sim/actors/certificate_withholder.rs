@@ -21,7 +21,9 @@ impl Actor for CertificateWithholder {
                     usize::try_from(vote.height.0).ok().and_then(|h| to.get(h.checked_rem(to.len())?)).copied();
                 stage.send(chosen.as_slice(), message);
             }
-            Message::Vote(_) | Message::Propose(_) | Message::Block(_) | Message::Pull(_) => stage.send(to, message),
+            Message::Vote(_) | Message::Propose(_) | Message::Block(_) | Message::Pull(_) | Message::Range(_) => {
+                stage.send(to, message)
+            }
         }
     }
 }

@@ -25,6 +25,13 @@ impl Actor for LyingPeer {
             Message::Certificate(certificate) if to.len() == 1 && stage.random.chance(8_000) => {
                 Message::Certificate(too_few(stage, &certificate))
             }
+            Message::Range(mut range) if stage.random.chance(8_000) => {
+                match range.blocks.pop() {
+                    Some(last) if stage.random.chance(5_000) => range.blocks.push(bent(stage, &last)),
+                    _ => {}
+                }
+                Message::Range(range)
+            }
             other => other,
         };
         stage.send(to, bent);
@@ -32,7 +39,7 @@ impl Actor for LyingPeer {
 
     fn ticks(&mut self, stage: &mut Stage<'_>) {
         let heights = (0..40).map(|_| Height(stage.random.below(1_000))).chain([Height(u64::MAX)]).collect();
-        let pull = Pull { heights, digests: vec![Digest([3; 32]); 3] };
+        let pull = Pull { heights, digests: vec![Digest([3; 32]); 3], range: Some(Height(1)) };
         let to = stage.some(2_000);
         stage.send(&to, Message::Pull(pull));
     }

@@ -144,6 +144,6 @@ pub(crate) fn about(message: &Message) -> Option<(Height, Digest)> {
         Message::Vote(vote) => Some((vote.height, vote.digest)),
         Message::Certificate(certificate) => Some((certificate.height, certificate.digest)),
         Message::Block(block) => Some((block.height(), block.digest())),
-        Message::Pull(_) => None,
+        Message::Pull(_) | Message::Range(_) => None,
     }
 }
