@@ -8,7 +8,10 @@
 //! Rules and the tests that hold them: a cover is exact and short (`cover_is_exact_and_short`); a seed opens its own
 //! subtree alone, and the root's is never given (`a_seed_derives_its_subtree_and_nothing_else`).
 
-use core::{fmt, ops::Range};
+use core::{
+    fmt,
+    ops::{Bound, RangeBounds},
+};
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -94,23 +97,32 @@ impl TreeNode {
     }
 }
 
-/// The fewest nodes that cover exactly the intervals `range`, from left to right; at most `2·log2 n` of them.
-///
-/// The range is half open, so interval 2³² − 1 can only be had as [`TreeNode::leaf`].
+/// The fewest nodes below the root that cover exactly the intervals of `range`, from left to right; at most `2·log2 n` of them
+/// for `n` above 2. The root itself is never among them: the whole tree is its two halves.
 ///
 /// ```
-/// use cpchain_crypto::key_tree::cover;
+/// use cpchain_crypto::key_tree::{cover, IntervalId, TreeNode};
 /// // A year of hourly intervals is handed over as a dozen seeds and not as 8,760 keys.
 /// assert!(cover(5..8765).count() <= 26);
+/// // The last interval of all needs an inclusive range.
+/// assert!(cover(u32::MAX..=u32::MAX).eq([TreeNode::leaf(IntervalId(u32::MAX))]));
 /// ```
-pub fn cover(range: Range<u32>) -> impl Iterator<Item = TreeNode> {
-    let mut next = range.start as u64;
-    let end = range.end as u64;
+pub fn cover(range: impl RangeBounds<u32>) -> impl Iterator<Item = TreeNode> {
+    let mut next = match range.start_bound() {
+        Bound::Included(start) => u64::from(*start),
+        Bound::Excluded(before) => u64::from(*before) + 1,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => u64::from(*last) + 1,
+        Bound::Excluded(end) => u64::from(*end),
+        Bound::Unbounded => 1 << DEPTH,
+    };
     core::iter::from_fn(move || {
         if next >= end {
             return None;
         }
-        let aligned = next.trailing_zeros().min(u32::from(DEPTH));
+        let aligned = next.trailing_zeros().min(u32::from(DEPTH) - 1);
         let fits = (end - next).ilog2();
         let below = aligned.min(fits);
         let node = TreeNode { depth: DEPTH - below as u8, index: (next >> below) as u32 };

@@ -6,8 +6,8 @@ use cpchain_crypto::{
     Digest, Entropy, EntropyError, SeededEntropy,
     key_tree::{IntervalId, NodeSeed, StreamSecret, TreeNode},
     pre::{
-        Capsule, CapsuleFragment, KeyFragment, Parties, PreError, PreSecretKey, ProxyReEncryption, Threshold, Umbral,
-        Verified, verify_fragment_bytes,
+        Capsule, CapsuleFragment, KeyFragment, NodeGrant, Parties, PreError, PreSecretKey, ProxyReEncryption,
+        Threshold, Umbral, Verified, verify_fragment_bytes,
     },
 };
 
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    fn grant(&mut self, node: TreeNode, needed: u8, shares: u8) -> Vec<Verified<KeyFragment>> {
+    fn grant(&mut self, node: TreeNode, needed: u8, shares: u8) -> Vec<Verified<Umbral, KeyFragment>> {
         let parties = self.parties(node);
         let delegating = Umbral.delegating_key(&self.secret, node).unwrap();
         let granting = Umbral.granting_key(&self.secret).unwrap();
@@ -58,7 +58,11 @@ fn node(index: u32) -> TreeNode {
     TreeNode::new(20, index).unwrap()
 }
 
-fn reencrypt(capsule: &Capsule, keys: &[Verified<KeyFragment>], parties: &Parties) -> Vec<Verified<CapsuleFragment>> {
+fn reencrypt(
+    capsule: &Capsule,
+    keys: &[Verified<Umbral, KeyFragment>],
+    parties: &Parties,
+) -> Vec<Verified<Umbral, CapsuleFragment>> {
     let each = |key| {
         let made = Umbral.reencrypt(capsule, key).unwrap();
         Umbral.verify_capsule_fragment(made, capsule, parties).unwrap()
@@ -105,12 +109,12 @@ fn another_receiver_opens_nothing() {
     let thief = Umbral.generate_key(&mut world.entropy).unwrap();
     let open = |some: &[_]| Umbral.open(&thief, &parties.delegating, &capsule, some).unwrap_err();
     assert_eq!(open(&fragments), PreError::OtherCapsule);
-    // Nor when he vouches for the fragments as if they were for him.
+    // Nor do they verify as if they were for him.
     let as_thief = Parties { receiving: Umbral.public_key(&thief).unwrap(), ..parties.clone() };
-    let vouch =
-        |f: &Verified<CapsuleFragment>| Verified::<CapsuleFragment>::vouch(f.get().clone(), &capsule, &as_thief);
-    let vouched: Vec<_> = fragments.iter().map(vouch).collect();
-    assert_eq!(open(&vouched), PreError::Sealed);
+    for fragment in fragments {
+        let refused = Umbral.verify_capsule_fragment(fragment.into_inner(), &capsule, &as_thief).unwrap_err();
+        assert_eq!(refused, PreError::CapsuleFragment);
+    }
 }
 
 #[test]
@@ -141,16 +145,13 @@ fn fragments_open_the_granted_node_and_nothing_else() {
     let keys = world.grant(node(8), 2, 3);
     for other in [parent, node(9), child] {
         let foreign = world.capsule(other);
-        // All proxies together with the buyer, vouching for whatever they like.
-        for parties in [world.parties(node(8)), world.parties(other)] {
-            let cross = |key| {
-                let made = Umbral.reencrypt(&foreign, key).unwrap();
-                Verified::<CapsuleFragment>::vouch(made, &foreign, &parties)
-            };
-            let fragments: Vec<_> = keys.iter().map(cross).collect();
-            let opened = Umbral.open(&world.receiving, &parties.delegating, &foreign, &fragments);
-            assert_eq!(opened.unwrap_err(), PreError::Sealed);
-        }
+        // For the other node's keys the fragments do not verify; for the granted ones they do, and open nothing.
+        let (parties, others) = (world.parties(node(8)), world.parties(other));
+        let made = Umbral.reencrypt(&foreign, &keys[0]).unwrap();
+        assert_eq!(Umbral.verify_capsule_fragment(made, &foreign, &others).unwrap_err(), PreError::CapsuleFragment);
+        let crossed = reencrypt(&foreign, &keys, &parties);
+        let opened = Umbral.open(&world.receiving, &parties.delegating, &foreign, &crossed);
+        assert_eq!(opened.unwrap_err(), PreError::Sealed);
     }
     let (capsule, parties) = (world.capsule(node(8)), world.parties(node(8)));
     let fragments = reencrypt(&capsule, &keys, &parties);
@@ -280,4 +281,44 @@ fn a_capsule_fragment_names_its_key_fragment() {
         assert_eq!(key.get().id(), made.get().key_fragment_id());
     }
     assert_ne!(keys[0].get().id(), keys[1].get().id());
+}
+
+#[test]
+fn a_year_is_granted_in_few_bytes() {
+    let mut world = World::new();
+    let receiving = Umbral.public_key(&world.receiving).unwrap();
+    let threshold = Threshold::new(2, 3).unwrap();
+    let granted =
+        Umbral.grant_range(&world.secret, &world.stream, 5..8765, &receiving, threshold, &mut world.entropy).unwrap();
+    let public: usize =
+        granted.nodes.iter().map(|node| node.delegating.as_bytes().len() + node.capsule.as_bytes().len()).sum();
+    assert!(granted.nodes.len() <= 26 && public <= 26 * 276);
+    assert_eq!(granted.proxies.len(), 3);
+    for bundle in &granted.proxies {
+        assert_eq!(bundle.iter().map(|key| key.expose().len()).sum::<usize>(), granted.nodes.len() * 196);
+    }
+    // Each proxy finds its fragments good, and two of them open the last node.
+    let last = granted.nodes.len() - 1;
+    let NodeGrant { node, delegating, capsule } = &granted.nodes[last];
+    let parties = Parties { delegating: delegating.clone(), receiving, verifying: granted.verifying.clone() };
+    let keys: Vec<_> = granted.proxies[1..]
+        .iter()
+        .map(|bundle| Umbral.verify_key_fragment(bundle[last].clone(), &parties).unwrap())
+        .collect();
+    let seed = Umbral.open(&world.receiving, delegating, capsule, &reencrypt(capsule, &keys, &parties)).unwrap();
+    assert_eq!((seed.node(), seed.expose()), (*node, world.secret.seed(*node).unwrap().expose()));
+}
+
+#[test]
+fn a_range_of_nothing_is_refused_and_the_last_interval_is_granted() {
+    let mut world = World::new();
+    let receiving = Umbral.public_key(&world.receiving).unwrap();
+    let one = Threshold::new(1, 1).unwrap();
+    let empty = Umbral.grant_range(&world.secret, &world.stream, 4..4, &receiving, one, &mut world.entropy);
+    assert_eq!(empty.err(), Some(PreError::EmptyRange));
+    let last = Umbral.grant_range(&world.secret, &world.stream, u32::MAX.., &receiving, one, &mut world.entropy);
+    assert_eq!(last.unwrap().nodes[0].node, TreeNode::leaf(IntervalId(u32::MAX)));
+    // The whole tree is granted as its two halves, never as its root.
+    let all = Umbral.grant_range(&world.secret, &world.stream, .., &receiving, one, &mut world.entropy).unwrap();
+    assert_eq!(all.nodes.iter().map(|node| node.node.depth()).collect::<Vec<_>>(), [1, 1]);
 }

@@ -1,11 +1,14 @@
 //! The byte types: version, scheme, payload of a length that the scheme fixes.
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::PreError;
+use super::{PreError, parsed::Parsed};
 use crate::{
     hash::{Digest, hex},
     key_tree::TreeNode,
@@ -79,7 +82,7 @@ macro_rules! envelope {
             /// [`PreError::Format`] for another version or scheme, missing or trailing bytes.
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, PreError> {
                 let scheme = check(bytes, $what, $length)?;
-                Self { scheme, bytes: bytes.to_vec() }.validated()
+                Self::new(scheme, bytes.to_vec()).validated()
             }
 
             /// The scheme that made it.
@@ -91,13 +94,20 @@ macro_rules! envelope {
                 self.bytes.get(HEAD..).unwrap_or(&[])
             }
 
-            #[allow(dead_code)] // A secret key is made from its seed instead.
+            /// Puts the bytes of the scheme itself, laid out as the [module](super) says, into an envelope.
+            ///
+            /// # Errors
+            /// [`PreError::Format`] for another length than the scheme's.
+            pub fn from_scheme_bytes(scheme: Scheme, bytes: &[u8]) -> Result<Self, PreError> {
+                Self::from_payload(scheme, &[bytes])?.validated()
+            }
+
             pub(crate) fn from_payload(scheme: Scheme, parts: &[&[u8]]) -> Result<Self, PreError> {
                 let mut bytes = Vec::with_capacity(HEAD + parts.iter().map(|part| part.len()).sum::<usize>());
                 bytes.extend([VERSION, scheme as u8]);
                 parts.iter().for_each(|part| bytes.extend_from_slice(part));
                 check(&bytes, $what, $length)?;
-                Ok(Self { scheme, bytes })
+                Ok(Self::new(scheme, bytes))
             }
         }
     };
@@ -106,6 +116,15 @@ macro_rules! envelope {
 macro_rules! public_bytes {
     ($name:ident) => {
         impl $name {
+            fn new(scheme: Scheme, bytes: Vec<u8>) -> Self {
+                Self { scheme, bytes, parsed: Parsed::default() }
+            }
+
+            /// The bytes of the scheme itself, without the envelope; the [module](super) says how they are laid out.
+            pub fn scheme_bytes(&self) -> &[u8] {
+                self.payload()
+            }
+
             /// The bytes, for storing and sending.
             pub fn as_bytes(&self) -> &[u8] {
                 &self.bytes
@@ -113,6 +132,20 @@ macro_rules! public_bytes {
 
             fn validated(self) -> Result<Self, PreError> {
                 self.check_label().map(|()| self)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.bytes == other.bytes
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.bytes.hash(state);
             }
         }
 
@@ -127,6 +160,15 @@ macro_rules! public_bytes {
 macro_rules! secret_bytes {
     ($name:ident) => {
         impl $name {
+            const fn new(scheme: Scheme, bytes: Vec<u8>) -> Self {
+                Self { scheme, bytes }
+            }
+
+            /// The bytes of the scheme itself, without the envelope; the [module](super) says how they are laid out.
+            pub fn expose_scheme_bytes(&self) -> &[u8] {
+                self.payload()
+            }
+
             /// The bytes, for storing and for sending to the one whose secret it is; wipe what you copy.
             pub fn expose(&self) -> &[u8] {
                 &self.bytes
@@ -146,10 +188,11 @@ macro_rules! secret_bytes {
 }
 
 /// A public key: delegating, receiving or verifying. 35 bytes for Umbral. Prints as hex.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct PrePublicKey {
     scheme: Scheme,
     bytes: Vec<u8>,
+    pub(super) parsed: Parsed<super::parsed::PublicKey>,
 }
 
 /// A secret key: delegating, receiving or granting. 34 bytes for Umbral; wiped when dropped, never printed.
@@ -161,10 +204,11 @@ pub struct PreSecretKey {
 }
 
 /// A sealed node seed with the stream and node that it is for. Public. 241 bytes for Umbral.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct Capsule {
     scheme: Scheme,
     bytes: Vec<u8>,
+    pub(super) parsed: Parsed<super::parsed::Kem>,
 }
 
 /// One proxy's share of a grant: a secret between owner and proxy. 196 bytes for Umbral; wiped when dropped, never printed.
@@ -176,10 +220,11 @@ pub struct KeyFragment {
 }
 
 /// One proxy's re-encryption of a capsule, with its proof. Public. 361 bytes for Umbral.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct CapsuleFragment {
     scheme: Scheme,
     bytes: Vec<u8>,
+    pub(super) parsed: Parsed<super::parsed::Fragment>,
 }
 
 envelope!(PrePublicKey, "public key", |lengths| lengths.public);
@@ -219,6 +264,19 @@ impl Capsule {
         parts.ok_or(PreError::Format { what: Self::WHAT })
     }
 
+    /// A capsule of what was sealed elsewhere: `sealed` as [`sealed`](Self::sealed) gives it, sealing [`capsule_plaintext`](super::capsule_plaintext).
+    ///
+    /// # Errors
+    /// [`PreError::Format`] for the root, or another length than the scheme's.
+    pub fn from_parts(scheme: Scheme, stream: &Digest, node: TreeNode, sealed: &[u8]) -> Result<Self, PreError> {
+        Self::from_payload(scheme, &[&stream.0, &node.to_bytes(), sealed])?.validated()
+    }
+
+    /// What the scheme itself made: for Umbral the 98 bytes of its capsule, then the 104 of its ciphertext.
+    pub fn sealed(&self) -> &[u8] {
+        self.label().map_or(&[], |(.., sealed)| sealed)
+    }
+
     /// The stream that it says it is of; proven once it opens.
     pub fn stream(&self) -> Digest {
         self.label().map_or(Digest::ZERO, |(stream, ..)| stream)
@@ -254,7 +312,7 @@ impl PreSecretKey {
         let mut bytes = Vec::with_capacity(HEAD + seed.len());
         bytes.extend([VERSION, scheme as u8]);
         bytes.extend_from_slice(seed);
-        Self { scheme, bytes }
+        Self::new(scheme, bytes)
     }
 }
 

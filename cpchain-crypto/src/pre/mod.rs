@@ -12,16 +12,33 @@
 //! # Rules, and the tests that hold them
 //! - **One delegating key per tree node.** A key fragment re-encrypts *every* capsule of its delegating key, and `t` proxies
 //!   who collude with the buyer can recover that key. So [`ProxyReEncryption::delegating_key`] derives a key of its own for each node, and
-//!   what is lost is what was sold (`fragments_open_the_granted_node_and_nothing_else`).
+//!   what is lost is what was sold (`fragments_open_the_granted_node_and_nothing_else`,
+//!   `colluders_open_the_granted_range_and_nothing_else`).
 //! - **The root is never granted**: its seed is the stream secret, which everything else is derived from
 //!   (`the_root_is_refused`). [`cover`](crate::key_tree::cover) never yields it.
 //! - **A capsule is bound to its stream and node**: the sealed part carries a digest of both, and opening compares
 //!   (`a_relabelled_capsule_does_not_open`).
-//! - **Only verified fragments are combined**: [`Verified`] is made by verification, remembers what it was
-//!   verified for, and [`ProxyReEncryption::open`] takes nothing else (`a_fragment_of_another_capsule_is_refused`).
+//! - **Only verified fragments are combined**: [`Verified`] is made by verification alone, names its scheme in its type, remembers what
+//!   it was verified for, and [`ProxyReEncryption::open`] takes nothing else (`a_fragment_of_another_capsule_is_refused`, and the
+//!   doctests of [`Verified`] that do not compile).
 //! - **Bytes have one form.** Every type is an envelope of one version byte, one [`Scheme`] byte and a payload whose length the
 //!   scheme fixes; other versions, schemes and lengths are refused, and so is a second encoding of the same value
 //!   (`decoders_take_any_bytes`, `golden_bytes`).
+//!
+//! # Bytes
+//! Every envelope is `01` (version), `01` (Umbral), and then, all of fixed width, points compressed (33 bytes), scalars big endian (32):
+//!
+//! | type | bytes | the scheme's own bytes |
+//! | --- | --- | --- |
+//! | [`PrePublicKey`] | 35 | point |
+//! | [`PreSecretKey`] | 34 | the seed that the scalar is derived from ([`Umbral::KEY_LABEL`](Umbral)) |
+//! | [`Capsule`] | 241 | stream (32), node (5), point E, point V, signature scalar, then nonce (24), ciphertext (64), tag (16) |
+//! | [`KeyFragment`] | 196 | id (32), share, precursor, commitment, signature (64) over id, commitment, precursor and both keys |
+//! | [`CapsuleFragment`] | 361 | E₁, V₁, key fragment id (32), precursor, E₂, V₂, U₁ commitment, U₁, proof scalar, signature (64) |
+//!
+//! `scheme_bytes` (`expose_scheme_bytes` for secrets) and `from_scheme_bytes` give and take what follows the two head bytes,
+//! [`Capsule::sealed`] and [`Capsule::from_parts`] what follows the node as well. With these, other implementations of the scheme open what this one makes and
+//! the other way round: `examples/interop/umbral` does it with the Python package.
 //!
 //! A seller can make fragments that verify and still do not open (shares of a polynomial of too high a degree). That is not
 //! seen by verification; the buyer proves it by showing an ephemeral receiving secret, with which a judge repeats
@@ -72,112 +89,63 @@
 //! ```
 
 mod envelope;
+mod error;
+mod parsed;
+mod range;
+mod threshold;
 #[cfg(feature = "umbral")]
 mod umbral;
 mod verified;
 
 use alloc::vec::Vec;
+use core::ops::RangeBounds;
+
+use zeroize::Zeroizing;
 
 #[cfg(feature = "umbral")]
 pub use umbral::Umbral;
 pub use {
     envelope::{Capsule, CapsuleFragment, KeyFragment, PrePublicKey, PreSecretKey, Scheme},
+    error::PreError,
+    range::{NodeGrant, RangeGrant},
+    threshold::Threshold,
     verified::{Parties, Verified},
 };
 
 use crate::{
-    entropy::{Entropy, EntropyError},
+    entropy::Entropy,
     hash::{Digest, Domain},
     key_tree::{NodeSeed, StreamSecret, TreeNode},
 };
 
-/// Why keys, capsules or fragments were refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PreError {
-    /// The bytes are not an envelope of a known version and scheme, or their length is not the scheme's.
-    #[error("not a {what} of a version, scheme and length that this build reads")]
-    Format {
-        /// What was expected.
-        what: &'static str,
-    },
-    /// The envelope is right, the curve points or numbers inside are not.
-    #[error("the {what} holds values that the scheme does not allow")]
-    Value {
-        /// What was expected.
-        what: &'static str,
-    },
-    /// A threshold that is zero, above the number of fragments, or more than 64 fragments.
-    #[error("a threshold needs 1 <= t <= n <= {}", Threshold::MAX_SHARES)]
-    Threshold,
-    /// The root of a key tree is the stream secret itself.
-    #[error("the root of the key tree is not granted: grant nodes below it, as `cover` gives them")]
-    Root,
-    /// The key fragment was not made by these parties.
-    #[error("the key fragment does not verify for these delegating, receiving and verifying keys: refuse the grant")]
-    KeyFragment,
-    /// The capsule fragment does not verify.
-    #[error("the capsule fragment does not verify for this capsule and these keys: ask another proxy")]
-    CapsuleFragment,
-    /// A fragment was verified for another capsule or other keys than it is combined for.
-    #[error("a fragment was verified for another capsule, delegating key or receiving key")]
-    OtherCapsule,
-    /// No fragment, or the same one twice.
-    #[error("the fragments to combine must be at least one and all different")]
-    Fragments,
-    /// The fragments do not open the capsule.
-    #[error(
-        "the capsule does not open: fewer fragments than the threshold, fragments of different grants, or a false grant"
-    )]
-    Sealed,
-    /// What the capsule seals is of another stream or node than it says.
-    #[error("the capsule opens to a seed of another stream or node than its label says: refuse it")]
-    Label,
-    /// The source of randomness failed.
-    #[error(transparent)]
-    Entropy(#[from] EntropyError),
-}
-
-/// How many fragments open (`t`) of how many that are made (`n`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Threshold {
-    needed: u8,
-    shares: u8,
-}
-
-impl Threshold {
-    /// Most fragments of one grant.
-    pub const MAX_SHARES: u8 = 64;
-
-    /// `needed` of `shares`.
-    ///
-    /// # Errors
-    /// [`PreError::Threshold`] unless 1 ≤ needed ≤ shares ≤ 64.
-    pub const fn new(needed: u8, shares: u8) -> Result<Self, PreError> {
-        if needed == 0 || needed > shares || shares > Self::MAX_SHARES {
-            return Err(PreError::Threshold);
-        }
-        Ok(Self { needed, shares })
-    }
-
-    /// Fragments that open.
-    pub const fn needed(&self) -> u8 {
-        self.needed
-    }
-
-    /// Fragments that are made.
-    pub const fn shares(&self) -> u8 {
-        self.shares
-    }
-}
-
 const DELEGATING: Domain = Domain::new("cpchain/crypto/pre/delegating-key/v1");
+const LABEL: Domain = Domain::new("cpchain/crypto/pre/capsule-label/v1");
 const GRANTING: Domain = Domain::new("cpchain/crypto/pre/granting-key/v1");
+
+/// The digest that binds a capsule to its stream and node; the second half of what it seals.
+fn capsule_label(stream: &Digest, node: TreeNode) -> Digest {
+    Digest::of(LABEL, &[&stream.0, &node.to_bytes()])
+}
+
+/// The 64 bytes that a capsule seals: the node's seed, then a digest of stream and node. For whoever seals with another
+/// implementation of the scheme; [`ProxyReEncryption::encapsulate`] does it by itself.
+pub fn capsule_plaintext(stream: &Digest, seed: &NodeSeed) -> Zeroizing<[u8; 64]> {
+    let mut plain = Zeroizing::new([0; 64]);
+    let (left, right) = plain.split_at_mut(32);
+    left.copy_from_slice(seed.expose());
+    right.copy_from_slice(&capsule_label(stream, seed.node()).0);
+    plain
+}
 
 /// A proxy re-encryption scheme over the byte types of this module.
 ///
+/// An implementor writes the checks ([`check_key_fragment`](Self::check_key_fragment),
+/// [`check_capsule_fragment`](Self::check_capsule_fragment)); the [`Verified`] values around them are made by the provided methods
+/// alone, and carry the scheme in their type: what one implementation let through, no other one takes.
+///
 /// Every method refuses values of another [`Scheme`] with [`PreError::Format`], and values whose envelope is right but
 /// whose content is not with [`PreError::Value`].
-pub trait ProxyReEncryption: Send + Sync {
+pub trait ProxyReEncryption: Sized + Send + Sync {
     /// The scheme whose bytes this implementation reads and writes.
     fn scheme(&self) -> Scheme;
 
@@ -232,30 +200,30 @@ pub trait ProxyReEncryption: Send + Sync {
         entropy: &mut dyn Entropy,
     ) -> Result<Vec<KeyFragment>, PreError>;
 
-    /// The proxy's check of what it was given: a fragment that passes makes capsule fragments that pass.
+    /// Was the fragment made by these parties? What [`verify_key_fragment`](Self::verify_key_fragment) asks.
     ///
     /// # Errors
     /// [`PreError::KeyFragment`] if the signature or the commitment is wrong.
-    fn verify_key_fragment(&self, fragment: KeyFragment, parties: &Parties) -> Result<Verified<KeyFragment>, PreError>;
+    fn check_key_fragment(&self, fragment: &KeyFragment, parties: &Parties) -> Result<(), PreError>;
 
     /// Re-encrypts a capsule. The same capsule and fragment give the same bytes, so a repeated request costs no new
-    /// randomness and reveals nothing new. A fragment of another node's key gives bytes that nobody will accept.
+    /// randomness and reveals nothing new. A fragment of another node's key gives bytes that open nothing.
     ///
     /// # Errors
     /// [`PreError::Value`] for a capsule that is not well formed.
-    fn reencrypt(&self, capsule: &Capsule, fragment: &Verified<KeyFragment>) -> Result<CapsuleFragment, PreError>;
+    fn reencrypt(&self, capsule: &Capsule, fragment: &Verified<Self, KeyFragment>)
+    -> Result<CapsuleFragment, PreError>;
 
-    /// Anyone's check that a capsule fragment is the re-encryption of `capsule` from `parties.delegating` to
-    /// `parties.receiving`, authorised by `parties.verifying`.
+    /// Is the fragment the re-encryption of `capsule`? What [`verify_capsule_fragment`](Self::verify_capsule_fragment) asks.
     ///
     /// # Errors
     /// [`PreError::CapsuleFragment`] if it is not.
-    fn verify_capsule_fragment(
+    fn check_capsule_fragment(
         &self,
-        fragment: CapsuleFragment,
+        fragment: &CapsuleFragment,
         capsule: &Capsule,
         parties: &Parties,
-    ) -> Result<Verified<CapsuleFragment>, PreError>;
+    ) -> Result<(), PreError>;
 
     /// Opens a capsule with `t` or more verified fragments of one grant.
     ///
@@ -266,8 +234,54 @@ pub trait ProxyReEncryption: Send + Sync {
         receiving: &PreSecretKey,
         delegating: &PrePublicKey,
         capsule: &Capsule,
-        fragments: &[Verified<CapsuleFragment>],
+        fragments: &[Verified<Self, CapsuleFragment>],
     ) -> Result<NodeSeed, PreError>;
+
+    /// The proxy's check of what it was given: a fragment that passes makes capsule fragments that pass.
+    ///
+    /// # Errors
+    /// Those of [`check_key_fragment`](Self::check_key_fragment).
+    fn verify_key_fragment(
+        &self,
+        fragment: KeyFragment,
+        parties: &Parties,
+    ) -> Result<Verified<Self, KeyFragment>, PreError> {
+        self.check_key_fragment(&fragment, parties)?;
+        Ok(Verified::key_fragment(fragment, parties))
+    }
+
+    /// Anyone's check that a capsule fragment is the re-encryption of `capsule` from `parties.delegating` to
+    /// `parties.receiving`, authorised by `parties.verifying`.
+    ///
+    /// # Errors
+    /// Those of [`check_capsule_fragment`](Self::check_capsule_fragment).
+    fn verify_capsule_fragment(
+        &self,
+        fragment: CapsuleFragment,
+        capsule: &Capsule,
+        parties: &Parties,
+    ) -> Result<Verified<Self, CapsuleFragment>, PreError> {
+        self.check_capsule_fragment(&fragment, capsule, parties)?;
+        Ok(Verified::capsule_fragment(fragment, capsule, parties))
+    }
+
+    /// Grants a range of intervals: its [`cover`](crate::key_tree::cover), a capsule for each node, and for each proxy a key fragment of each node.
+    ///
+    /// A year of hourly intervals is at most 26 nodes. [`RangeGrant`] says how many bytes that is.
+    ///
+    /// # Errors
+    /// [`PreError::EmptyRange`], and those of [`encapsulate`](Self::encapsulate) and [`grant`](Self::grant).
+    fn grant_range(
+        &self,
+        secret: &StreamSecret,
+        stream: &Digest,
+        intervals: impl RangeBounds<u32>,
+        receiving: &PrePublicKey,
+        threshold: Threshold,
+        entropy: &mut dyn Entropy,
+    ) -> Result<RangeGrant, PreError> {
+        range::grant(self, (secret, stream), intervals, (receiving, threshold), entropy)
+    }
 
     /// A fresh secret: a buyer's receiving key, best one for each purchase.
     ///

@@ -1,6 +1,8 @@
 //! What verification says, as types.
 
-use super::{Capsule, CapsuleFragment, KeyFragment, PrePublicKey};
+use core::{fmt, marker::PhantomData};
+
+use super::{Capsule, CapsuleFragment, KeyFragment, PrePublicKey, ProxyReEncryption};
 use crate::hash::{Digest, Domain};
 
 const KEY_FRAGMENT: Domain = Domain::new("cpchain/crypto/pre/verified-key-fragment/v1");
@@ -17,17 +19,47 @@ pub struct Parties {
     pub verifying: PrePublicKey,
 }
 
-/// A fragment that was verified, with what it was verified for.
+/// A fragment that the scheme `S` verified, with what it was verified for.
 ///
-/// Made by [`ProxyReEncryption::verify_key_fragment`](super::ProxyReEncryption::verify_key_fragment) and
-/// [`verify_capsule_fragment`](super::ProxyReEncryption::verify_capsule_fragment). Dereference by [`get`](Self::get).
-#[derive(Debug, Clone)]
-pub struct Verified<T> {
+/// Made by [`ProxyReEncryption::verify_key_fragment`] and [`ProxyReEncryption::verify_capsule_fragment`], and by nothing else: it
+/// has no constructor and is not decoded from bytes. Whoever stored a fragment verifies it again when he reads it back.
+///
+/// An unverified fragment cannot be combined:
+/// ```compile_fail,E0308
+/// # use cpchain_crypto::pre::*;
+/// fn open(secret: &PreSecretKey, delegating: &PrePublicKey, capsule: &Capsule, posted: Vec<CapsuleFragment>) {
+///     let _ = Umbral.open(secret, delegating, capsule, &posted);
+/// }
+/// ```
+///
+/// Nor one that another implementation, perhaps a careless one, let through:
+/// ```compile_fail,E0308
+/// # use cpchain_crypto::pre::*;
+/// fn open<Careless: ProxyReEncryption>(
+///     secret: &PreSecretKey, delegating: &PrePublicKey, capsule: &Capsule, posted: Vec<Verified<Careless, CapsuleFragment>>,
+/// ) {
+///     let _ = Umbral.open(secret, delegating, capsule, &posted);
+/// }
+/// ```
+///
+/// The same with fragments that Umbral verified does compile:
+/// ```
+/// # #[cfg(feature = "umbral")] {
+/// # use cpchain_crypto::pre::*;
+/// fn open(
+///     secret: &PreSecretKey, delegating: &PrePublicKey, capsule: &Capsule, posted: Vec<Verified<Umbral, CapsuleFragment>>,
+/// ) {
+///     let _ = Umbral.open(secret, delegating, capsule, &posted);
+/// }
+/// # }
+/// ```
+pub struct Verified<S, T> {
     fragment: T,
     context: Digest,
+    scheme: PhantomData<fn() -> S>,
 }
 
-impl<T> Verified<T> {
+impl<S, T> Verified<S, T> {
     /// The fragment.
     pub const fn get(&self) -> &T {
         &self.fragment
@@ -39,11 +71,22 @@ impl<T> Verified<T> {
     }
 }
 
-impl Verified<KeyFragment> {
-    /// States that the caller has verified `fragment` for `parties`: for implementations of
-    /// [`ProxyReEncryption`](super::ProxyReEncryption), and for a proxy that reads back what it verified before it stored it.
-    pub fn vouch(fragment: KeyFragment, parties: &Parties) -> Self {
-        Self { fragment, context: key_context(parties) }
+impl<S, T: Clone> Clone for Verified<S, T> {
+    fn clone(&self) -> Self {
+        Self { fragment: self.fragment.clone(), context: self.context, scheme: PhantomData }
+    }
+}
+
+impl<S, T: fmt::Debug> fmt::Debug for Verified<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verified").field(&self.fragment).finish()
+    }
+}
+
+impl<S: ProxyReEncryption> Verified<S, KeyFragment> {
+    /// For the trait's provided method, after the check of `S` has passed.
+    pub(super) fn key_fragment(fragment: KeyFragment, parties: &Parties) -> Self {
+        Self { fragment, context: key_context(parties), scheme: PhantomData }
     }
 
     /// Was it verified for these keys?
@@ -52,11 +95,11 @@ impl Verified<KeyFragment> {
     }
 }
 
-impl Verified<CapsuleFragment> {
-    /// States that the caller has verified `fragment` for `capsule` and `parties`: for implementations of
-    /// [`ProxyReEncryption`](super::ProxyReEncryption), and for a ledger that reads back what it verified before it stored it.
-    pub fn vouch(fragment: CapsuleFragment, capsule: &Capsule, parties: &Parties) -> Self {
-        Self { fragment, context: capsule_context(capsule, &parties.delegating, &parties.receiving) }
+impl<S: ProxyReEncryption> Verified<S, CapsuleFragment> {
+    /// For the trait's provided method, after the check of `S` has passed.
+    pub(super) fn capsule_fragment(fragment: CapsuleFragment, capsule: &Capsule, parties: &Parties) -> Self {
+        let context = capsule_context(capsule, &parties.delegating, &parties.receiving);
+        Self { fragment, context, scheme: PhantomData }
     }
 
     /// Was it verified for this capsule and these keys?

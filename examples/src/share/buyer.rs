@@ -362,7 +362,7 @@ impl Buyer {
 fn verify_fragments(
     order: &Order,
     posted: &[Vec<Vec<u8>>],
-) -> Result<Vec<(Capsule, Parties, Vec<Verified<CapsuleFragment>>)>, ShareError> {
+) -> Result<Vec<(Capsule, Parties, Vec<Verified<Umbral, CapsuleFragment>>)>, ShareError> {
     let mut out = Vec::new();
     for (place, node) in order.nodes().iter().enumerate() {
         let keys = order.keys_of(node);

@@ -2,14 +2,14 @@
 
 use cpchain_crypto::{
     Signer, SigningKey,
-    pre::{Capsule, CapsuleFragment, Parties, PrePublicKey, PreSecretKey, ProxyReEncryption, Umbral, Verified},
+    pre::{Capsule, Parties, PrePublicKey, PreSecretKey, ProxyReEncryption, Umbral},
 };
 use cpchain_market::escrow::{Order, ProxyGrant};
 
 use crate::adapters::open_bundle;
 
 /// Can the drawn proxies and the buyer, with every key fragment of the order, open `capsule`? They re-encrypt it with the
-/// fragments of each granted node in turn, and skip all verification.
+/// fragments of each granted node in turn, under the keys of that node: so their fragments verify, whatever the capsule.
 pub(crate) fn opens(
     order: &Order,
     grants: &[ProxyGrant],
@@ -34,7 +34,7 @@ pub(crate) fn opens(
                 let bundle = open_bundle(proxy, &grant.fragment_ids, &grant.sealed).ok()?;
                 let fragment = Umbral.verify_key_fragment(bundle.into_iter().nth(place)?, &parties).ok()?;
                 let made = Umbral.reencrypt(capsule, &fragment).ok()?;
-                Some(Verified::<CapsuleFragment>::vouch(made, capsule, &parties))
+                Umbral.verify_capsule_fragment(made, capsule, &parties).ok()
             })
             .collect();
         Umbral.open(receiving, &parties.delegating, capsule, &fragments).is_ok()

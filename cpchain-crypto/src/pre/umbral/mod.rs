@@ -5,6 +5,8 @@
 //! proxy), with one signature instead of two (what the proxy checks is what the chain will check), and always signed over both keys.
 //! A secret key travels as the 32-byte seed that it is derived from.
 
+#[cfg(test)]
+mod collusion;
 mod fields;
 mod random;
 
@@ -19,16 +21,14 @@ use zeroize::Zeroizing;
 use self::random::Random;
 use super::{
     Capsule, CapsuleFragment, KeyFragment, Parties, PreError, PrePublicKey, PreSecretKey, ProxyReEncryption, Scheme,
-    Threshold, Verified,
+    Threshold, Verified, capsule_label, capsule_plaintext,
 };
 use crate::{
     entropy::Entropy,
-    hash::{Digest, Domain},
+    hash::Digest,
     key_tree::{NodeSeed, TreeNode},
 };
 
-const LABEL: Domain = Domain::new("cpchain/crypto/pre/capsule-label/v1");
-const KEY: &[u8] = b"cpchain/crypto/pre/umbral-key/v1";
 const REENCRYPTION: &str = "cpchain/crypto/pre/umbral-reencryption/v1";
 
 const POINT: usize = 33;
@@ -46,6 +46,12 @@ const CAPSULE_FRAGMENT_WIDTHS: [usize; 10] =
 /// Its licence is that of `umbral-pre`, GPL-3.0-only: so is a binary that contains it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Umbral;
+
+impl Umbral {
+    /// The label under which a secret key is made from its seed: `SecretKeyFactory::from_secure_randomness(seed)`, then
+    /// `make_key(KEY_LABEL)`, in every implementation of `umbral-pre`'s API.
+    pub const KEY_LABEL: &'static [u8] = b"cpchain/crypto/pre/umbral-key/v1";
+}
 
 impl ProxyReEncryption for Umbral {
     fn scheme(&self) -> Scheme {
@@ -75,19 +81,19 @@ impl ProxyReEncryption for Umbral {
         if node.depth() == 0 {
             return Err(PreError::Root);
         }
-        let mut plain = Zeroizing::new([0; 64]);
-        let (left, right) = plain.split_at_mut(32);
-        left.copy_from_slice(seed.expose());
-        right.copy_from_slice(&label(stream, node).0);
         let delegating = read_public(delegating)?;
-        let (kem, sealed) = encrypt_with_rng(&mut Random::from_entropy(entropy)?, &delegating, plain.as_slice())
+        let plain = capsule_plaintext(stream, seed);
+        let (kem, sealed) = encrypt_with_rng(&mut Random::from_entropy(entropy)?, delegating, plain.as_slice())
             .map_err(|_| PreError::Sealed)?;
-        Capsule::from_payload(Scheme::Umbral, &[&stream.0, &node.to_bytes(), &kem.to_bytes_simple(), &sealed])
+        let bytes = [stream.0.as_slice(), &node.to_bytes(), &kem.to_bytes_simple(), &sealed];
+        let capsule = Capsule::from_payload(Scheme::Umbral, &bytes)?;
+        capsule.parsed.keep(kem);
+        Ok(capsule)
     }
 
     fn open_original(&self, delegating: &PreSecretKey, capsule: &Capsule) -> Result<NodeSeed, PreError> {
         let parts = Parts::of(capsule)?;
-        let plain = decrypt_original(&read_secret(delegating)?, &parts.kem, parts.sealed);
+        let plain = decrypt_original(&read_secret(delegating)?, parts.kem, parts.sealed);
         parts.seed(Zeroizing::new(plain.map_err(|_| PreError::Sealed)?.into_vec()))
     }
 
@@ -104,18 +110,22 @@ impl ProxyReEncryption for Umbral {
         let mut random = Random::from_entropy(entropy)?;
         let (needed, shares) = (usize::from(threshold.needed()), usize::from(threshold.shares()));
         let fragments =
-            generate_kfrags_with_rng(&mut random, &delegating, &receiving, &signer, needed, shares, true, true);
-        fragments.iter().map(|fragment| write_key_fragment(&fragment.clone().unverify())).collect()
+            generate_kfrags_with_rng(&mut random, &delegating, receiving, &signer, needed, shares, true, true);
+        fragments.into_vec().into_iter().map(|fragment| write_key_fragment(&fragment.unverify())).collect()
     }
 
-    fn verify_key_fragment(&self, fragment: KeyFragment, parties: &Parties) -> Result<Verified<KeyFragment>, PreError> {
+    fn check_key_fragment(&self, fragment: &KeyFragment, parties: &Parties) -> Result<(), PreError> {
         let (delegating, receiving, verifying) = read_parties(parties)?;
-        let inner = read_key_fragment(&fragment)?;
-        inner.verify(&verifying, Some(&delegating), Some(&receiving)).map_err(|_| PreError::KeyFragment)?;
-        Ok(Verified::<KeyFragment>::vouch(fragment, parties))
+        let inner = read_key_fragment(fragment)?;
+        let checked = inner.verify(verifying, Some(delegating), Some(receiving));
+        checked.map(drop).map_err(|_| PreError::KeyFragment)
     }
 
-    fn reencrypt(&self, capsule: &Capsule, fragment: &Verified<KeyFragment>) -> Result<CapsuleFragment, PreError> {
+    fn reencrypt(
+        &self,
+        capsule: &Capsule,
+        fragment: &Verified<Self, KeyFragment>,
+    ) -> Result<CapsuleFragment, PreError> {
         let parts = Parts::of(capsule)?;
         // The proof's nonce depends on the secret share and the capsule, as in RFC 6979.
         let mut seed = blake3::Hasher::new_derive_key(REENCRYPTION);
@@ -123,21 +133,23 @@ impl ProxyReEncryption for Umbral {
         seed.update(capsule.as_bytes());
         let mut random = Random::from_seed(&Zeroizing::new(*seed.finalize().as_bytes()));
         let inner = read_key_fragment(fragment.get())?.skip_verification();
-        let made = reencrypt_with_rng(&mut random, &parts.kem, inner).unverify();
-        CapsuleFragment::from_payload(Scheme::Umbral, &[&made.to_bytes_simple()])
+        let made = reencrypt_with_rng(&mut random, parts.kem, inner).unverify();
+        let fragment = CapsuleFragment::from_payload(Scheme::Umbral, &[&made.to_bytes_simple()])?;
+        fragment.parsed.keep(made);
+        Ok(fragment)
     }
 
-    fn verify_capsule_fragment(
+    fn check_capsule_fragment(
         &self,
-        fragment: CapsuleFragment,
+        fragment: &CapsuleFragment,
         capsule: &Capsule,
         parties: &Parties,
-    ) -> Result<Verified<CapsuleFragment>, PreError> {
+    ) -> Result<(), PreError> {
         let (delegating, receiving, verifying) = read_parties(parties)?;
         let parts = Parts::of(capsule)?;
-        let inner = read_capsule_fragment(&fragment)?;
-        inner.verify(&parts.kem, &verifying, &delegating, &receiving).map_err(|_| PreError::CapsuleFragment)?;
-        Ok(Verified::<CapsuleFragment>::vouch(fragment, capsule, parties))
+        let inner = read_capsule_fragment(fragment)?.clone();
+        let checked = inner.verify(parts.kem, verifying, delegating, receiving);
+        checked.map(drop).map_err(|_| PreError::CapsuleFragment)
     }
 
     fn open(
@@ -145,7 +157,7 @@ impl ProxyReEncryption for Umbral {
         receiving: &PreSecretKey,
         delegating: &PrePublicKey,
         capsule: &Capsule,
-        fragments: &[Verified<CapsuleFragment>],
+        fragments: &[Verified<Self, CapsuleFragment>],
     ) -> Result<NodeSeed, PreError> {
         if fragments.is_empty() || fragments.len() > usize::from(Threshold::MAX_SHARES) {
             return Err(PreError::Fragments);
@@ -158,9 +170,9 @@ impl ProxyReEncryption for Umbral {
         let parts = Parts::of(capsule)?;
         let mut inner = Vec::with_capacity(fragments.len());
         for fragment in fragments {
-            inner.push(read_capsule_fragment(fragment.get())?.skip_verification());
+            inner.push(read_capsule_fragment(fragment.get())?.clone().skip_verification());
         }
-        let plain = decrypt_reencrypted(&secret, &read_public(delegating)?, &parts.kem, inner, parts.sealed);
+        let plain = decrypt_reencrypted(&secret, read_public(delegating)?, parts.kem, inner, parts.sealed);
         let plain = plain.map_err(|error| match error {
             ReencryptionError::OnOpen(OpenReencryptedError::RepeatingCapsuleFrags) => PreError::Fragments,
             _ => PreError::Sealed,
@@ -173,7 +185,7 @@ impl ProxyReEncryption for Umbral {
 struct Parts<'a> {
     stream: Digest,
     node: TreeNode,
-    kem: umbral_pre::Capsule,
+    kem: &'a umbral_pre::Capsule,
     sealed: &'a [u8],
 }
 
@@ -182,46 +194,48 @@ impl<'a> Parts<'a> {
         let (stream, node, rest) = capsule.label()?;
         let format = PreError::Format { what: Capsule::WHAT };
         let (kem, sealed) = rest.split_at_checked(KEM).ok_or(format)?;
+        let kem = capsule.parsed.get(|| Self::read(kem))?;
+        Ok(Self { stream, node, kem, sealed })
+    }
+
+    fn read(kem: &[u8]) -> Result<umbral_pre::Capsule, PreError> {
         let value = PreError::Value { what: Capsule::WHAT };
         let read: umbral_pre::Capsule = fields::read(kem, &KEM_WIDTHS).map_err(|_| value)?;
         // The points E and V; were they opposite, their sum would have no encoding and opening would panic inside `umbral-pre`.
         // Equal ones are refused with them: honest capsules have neither but by a chance of 2⁻²⁵⁶.
         let opposite = kem.get(1..POINT) == kem.get(POINT + 1..2 * POINT);
-        if *read.to_bytes_simple() != *kem || opposite {
-            return Err(value);
-        }
-        Ok(Self { stream, node, kem: read, sealed })
+        if *read.to_bytes_simple() != *kem || opposite { Err(value) } else { Ok(read) }
     }
 
     fn seed(&self, plain: Zeroizing<Vec<u8>>) -> Result<NodeSeed, PreError> {
         let (seed, bound) = plain.split_first_chunk::<32>().ok_or(PreError::Label)?;
-        if bound != label(&self.stream, self.node).0 {
+        if bound != capsule_label(&self.stream, self.node).0 {
             return Err(PreError::Label);
         }
         Ok(NodeSeed::from_bytes(self.node, *seed))
     }
 }
 
-fn label(stream: &Digest, node: TreeNode) -> Digest {
-    Digest::of(LABEL, &[&stream.0, &node.to_bytes()])
-}
-
 fn read_secret(secret: &PreSecretKey) -> Result<SecretKey, PreError> {
     let factory = SecretKeyFactory::from_secure_randomness(secret.payload());
-    Ok(factory.map_err(|_| PreError::Format { what: PreSecretKey::WHAT })?.make_key(KEY))
+    Ok(factory.map_err(|_| PreError::Format { what: PreSecretKey::WHAT })?.make_key(Umbral::KEY_LABEL))
 }
 
-fn read_public(key: &PrePublicKey) -> Result<PublicKey, PreError> {
-    let error = PreError::Value { what: PrePublicKey::WHAT };
-    let read = PublicKey::try_from_compressed_bytes(key.payload()).map_err(|_| error)?;
-    if *read.to_compressed_bytes() == *key.payload() { Ok(read) } else { Err(error) }
+fn read_public(key: &PrePublicKey) -> Result<&PublicKey, PreError> {
+    key.parsed.get(|| {
+        let error = PreError::Value { what: PrePublicKey::WHAT };
+        let read = PublicKey::try_from_compressed_bytes(key.payload()).map_err(|_| error)?;
+        if *read.to_compressed_bytes() == *key.payload() { Ok(read) } else { Err(error) }
+    })
 }
 
 fn write_public(key: &PublicKey) -> Result<PrePublicKey, PreError> {
-    PrePublicKey::from_payload(Scheme::Umbral, &[&key.to_compressed_bytes()])
+    let written = PrePublicKey::from_payload(Scheme::Umbral, &[&key.to_compressed_bytes()])?;
+    written.parsed.keep(*key);
+    Ok(written)
 }
 
-fn read_parties(parties: &Parties) -> Result<(PublicKey, PublicKey, PublicKey), PreError> {
+fn read_parties(parties: &Parties) -> Result<(&PublicKey, &PublicKey, &PublicKey), PreError> {
     Ok((read_public(&parties.delegating)?, read_public(&parties.receiving)?, read_public(&parties.verifying)?))
 }
 
@@ -246,9 +260,11 @@ fn read_key_fragment(fragment: &KeyFragment) -> Result<KeyFrag, PreError> {
     if *again == *all { Ok(read) } else { Err(error) }
 }
 
-fn read_capsule_fragment(fragment: &CapsuleFragment) -> Result<umbral_pre::CapsuleFrag, PreError> {
-    let error = PreError::Value { what: CapsuleFragment::WHAT };
-    let read: umbral_pre::CapsuleFrag =
-        fields::read(fragment.payload(), &CAPSULE_FRAGMENT_WIDTHS).map_err(|_| error)?;
-    if *read.to_bytes_simple() == *fragment.payload() { Ok(read) } else { Err(error) }
+fn read_capsule_fragment(fragment: &CapsuleFragment) -> Result<&umbral_pre::CapsuleFrag, PreError> {
+    fragment.parsed.get(|| {
+        let error = PreError::Value { what: CapsuleFragment::WHAT };
+        let read: umbral_pre::CapsuleFrag =
+            fields::read(fragment.payload(), &CAPSULE_FRAGMENT_WIDTHS).map_err(|_| error)?;
+        if *read.to_bytes_simple() == *fragment.payload() { Ok(read) } else { Err(error) }
+    })
 }
