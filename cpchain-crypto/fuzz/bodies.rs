@@ -12,8 +12,11 @@ use cpchain_crypto::{
     sealed_box::{self, Opening},
 };
 
+/// What one target runs.
+pub type Body = fn(&[u8]);
+
 /// Every body by the name of its target.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Body)] = &[
     ("block_header", block_header),
     ("did", did),
     ("leaf_commitment", leaf_commitment),

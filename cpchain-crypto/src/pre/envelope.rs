@@ -192,6 +192,7 @@ macro_rules! secret_bytes {
 pub struct PrePublicKey {
     scheme: Scheme,
     bytes: Vec<u8>,
+    #[cfg_attr(not(feature = "umbral"), allow(dead_code))]
     pub(super) parsed: Parsed<super::parsed::PublicKey>,
 }
 
@@ -208,6 +209,7 @@ pub struct PreSecretKey {
 pub struct Capsule {
     scheme: Scheme,
     bytes: Vec<u8>,
+    #[cfg_attr(not(feature = "umbral"), allow(dead_code))]
     pub(super) parsed: Parsed<super::parsed::Kem>,
 }
 
@@ -224,6 +226,7 @@ pub struct KeyFragment {
 pub struct CapsuleFragment {
     scheme: Scheme,
     bytes: Vec<u8>,
+    #[cfg_attr(not(feature = "umbral"), allow(dead_code))]
     pub(super) parsed: Parsed<super::parsed::Fragment>,
 }
 
