@@ -13,6 +13,7 @@
 //! | attest attributes, and show some of them | [`identity::credential`], [`identity::presentation`] |
 //! | let a gateway act for small devices | [`identity::delegation`] |
 //! | seal readings in chained blocks | [`block`] |
+//! | never use a nonce twice, whatever fails | [`counter`] |
 //! | give away a range of them with a few seeds | [`key_tree`] |
 //! | let proxies hand a key to a buyer without seeing it | [`pre`] (feature `umbral` for the implementation) |
 //! | ask a host about records that it cannot read | [`search`] (feature `tfhe` for the implementation) |
@@ -24,6 +25,7 @@
 //! | [`identity::KeySource`] | gives a device its one secret, the same each time | `identity::KeyFile` (feature `std`), [`identity::puf`] |
 //! | [`Signer`] | signs the [`signing_digest`] with one key: a TPM, a remote signer | [`SigningKey`] |
 //! | [`Aead`] | nothing that was changed opens | [`ChaCha20Poly1305`] |
+//! | [`counter::CounterStore`] | what it stored is there after a power cut | `counter::FileCounter` (feature `std`) |
 //! | `pre::ProxyReEncryption` (feature `alloc`) | only verified fragments are combined | `pre::Umbral` (feature `umbral`) |
 //! | `search::SearchClient`, `search::SearchServer` (feature `alloc`) | the server needs no key | `search::scan` (feature `tfhe`) |
 //!
@@ -50,6 +52,7 @@ mod aead;
 #[cfg(feature = "alloc")]
 pub mod batch;
 pub mod block;
+pub mod counter;
 mod entropy;
 mod hash;
 pub mod identity;
