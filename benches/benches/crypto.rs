@@ -3,28 +3,49 @@
 
 use chacha20poly1305::{AeadInOut, KeyInit};
 use cpchain_crypto::{
-    Aead, ChaCha20Poly1305, Domain, Key, Nonce, Signer, SigningKey,
+    Aead, ChaCha20Poly1305, Digest, Domain, Key, Nonce, Signer, SigningKey, VerifyingKey,
+    batch::Batch,
+    block,
     key_tree::{IntervalId, StreamSecret},
+    signing_digest,
+    stream::{StreamPrefix, StreamSealer},
 };
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const DOMAIN: Domain = Domain::new("cpchain/benches/criterion/v1");
 
-fn seal(c: &mut Criterion) {
-    let mut group = c.benchmark_group("crypto::seal");
+fn aead(c: &mut Criterion) {
     let ours = ChaCha20Poly1305::new(&Key::from_bytes([7; 32]));
     let bare = chacha20poly1305::ChaCha20Poly1305::new(&[7; 32].into());
     let nonce = Nonce::counter(1, 0);
-    for bytes in [64usize, 1024, 65_536] {
+    for bytes in [64usize, 1024, 65_536, 1 << 20] {
+        let mut group = c.benchmark_group("crypto");
         group.throughput(Throughput::Bytes(bytes as u64));
         let mut buffer = vec![1; bytes];
-        group.bench_function(BenchmarkId::new("cpchain", bytes), |b| {
-            b.iter(|| ours.seal(&nonce, b"header", &mut buffer))
-        });
-        group.bench_function(BenchmarkId::new("bare", bytes), |b| {
+        group.bench_function(format!("seal/bytes={bytes}"), |b| b.iter(|| ours.seal(&nonce, b"header", &mut buffer)));
+        group.bench_function(format!("seal/bytes={bytes} bare"), |b| {
             b.iter(|| bare.encrypt_inout_detached(&nonce.0.into(), b"header", buffer.as_mut_slice().into()))
         });
+        let mut sealed = vec![1; bytes];
+        let Ok(tag) = ours.seal(&nonce, b"header", &mut sealed) else { continue };
+        group.bench_function(format!("open/bytes={bytes}"), |b| {
+            let open = |buffer: &mut Vec<u8>| ours.open(&nonce, b"header", buffer, &tag);
+            b.iter_batched_ref(|| sealed.clone(), open, BatchSize::SmallInput)
+        });
     }
+}
+
+fn stream(c: &mut Criterion) {
+    let cipher = ChaCha20Poly1305::new(&Key::from_bytes([7; 32]));
+    let mut body = vec![1; 1 << 20];
+    c.bench_function("crypto::stream_seal/bytes=1048576", |b| {
+        b.iter(|| {
+            let mut sealer = StreamSealer::new(&cipher, StreamPrefix([1; 7]));
+            let (front, last) = body.split_at_mut((1 << 20) - 65_536);
+            let tags = front.chunks_mut(65_536).filter_map(|piece| sealer.seal_next(b"", piece).ok()).count();
+            (tags, sealer.seal_last(b"", last))
+        })
+    });
 }
 
 fn signatures(c: &mut Criterion) {
@@ -33,6 +54,34 @@ fn signatures(c: &mut Criterion) {
     let public = key.public_key();
     c.bench_function("crypto::sign/bytes=7", |b| b.iter(|| key.sign(DOMAIN, b"reading")));
     c.bench_function("crypto::verify/bytes=7", |b| b.iter(|| public.verify(DOMAIN, b"reading", &signature)));
+    let mut batch = Batch::new();
+    let mut prepared = Batch::new();
+    for seed in 0..64 {
+        let key = SigningKey::from_seed(&[seed; 32]);
+        let signature = key.sign(DOMAIN, b"vote");
+        batch.push(key.public_key(), DOMAIN, b"vote", signature);
+        if let Ok(key) = VerifyingKey::new(key.public_key()) {
+            prepared.push_prepared(&key, signing_digest(DOMAIN, b"vote"), signature);
+        }
+    }
+    c.bench_function("crypto::verify_batch/signatures=64", |b| b.iter(|| batch.verify()));
+    c.bench_function("crypto::verify_batch_prepared/signatures=64", |b| b.iter(|| prepared.verify()));
+}
+
+fn sealed_block(c: &mut Criterion) {
+    let key = StreamSecret::from_bytes([1; 32]).interval_key(IntervalId(0));
+    let body = vec![5; 65_536];
+    let header = block::BlockHeader {
+        stream: Digest::ZERO,
+        index: 0,
+        interval: IntervalId(0),
+        start_ms: 0,
+        count: 1,
+        codec: 0,
+        body_len: body.len() as u32,
+        previous: Digest::ZERO,
+    };
+    c.bench_function("crypto::block_seal/bytes=65536", |b| b.iter(|| block::seal(&header, &key, &body)));
 }
 
 fn key_tree(c: &mut Criterion) {
@@ -40,5 +89,5 @@ fn key_tree(c: &mut Criterion) {
     c.bench_function("crypto::interval_key/depth=32", |b| b.iter(|| secret.interval_key(IntervalId(123_456))));
 }
 
-criterion_group!(benches, seal, signatures, key_tree);
+criterion_group!(benches, aead, stream, signatures, sealed_block, key_tree);
 criterion_main!(benches);

@@ -7,5 +7,5 @@ mod report;
 pub use {
     crypto::crypto,
     measure::{Effort, Sample, compare, measure},
-    report::{Figure, json, table},
+    report::{Figure, Goal, json, table},
 };

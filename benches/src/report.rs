@@ -25,6 +25,17 @@ pub struct Figure {
     pub baseline: Option<String>,
     /// Median of baseline / ours, run in turn: above 1, ours is faster.
     pub ratio: Option<f64>,
+    /// What the figure should be, and whether it is.
+    pub goal: Option<Goal>,
+}
+
+/// What a figure should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Goal {
+    /// In words.
+    pub wanted: String,
+    /// Is the figure so on this machine, in this run?
+    pub met: bool,
 }
 
 impl Figure {
@@ -40,19 +51,45 @@ impl Figure {
             runs: sample.runs(),
             baseline: None,
             ratio: None,
+            goal: None,
         }
     }
 
     /// A single value that is counted, not timed (bytes, items).
     pub fn count(bench: &str, params: impl Into<String>, unit: &'static str, value: f64) -> Self {
         let (bench, params) = (bench.to_owned(), params.into());
-        Self { bench, params, unit, median: value, p50: value, p99: value, runs: 1, baseline: None, ratio: None }
+        Self {
+            bench,
+            params,
+            unit,
+            median: value,
+            p50: value,
+            p99: value,
+            runs: 1,
+            baseline: None,
+            ratio: None,
+            goal: None,
+        }
     }
 
     /// Adds what it was compared with.
     pub fn against(mut self, baseline: &str, ratio: f64) -> Self {
         self.baseline = Some(baseline.to_owned());
         self.ratio = Some(ratio);
+        self
+    }
+
+    /// Wants a median of at most `limit`.
+    pub fn at_most(mut self, limit: f64) -> Self {
+        let wanted = format!("at most {}", human(limit, self.unit));
+        self.goal = Some(Goal { wanted, met: self.median <= limit });
+        self
+    }
+
+    /// Wants a ratio of at least `limit`; without a baseline it is missed.
+    pub fn at_least(mut self, limit: f64) -> Self {
+        let wanted = format!("ratio at least {limit}");
+        self.goal = Some(Goal { wanted, met: self.ratio.is_some_and(|ratio| ratio >= limit) });
         self
     }
 }
@@ -68,15 +105,20 @@ pub fn json(figures: &[Figure]) -> Result<String, serde_json::Error> {
 /// The figures as a table.
 pub fn table(figures: &[Figure]) -> String {
     let width = figures.iter().map(|f| f.bench.len() + f.params.len() + 1).max().unwrap_or(0);
-    let mut out = format!("{:width$}  {:>12}  {:>12}  {:>5}  baseline\n", "bench/params", "median", "p99", "runs");
+    let mut out =
+        format!("{:width$}  {:>12}  {:>12}  {:>5}  {:34}  goal\n", "bench/params", "median", "p99", "runs", "baseline");
     for figure in figures {
         let name = format!("{}/{}", figure.bench, figure.params);
         let compared = match (&figure.baseline, figure.ratio) {
             (Some(baseline), Some(ratio)) => format!("{ratio:.2} × {baseline}"),
             _ => String::new(),
         };
+        let goal = match &figure.goal {
+            Some(goal) => format!("{} ({})", if goal.met { "met" } else { "MISSED" }, goal.wanted),
+            None => String::new(),
+        };
         let line = format!(
-            "{name:width$}  {:>12}  {:>12}  {:>5}  {compared}",
+            "{name:width$}  {:>12}  {:>12}  {:>5}  {compared:34}  {goal}",
             human(figure.median, figure.unit),
             human(figure.p99, figure.unit),
             figure.runs
@@ -93,5 +135,24 @@ fn human(value: f64, unit: &str) -> String {
         "ns" if value >= 1e3 => format!("{:.2} µs", value / 1e3),
         "ns" => format!("{value:.1} ns"),
         _ => format!("{value:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{Effort, measure};
+
+    #[test]
+    fn goals_are_met_or_missed() {
+        let figure = || Figure::count("a::b", "c=d", "bytes", 10.0);
+        assert!(figure().at_most(10.0).goal.unwrap().met);
+        assert!(!figure().at_most(9.0).goal.unwrap().met);
+        assert!(figure().against("other", 1.5).at_least(1.5).goal.unwrap().met);
+        assert!(!figure().against("other", 1.4).at_least(1.5).goal.unwrap().met);
+        assert!(!figure().at_least(1.5).goal.unwrap().met);
+        let sample = measure(Effort::Quick, || 1 + 1);
+        let text = table(&[Figure::nanoseconds("a::b", "c=d", &sample).at_most(0.0)]);
+        assert!(text.contains("MISSED (at most 0.0 ns)"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! `lab`: the figures of the workspace, measured on this machine.
 //!
 //! `cargo run --release --bin lab -- crypto` prints a table, `--json` the same as a list of objects
-//! `{bench, params, unit, median, p50, p99, runs, baseline, ratio}`.
+//! `{bench, params, unit, median, p50, p99, runs, baseline, ratio, goal}`.
 
 use std::{
     io::{self, Write},
@@ -28,7 +28,7 @@ struct Lab {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// Sealing, signatures, sealed blocks, the key tree; beside the bare dependencies.
+    /// Sealing, streams, signatures, batches, sealed blocks, the key tree; beside the bare dependencies.
     Crypto,
 }
 
