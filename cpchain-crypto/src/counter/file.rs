@@ -131,9 +131,9 @@ fn name(interval: IntervalId) -> String {
     format!("{PREFIX}{:08x}", interval.0)
 }
 
-fn number(name: &str) -> Option<IntervalId> {
-    let digits = name.strip_prefix(PREFIX).filter(|digits| digits.len() == 8)?;
-    u32::from_str_radix(digits, 16).ok().map(IntervalId)
+fn number(text: &str) -> Option<IntervalId> {
+    let interval = u32::from_str_radix(text.strip_prefix(PREFIX)?, 16).ok().map(IntervalId)?;
+    (name(interval) == text).then_some(interval)
 }
 
 pub(super) fn to_bytes(mark: &Mark) -> [u8; LEN] {
