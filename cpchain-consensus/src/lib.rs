@@ -64,7 +64,7 @@ let committee = Committee::new(ChainId::new("solo", b""), Term(0), me.clone(), m
 let folder = tempfile::tempdir()?;
 let storage = RedbStorage::open(folder.path().join("log.redb"))?;
 let listen = "/ip4/127.0.0.1/tcp/0".parse()?;
-let network = Libp2pNetwork::start(&key, Libp2pConfig { chain: committee.chain(), listen, peers: vec![] }).await?;
+let network = Libp2pNetwork::start(&key, Libp2pConfig::new(committee.chain(), listen)).await?;
 
 let config = NodeConfig::new(committee);
 let application = Box::new(Notes::default());

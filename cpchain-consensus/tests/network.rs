@@ -99,7 +99,7 @@ impl Net {
         let peers = self.addresses.iter().filter(|(other, _)| **other != node);
         let peers = peers.map(|(other, address)| (self.keys[*other].public_key(), address.clone())).collect();
         let listen = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
-        let config = Libp2pConfig { chain: self.committee.chain(), listen, peers };
+        let config = Libp2pConfig { peers, ..Libp2pConfig::new(self.committee.chain(), listen) };
         let mut network = Libp2pNetwork::start(&self.keys[node], config).await.unwrap();
         // Those that come later dial; here only the way back is told.
         for key in &self.keys {

@@ -10,23 +10,27 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cpchain_crypto::{PublicKey, SigningKey};
 use futures::StreamExt as _;
-use libp2p::{Multiaddr, PeerId, identity, swarm::SwarmEvent};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, identity, swarm::SwarmEvent};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
 };
 
 use super::{
-    Network, Receipt, Received, Topic, Verdict,
-    peer::{self, Outgoing, PROTOCOL},
+    Limits, Network, NetworkControl, Offence, Receipt, Received, Topic, Verdict,
+    guard::Guard,
+    inbox::Inbox,
+    peer::{self, Outgoing},
     swarm::{self, Command},
 };
 use crate::ids::ChainId;
 
-/// Messages that wait for the node.
-const INBOX: usize = 1024;
-/// Peers that may hold an incoming stream.
-const MAX_INCOMING: usize = 1024;
+/// The version of what nodes say to each other. It is part of every name that is negotiated: nodes of different versions
+/// refuse each other.
+pub const PROTOCOL_VERSION: u32 = 2;
+
+/// Orders that wait for the task that owns the links.
+const COMMANDS: usize = 1024;
 const LISTEN: Duration = Duration::from_secs(10);
 
 /// The network could not be set up.
@@ -52,6 +56,26 @@ pub struct Libp2pConfig {
     pub listen: Multiaddr,
     /// Peers that are dialled, and again when the link breaks.
     pub peers: Vec<(PublicKey, Multiaddr)>,
+    /// Who is heard under attack besides the committee: the default proposers.
+    pub trusted: Vec<PublicKey>,
+    /// The version to speak; [`PROTOCOL_VERSION`], or another one for a chain that was updated on its own.
+    pub version: u32,
+    /// Bounds of the links.
+    pub limits: Limits,
+}
+
+impl Libp2pConfig {
+    /// No peers yet, this version, default bounds.
+    pub fn new(chain: ChainId, listen: Multiaddr) -> Self {
+        Self {
+            chain,
+            listen,
+            peers: Vec::new(),
+            trusted: Vec::new(),
+            version: PROTOCOL_VERSION,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// libp2p links of one node. Its peer id is that of the node's own key, so a link proves who is at the other end.
@@ -59,8 +83,10 @@ pub struct Libp2pNetwork {
     address: Multiaddr,
     commands: mpsc::Sender<Command>,
     outgoing: Arc<RwLock<HashMap<PublicKey, Outgoing>>>,
-    control: libp2p_stream::Control,
-    inbox: mpsc::Receiver<Received>,
+    streams: libp2p_stream::Control,
+    protocol: StreamProtocol,
+    inbox: Inbox,
+    guard: Arc<Guard>,
     tasks: JoinSet<()>,
 }
 
@@ -70,7 +96,9 @@ impl Libp2pNetwork {
     /// # Errors
     /// [`NetworkError`] if the address is taken, or a setting is refused.
     pub async fn start(key: &SigningKey, config: Libp2pConfig) -> Result<Self, NetworkError> {
-        let mut swarm = swarm::build(key, config.chain)?;
+        let (put, inbox) = Inbox::new();
+        let guard = Arc::new(Guard::new(config.limits, config.trusted, put));
+        let mut swarm = swarm::build(key, config.chain, config.version, guard.clone())?;
         let failed = |e: &dyn ToString| NetworkError::Listen(config.listen.clone(), e.to_string());
         swarm.listen_on(config.listen.clone()).map_err(|e| failed(&e))?;
         let listening = async {
@@ -85,19 +113,27 @@ impl Libp2pNetwork {
         };
         let address = tokio::time::timeout(LISTEN, listening).await.map_err(|e| failed(&e))??;
 
-        let control = swarm.behaviour().streams.new_control();
-        let (commands, orders) = mpsc::channel(INBOX);
-        let (outbox, inbox) = mpsc::channel(INBOX);
+        let streams = swarm.behaviour().streams.new_control();
+        let protocol = peer::protocol(config.chain, config.version).ok_or_else(|| {
+            NetworkError::Setup("the name of the stream protocol is refused".into())
+        })?;
+        let (commands, orders) = mpsc::channel(COMMANDS);
         let outgoing: Arc<RwLock<HashMap<PublicKey, Outgoing>>> = Arc::default();
-        let incoming = control.clone().accept(PROTOCOL).map_err(|e| NetworkError::Setup(e.to_string()))?;
+        let incoming = streams.clone().accept(protocol.clone()).map_err(|e| NetworkError::Setup(e.to_string()))?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(incoming, outbox.clone(), outgoing.clone()));
-        tasks.spawn(swarm::run(swarm, config.chain, orders, outbox, outgoing.clone()));
-        let mut network = Self { address, commands, outgoing, control, inbox, tasks };
+        tasks.spawn(accept(incoming, guard.clone()));
+        let names = swarm::Topics::new(config.chain, config.version);
+        tasks.spawn(swarm::run(swarm, names, orders, outgoing.clone(), guard.clone()));
+        let mut network = Self { address, commands, outgoing, streams, protocol, inbox, guard, tasks };
         for (key, address) in config.peers {
             network.add_peer(key, address)?;
         }
         Ok(network)
+    }
+
+    /// A handle for other tasks.
+    pub fn control(&self) -> NetworkControl {
+        NetworkControl { guard: self.guard.clone() }
     }
 
     /// The address that it listens on, with the port that was chosen.
@@ -123,9 +159,10 @@ impl Libp2pNetwork {
 
     fn know(&mut self, key: PublicKey, address: Option<Multiaddr>) -> Result<(), NetworkError> {
         let peer = peer_id(&key).ok_or(NetworkError::PeerKey(key))?;
+        self.guard.know(key);
         let mut outgoing = self.outgoing.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let std::collections::hash_map::Entry::Vacant(entry) = outgoing.entry(key) {
-            let (out, task) = Outgoing::new(peer, self.control.clone());
+            let (out, task) = Outgoing::new(key, peer, self.protocol.clone(), self.streams.clone(), self.guard.clone());
             entry.insert(out);
             self.tasks.spawn(task);
         }
@@ -160,8 +197,16 @@ impl Network for Libp2pNetwork {
         self.order(Command::Judge { receipt, verdict });
     }
 
+    fn members(&mut self, members: &[PublicKey]) {
+        self.guard.set_members(members);
+    }
+
+    fn report(&mut self, peer: &PublicKey, offence: Offence) {
+        self.guard.report(*peer, offence);
+    }
+
     async fn next(&mut self) -> Option<Received> {
-        self.inbox.recv().await
+        self.inbox.next().await
     }
 
     async fn stop(&mut self) {
@@ -170,13 +215,8 @@ impl Network for Libp2pNetwork {
     }
 }
 
-/// One reader for each peer: a new stream replaces the old one. Strangers share a bounded number of readers; a known peer
-/// always gets its own.
-async fn accept(
-    mut incoming: libp2p_stream::IncomingStreams,
-    inbox: mpsc::Sender<Received>,
-    known: Arc<RwLock<HashMap<PublicKey, Outgoing>>>,
-) {
+/// One reader for each peer: a new stream replaces the old one. How many peers there are is bounded where they connect.
+async fn accept(mut incoming: libp2p_stream::IncomingStreams, guard: Arc<Guard>) {
     let mut readers = JoinSet::new();
     let mut current: HashMap<PeerId, AbortHandle> = HashMap::new();
     while let Some((peer, stream)) = incoming.next().await {
@@ -185,13 +225,8 @@ async fn accept(
         let Some(from) = public_key(&peer) else { continue };
         if let Some(old) = current.remove(&peer) {
             old.abort();
-        } else if current.len() >= MAX_INCOMING {
-            let known = known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if !known.contains_key(&from) {
-                continue;
-            }
         }
-        current.insert(peer, readers.spawn(peer::read(from, stream, inbox.clone())));
+        current.insert(peer, readers.spawn(peer::read(from, stream, guard.clone())));
     }
 }
 

@@ -1,14 +1,39 @@
 //! How nodes reach each other: best effort, authenticated, bounded.
+//!
+//! # Rules of [`Libp2pNetwork`], and the tests that hold them
+//! - A link proves the key at its other end, and only peers of one chain and one [`PROTOCOL_VERSION`] hear each other
+//!   (`tests/network_guard.rs`: `another_version_is_refused`).
+//! - What waits for the node is bounded in number and in bytes; members are heard before others (`inbox.rs`).
+//! - A peer sends at most its [`Rate`]: faster streams are slowed down, faster gossip is dropped (`limits.rs`).
+//! - Rubbish, oversize frames and messages that no honest node sends count against the neighbour that sent them, up to a
+//!   ban (`score.rs`; `rubbish_is_banned`).
+//! - Strangers share a bounded number of places; a known peer always has its own (`known_peers_have_their_places`).
+//! - Overload turns the white list on, see [`WhiteList`] (`whitelist.rs`; `a_flooded_node_keeps_finalising`).
+//! - Peers that are away are dialled again, less and less often (`backoff.rs`); a link whose other end is silent is closed.
 
+mod backoff;
+mod gate;
+mod guard;
+mod inbox;
 mod libp2p;
+mod limits;
 mod peer;
+mod score;
 mod swarm;
+mod whitelist;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cpchain_crypto::PublicKey;
 
-pub use self::libp2p::{Libp2pConfig, Libp2pNetwork, NetworkError};
+pub use self::{
+    guard::{NetworkControl, NetworkStats},
+    libp2p::{Libp2pConfig, Libp2pNetwork, NetworkError, PROTOCOL_VERSION},
+    limits::{Limits, Rate, WhiteListRules},
+    score::Offence,
+    whitelist::WhiteList,
+};
+pub use ::libp2p::Multiaddr;
 
 /// What gossip is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +105,17 @@ pub trait Network: Send + 'static {
 
     /// Says what becomes of a gossip message that [`next`](Self::next) gave out.
     fn judge(&mut self, receipt: Receipt, verdict: Verdict);
+
+    /// Who must be heard whatever happens: the validators and proposers of the term. Called at the start and when they
+    /// change.
+    fn members(&mut self, members: &[PublicKey]) {
+        let _ = members;
+    }
+
+    /// A peer did what no honest peer does.
+    fn report(&mut self, peer: &PublicKey, offence: Offence) {
+        let _ = (peer, offence);
+    }
 
     /// The next message; `None` after the network has ended. Cancelling it loses nothing.
     async fn next(&mut self) -> Option<Received>;

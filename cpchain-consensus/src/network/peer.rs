@@ -12,14 +12,17 @@ use std::{
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, io::BufReader, io::BufWriter};
 use libp2p::{PeerId, Stream, StreamProtocol};
-use libp2p_stream::Control;
+use libp2p_stream::{Control, OpenStreamError};
 use tokio::sync::mpsc;
 
-use super::Received;
-use crate::lbft::MAX_MESSAGE;
+use super::{Received, guard::Guard, limits::Bucket, score::Offence};
+use crate::{ids::ChainId, lbft::MAX_MESSAGE};
 use cpchain_crypto::PublicKey;
 
-pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/cpchain/lbft/2");
+/// The name of the streams of one chain in one version.
+pub(super) fn protocol(chain: ChainId, version: u32) -> Option<StreamProtocol> {
+    StreamProtocol::try_from_owned(format!("/cpchain/{}/lbft/{version}", chain.0)).ok()
+}
 
 /// Messages, and bytes, that wait for one peer.
 const QUEUE: usize = 512;
@@ -38,10 +41,17 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// The queue and the task that empties it.
-    pub(super) fn new(peer: PeerId, control: Control) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn new(
+        key: PublicKey,
+        peer: PeerId,
+        protocol: StreamProtocol,
+        control: Control,
+        guard: Arc<Guard>,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, messages) = mpsc::channel(QUEUE);
         let out = Self { queue, waiting: Arc::default(), connected: Arc::default() };
-        let task = drain(peer, control, messages, out.waiting.clone(), out.connected.clone());
+        let way = Way { key, peer, protocol, control, guard };
+        let task = drain(way, messages, out.waiting.clone(), out.connected.clone());
         (out, task)
     }
 
@@ -59,9 +69,32 @@ impl Outgoing {
     }
 }
 
-async fn drain(
+/// What opens a stream to a peer.
+struct Way {
+    key: PublicKey,
     peer: PeerId,
-    mut control: Control,
+    protocol: StreamProtocol,
+    control: Control,
+    guard: Arc<Guard>,
+}
+
+impl Way {
+    async fn open(&mut self) -> Option<BufWriter<Stream>> {
+        match self.control.open_stream(self.peer, self.protocol.clone()).await {
+            Ok(open) => {
+                self.guard.compatible(&self.key);
+                return Some(BufWriter::new(open));
+            }
+            Err(OpenStreamError::UnsupportedProtocol(_)) => self.guard.incompatible(self.key),
+            Err(error) => tracing::debug!(peer = %self.key, %error, "no stream"),
+        }
+        tokio::time::sleep(BEFORE_RETRY).await;
+        None
+    }
+}
+
+async fn drain(
+    mut way: Way,
     mut messages: mpsc::Receiver<Bytes>,
     waiting: Arc<AtomicUsize>,
     connected: Arc<AtomicBool>,
@@ -70,14 +103,7 @@ async fn drain(
     while let Some(message) = messages.recv().await {
         waiting.fetch_sub(message.len(), Ordering::Relaxed);
         if stream.is_none() && connected.load(Ordering::Relaxed) {
-            stream = match control.open_stream(peer, PROTOCOL).await {
-                Ok(open) => Some(BufWriter::new(open)),
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "no stream");
-                    tokio::time::sleep(BEFORE_RETRY).await;
-                    None
-                }
-            };
+            stream = way.open().await;
         }
         let Some(open) = &mut stream else { continue };
         let last = messages.is_empty();
@@ -95,27 +121,51 @@ async fn write(stream: &mut BufWriter<Stream>, message: &[u8], flush: bool) -> i
     if flush { stream.flush().await } else { Ok(()) }
 }
 
-/// Hands over what a peer sends until it closes, breaks the framing, or nobody listens any more.
-pub(super) async fn read(from: PublicKey, stream: Stream, inbox: mpsc::Sender<Received>) {
+/// Hands over what a peer sends, at its rate, until it closes, breaks the framing, or nobody listens any more.
+pub(super) async fn read(from: PublicKey, stream: Stream, guard: Arc<Guard>) {
     let mut stream = BufReader::new(stream);
-    while let Ok(bytes) = frame(&mut stream).await {
-        if inbox.send(Received::Direct { from, bytes }).await.is_err() {
+    let mut bucket = Bucket::new(guard.rate(&from), guard.now());
+    loop {
+        let bytes = match frame(&mut stream).await {
+            Ok(bytes) => bytes,
+            Err(Broken::Oversize) => return guard.report(from, Offence::Oversize),
+            Err(Broken::Io(_)) => return,
+        };
+        guard.received(bytes.len());
+        loop {
+            let wait = bucket.wait(bytes.len(), guard.now());
+            if wait.is_zero() {
+                break;
+            }
+            // Not read on meanwhile: the peer's own queue fills.
+            tokio::time::sleep(wait).await;
+        }
+        if guard.inbox.put(guard.is_member(&from), Received::Direct { from, bytes }).await.is_err() {
             return;
         }
     }
 }
 
-async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
+/// Why there is no next frame.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("a frame over the limit")]
+    Oversize,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, Broken> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).await?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > MAX_MESSAGE {
-        return Err(io::Error::other("a frame over the limit"));
+        return Err(Broken::Oversize);
     }
     // Grows with what arrives: a length alone reserves nothing.
     let mut bytes = Vec::with_capacity(length.min(16 << 10));
     let read = stream.take(length as u64).read_to_end(&mut bytes).await?;
-    if read == length { Ok(bytes.into()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if read == length { Ok(bytes.into()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) }
 }
 
 #[cfg(test)]
@@ -132,6 +182,6 @@ mod tests {
         assert!(read(vec![0, 0, 0, 3, 7, 8]).await.is_err());
         assert!(read(vec![0, 0]).await.is_err());
         let over = u32::try_from(MAX_MESSAGE + 1).unwrap().to_be_bytes();
-        assert!(read(over.to_vec()).await.is_err());
+        assert!(matches!(read(over.to_vec()).await, Err(Broken::Oversize)));
     }
 }

@@ -10,26 +10,39 @@ use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, SigningKey};
 use futures::StreamExt as _;
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder, gossipsub, identity, noise,
+    Multiaddr, PeerId, Swarm, SwarmBuilder, connection_limits, gossipsub, identity, noise, ping,
     swarm::{
         NetworkBehaviour, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
     tcp, yamux,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use super::{
-    Receipt, Received, Topic, Verdict,
+    Offence, Receipt, Received, Topic, Verdict,
+    backoff::Backoff,
+    gate::Gate,
+    guard::Guard,
     libp2p::{NetworkError, public_key},
+    limits::Bucket,
     peer::Outgoing,
 };
 use crate::ids::ChainId;
 
 /// Most bytes of a gossip message: a certificate of the largest committee, or a transaction.
 const MAX_GOSSIP: usize = 128 << 10;
-/// Peers that are away are dialled this often, and gossip that found nobody is tried again.
-const REDIAL: Duration = Duration::from_millis(500);
+/// How often it is looked who is to be dialled, and gossip that found nobody is tried again.
+const REDIAL: Duration = Duration::from_millis(250);
+/// How often the load is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Gossip is the same message for so long; what is spread again later travels again.
+const SAME_GOSSIP: Duration = Duration::from_secs(4);
+/// A link whose other end does not answer for so long is closed.
+const SILENT: Duration = Duration::from_secs(10);
+/// Connections that are being set up, and those with one peer.
+const MAX_PENDING: u32 = 128;
+const MAX_PER_PEER: u32 = 8;
 const HEARTBEAT: Duration = Duration::from_millis(700);
 /// Gossip that waits for the first neighbour.
 const BACKLOG: usize = 256;
@@ -37,8 +50,11 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
+    gate: Gate,
+    limits: connection_limits::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
     gossip: gossipsub::Behaviour,
+    ping: ping::Behaviour,
 }
 
 pub(super) enum Command {
@@ -49,15 +65,32 @@ pub(super) enum Command {
 
 type Peers = Arc<RwLock<HashMap<PublicKey, Outgoing>>>;
 
-fn topic(chain: ChainId, topic: Topic) -> gossipsub::IdentTopic {
-    let name = match topic {
-        Topic::Validate => "validate",
-        Topic::Transactions => "transactions",
-    };
-    gossipsub::IdentTopic::new(format!("/cpchain/{}/{name}/1", chain.0))
+/// The gossip topics of one chain in one version.
+pub(super) struct Topics {
+    validate: gossipsub::IdentTopic,
+    transactions: gossipsub::IdentTopic,
 }
 
-pub(super) fn build(key: &SigningKey, chain: ChainId) -> Result<Swarm<Behaviour>, NetworkError> {
+impl Topics {
+    pub(super) fn new(chain: ChainId, version: u32) -> Self {
+        let topic = |name: &str| gossipsub::IdentTopic::new(format!("/cpchain/{}/{name}/{version}", chain.0));
+        Self { validate: topic("validate"), transactions: topic("transactions") }
+    }
+
+    fn get(&self, topic: Topic) -> &gossipsub::IdentTopic {
+        match topic {
+            Topic::Validate => &self.validate,
+            Topic::Transactions => &self.transactions,
+        }
+    }
+}
+
+pub(super) fn build(
+    key: &SigningKey,
+    chain: ChainId,
+    version: u32,
+    guard: Arc<Guard>,
+) -> Result<Swarm<Behaviour>, NetworkError> {
     let setup = |e: &dyn ToString| NetworkError::Setup(e.to_string());
     let identity = identity::Keypair::ed25519_from_bytes(*key.to_seed()).map_err(|e| setup(&e))?;
     let config = gossipsub::ConfigBuilder::default()
@@ -65,6 +98,7 @@ pub(super) fn build(key: &SigningKey, chain: ChainId) -> Result<Swarm<Behaviour>
         .max_transmit_size(MAX_GOSSIP)
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .validate_messages()
+        .duplicate_cache_time(SAME_GOSSIP)
         .flood_publish(false)
         // Messages prove themselves, so the same bytes are the same message whoever spreads them.
         .message_id_fn(|message| Digest::content(&message.data).0.to_vec().into())
@@ -72,10 +106,20 @@ pub(super) fn build(key: &SigningKey, chain: ChainId) -> Result<Swarm<Behaviour>
         .map_err(|e| setup(&e))?;
     let mut gossip =
         gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config).map_err(|e| setup(&e))?;
+    let topics = Topics::new(chain, version);
     for about in [Topic::Validate, Topic::Transactions] {
-        gossip.subscribe(&topic(chain, about)).map_err(|e| setup(&e))?;
+        gossip.subscribe(topics.get(about)).map_err(|e| setup(&e))?;
     }
-    let behaviour = Behaviour { streams: libp2p_stream::Behaviour::new(), gossip };
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(MAX_PENDING))
+        .with_max_established_per_peer(Some(MAX_PER_PEER));
+    let behaviour = Behaviour {
+        gate: Gate::new(guard),
+        limits: connection_limits::Behaviour::new(limits),
+        streams: libp2p_stream::Behaviour::new(),
+        gossip,
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(SILENT / 2).with_timeout(SILENT)),
+    };
     Ok(SwarmBuilder::with_existing_identity(identity)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
@@ -88,13 +132,25 @@ pub(super) fn build(key: &SigningKey, chain: ChainId) -> Result<Swarm<Behaviour>
 
 pub(super) async fn run(
     swarm: Swarm<Behaviour>,
-    chain: ChainId,
+    topics: Topics,
     mut orders: mpsc::Receiver<Command>,
-    outbox: mpsc::Sender<Received>,
     peers: Peers,
+    guard: Arc<Guard>,
 ) {
-    let mut task = Task { swarm, chain, outbox, peers, addresses: HashMap::new(), backlog: VecDeque::new() };
+    let mut task = Task {
+        swarm,
+        topics,
+        guard: guard.clone(),
+        peers,
+        addresses: HashMap::new(),
+        gossip: HashMap::new(),
+        backlog: VecDeque::new(),
+    };
     let mut redial = tokio::time::interval(REDIAL);
+    let mut look = tokio::time::interval(LOOK);
+    for ticks in [&mut redial, &mut look] {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
     loop {
         tokio::select! {
             order = orders.recv() => match order {
@@ -102,6 +158,8 @@ pub(super) async fn run(
                 None => return,
             },
             event = task.swarm.select_next_some() => task.notice(event),
+            () = guard.changed.notified() => task.enforce(),
+            _ = look.tick() => guard.look(LOOK),
             _ = redial.tick() => {
                 task.dial_absent();
                 for (topic, message) in std::mem::take(&mut task.backlog) {
@@ -114,10 +172,12 @@ pub(super) async fn run(
 
 struct Task {
     swarm: Swarm<Behaviour>,
-    chain: ChainId,
-    outbox: mpsc::Sender<Received>,
+    topics: Topics,
+    guard: Arc<Guard>,
     peers: Peers,
-    addresses: HashMap<PeerId, Multiaddr>,
+    addresses: HashMap<PeerId, (Multiaddr, Backoff)>,
+    /// How much gossip each connected neighbour may still hand over.
+    gossip: HashMap<PeerId, Bucket>,
     backlog: VecDeque<(Topic, Bytes)>,
 }
 
@@ -127,7 +187,7 @@ impl Task {
             Command::AddPeer { key, peer, address } => {
                 if let Some(address) = address {
                     tracing::debug!(%key, %address, "new peer");
-                    self.addresses.insert(peer, address);
+                    self.addresses.insert(peer, (address, Backoff::default()));
                 }
                 self.mark(&peer, self.swarm.is_connected(&peer));
                 self.dial_absent();
@@ -148,7 +208,7 @@ impl Task {
 
     fn publish(&mut self, about: Topic, message: Bytes) {
         let gossip = &mut self.swarm.behaviour_mut().gossip;
-        match gossip.publish(topic(self.chain, about), message.to_vec()) {
+        match gossip.publish(self.topics.get(about).hash(), message.to_vec()) {
             Ok(_) | Err(gossipsub::PublishError::Duplicate) => {}
             Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => {
                 if self.backlog.len() >= BACKLOG {
@@ -161,13 +221,42 @@ impl Task {
     }
 
     fn dial_absent(&mut self) {
-        for (peer, address) in &self.addresses {
+        let now = self.guard.now();
+        for (peer, (address, backoff)) in &self.addresses {
+            if !backoff.is_due(now) || public_key(peer).is_none_or(|key| !self.guard.admits(&key)) {
+                continue;
+            }
             let dial = DialOpts::peer_id(*peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
                 .addresses(vec![address.clone()])
                 .build();
             // Refused when connected or dialling already.
             let _ = self.swarm.dial(dial);
+        }
+    }
+
+    /// Closes the links of those who are not heard any more.
+    fn enforce(&mut self) {
+        let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            if public_key(&peer).is_none_or(|key| !self.guard.admits(&key)) {
+                tracing::debug!(%peer, "a link is closed: the peer is not heard now");
+                let _ = self.swarm.disconnect_peer_id(peer);
+            }
+        }
+    }
+
+    fn failed(&mut self, peer: &PeerId) {
+        let now = self.guard.now();
+        if let Some((_, backoff)) = self.addresses.get_mut(peer) {
+            backoff.failed(peer.to_bytes().last().copied().unwrap_or(0), now);
+        }
+    }
+
+    fn linked(&mut self, peer: &PeerId) {
+        self.mark(peer, true);
+        if let Some((_, backoff)) = self.addresses.get_mut(peer) {
+            backoff.linked();
         }
     }
 
@@ -180,26 +269,51 @@ impl Task {
 
     fn notice(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::ConnectionEstablished { peer_id, .. } => self.mark(&peer_id, true),
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => self.mark(&peer_id, false),
+            SwarmEvent::ConnectionEstablished { peer_id, .. } => self.linked(&peer_id),
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+                self.mark(&peer_id, false);
+                self.gossip.remove(&peer_id);
+                self.failed(&peer_id);
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), .. } if !self.swarm.is_connected(&peer) => {
+                self.failed(&peer);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, connection, result: Err(error) })) => {
+                // A peer without the protocol is not silent.
+                if !matches!(error, ping::Failure::Unsupported) {
+                    tracing::debug!(%peer, %error, "a silent link is closed");
+                    self.swarm.close_connection(connection);
+                }
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Message {
                 propagation_source,
                 message_id,
                 message,
-            })) => {
-                let Some(from) = public_key(&propagation_source) else { return };
-                let validate = message.topic == topic(self.chain, Topic::Validate).hash();
-                let received = Received::Gossip {
-                    from,
-                    topic: if validate { Topic::Validate } else { Topic::Transactions },
-                    bytes: message.data.into(),
-                    receipt: Receipt::new(message_id.0, propagation_source.to_bytes()),
-                };
-                if self.outbox.try_send(received).is_err() {
-                    tracing::debug!("gossip was dropped: the node is behind");
-                }
-            }
+            })) => self.heard(propagation_source, message_id, message),
             _ => {}
+        }
+    }
+
+    fn heard(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
+        let Some(from) = public_key(&source) else { return };
+        let size = message.data.len();
+        self.guard.received(size);
+        let now = self.guard.now();
+        let bucket = self.gossip.entry(source).or_insert_with(|| Bucket::new(self.guard.rate(&from), now));
+        if !bucket.take(size, now) {
+            self.guard.report(from, Offence::Excess);
+            self.guard.dropped();
+            return;
+        }
+        let validate = message.topic == self.topics.validate.hash();
+        let received = Received::Gossip {
+            from,
+            topic: if validate { Topic::Validate } else { Topic::Transactions },
+            bytes: message.data.into(),
+            receipt: Receipt::new(id.0, source.to_bytes()),
+        };
+        if !self.guard.inbox.offer(self.guard.is_member(&from), received) {
+            self.guard.dropped();
         }
     }
 }

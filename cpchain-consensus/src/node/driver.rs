@@ -12,14 +12,15 @@ use tokio::{
 
 use super::{
     config::{NodeConfig, NodeError, SubmitError},
+    counters::Counting,
     handle::{NodeHandle, Request, Status},
     pace::Pace,
 };
 use crate::{
     application::Application,
     ids::Height,
-    lbft::{FinalEntry, Input, Kind, Lbft, MAX_PAYLOAD, Message, Output, Pull, SignatureCache},
-    network::{Network, Received, Topic, Verdict},
+    lbft::{Committee, FinalEntry, Input, Kind, Lbft, MAX_PAYLOAD, Message, Output, Pull, SignatureCache},
+    network::{Network, Offence, Received, Topic, Verdict},
     storage::{self, Storage, StorageError},
 };
 
@@ -45,7 +46,7 @@ impl Node {
         key: Arc<dyn Signer>,
         mut application: Box<dyn Application>,
         storage: Box<dyn Storage>,
-        network: Box<dyn Network>,
+        mut network: Box<dyn Network>,
     ) -> Result<NodeHandle, NodeError> {
         let core_config = config.core()?;
         let restored = storage.restore()?;
@@ -77,7 +78,17 @@ impl Node {
         let (status, watched) = watch::channel(status);
         let (requests, orders) = mpsc::channel(REQUESTS);
         let (finals, _) = broadcast::channel(SUBSCRIBERS);
-        let handle = NodeHandle { requests, status: watched, finals: finals.clone() };
+        let counting: Arc<Counting> = Arc::default();
+        network.members(&members(core.committee()));
+        let (committee, committees) = watch::channel(Arc::new(core.committee().clone()));
+        let handle = NodeHandle {
+            requests,
+            status: watched,
+            finals: finals.clone(),
+            counting: counting.clone(),
+            committee: committees,
+            key: me,
+        };
         let driver = Driver {
             pace: Pace::new(config.block_interval, config.idle_block_interval),
             proposes: core.committee().proposers().contains(&me),
@@ -88,6 +99,8 @@ impl Node {
             network,
             status,
             finals,
+            counting,
+            committee,
             timer: None,
         };
         tokio::spawn(driver.run(orders, outputs));
@@ -105,8 +118,15 @@ struct Driver {
     network: Box<dyn Network>,
     status: watch::Sender<Status>,
     finals: broadcast::Sender<Arc<FinalEntry>>,
+    counting: Arc<Counting>,
+    committee: watch::Sender<Arc<Committee>>,
     timer: Option<(Height, Instant)>,
     pace: Pace,
+}
+
+/// Who must be heard whatever happens.
+fn members(committee: &Committee) -> Vec<PublicKey> {
+    committee.validators().iter().chain(committee.proposers()).copied().collect()
 }
 
 /// What woke the driver.
@@ -152,7 +172,10 @@ impl Driver {
                 Wake::Received(None) => Err(NodeError::Stopped),
                 Wake::Retry => self.step(Input::Retry).await,
                 Wake::Timer => match self.timer.take() {
-                    Some((height, _)) => self.step(Input::Timeout { height }).await,
+                    Some((height, _)) => {
+                        self.counting.timeout();
+                        self.step(Input::Timeout { height }).await
+                    }
                     None => Ok(()),
                 },
                 Wake::Propose => match self.pace.due(Instant::now()) {
@@ -218,6 +241,7 @@ impl Driver {
     fn validate(&mut self, from: PublicKey, bytes: Bytes, outputs: &mut Vec<Output>) -> Verdict {
         let is_commit = |message: &Message| matches!(message, Message::Certificate(c) if c.kind == Kind::Commit);
         if !Message::decode(bytes.clone()).is_ok_and(|message| is_commit(&message)) {
+            self.network.report(&from, Offence::Malformed);
             return Verdict::Reject;
         }
         let before = outputs.len();
@@ -233,6 +257,7 @@ impl Driver {
     fn message(&mut self, from: PublicKey, bytes: Bytes, outputs: &mut Vec<Output>) -> bool {
         match Message::decode(bytes) {
             Ok(message) => {
+                self.counting.received(&message);
                 let more = self.core.step(Input::Message { from, message });
                 let blamed = more.iter().any(|output| matches!(output, Output::Blame { .. }));
                 outputs.extend(more);
@@ -240,6 +265,8 @@ impl Driver {
             }
             Err(error) => {
                 tracing::debug!(%from, %error, "a message was dropped");
+                self.counting.malformed();
+                self.network.report(&from, Offence::Malformed);
                 false
             }
         }
@@ -278,6 +305,8 @@ impl Driver {
             let role = self.core.role();
             self.proposes = self.core.committee().proposers().contains(self.core.key());
             self.status.send_modify(|status| (status.term, status.role) = (term, role));
+            self.network.members(&members(self.core.committee()));
+            self.committee.send_replace(Arc::new(self.core.committee().clone()));
         }
         let entered = self.status.send_if_modified(|status| {
             let changed = status.height != height || status.fault != fault;
@@ -309,6 +338,7 @@ impl Driver {
     }
 
     fn carry_out(&mut self, output: Output) -> Result<Option<Input>, NodeError> {
+        self.counting.carried_out(&output);
         match output {
             // Already in the log.
             Output::Persist { .. } => {}
@@ -350,7 +380,10 @@ impl Driver {
                 tracing::warn!(key = %evidence.key, height = %evidence.first.0.height, "proof of misbehaviour");
                 self.status.send_modify(|status| status.evidence = Some(evidence));
             }
-            Output::Blame { peer, reason } => tracing::debug!(%peer, reason, "a neighbour sent what is wrong"),
+Output::Blame { peer, reason } => {
+                tracing::debug!(%peer, reason, "a neighbour sent what is wrong");
+                self.network.report(&peer, Offence::Blamed);
+            }
             // The status follows below.
             Output::Fault(fault) => tracing::error!(%fault, "this node stops voting"),
             Output::Entered { height } => self.pace.entered(height, Instant::now()),
@@ -390,6 +423,10 @@ impl Driver {
             Request::Submit { transaction, answer } => {
                 let outcome = self.submit(transaction);
                 let _ = answer.send(outcome);
+            }
+            Request::Spread { transaction } => {
+                self.pace.work(Instant::now());
+                self.network.gossip(Topic::Transactions, transaction);
             }
             Request::Entry { height, answer } => {
                 let Some(storage) = &self.storage else { return Ok(()) };

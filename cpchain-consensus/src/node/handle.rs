@@ -3,14 +3,17 @@
 use std::{any::Any, collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use cpchain_crypto::Digest;
+use cpchain_crypto::{Digest, PublicKey};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::config::{NodeError, SubmitError};
+use super::{
+    config::{NodeError, SubmitError},
+    counters::{Counters, Counting},
+};
 use crate::{
     application::Application,
     ids::{Height, Term},
-    lbft::{Certificate, Evidence, Fault, FinalEntry, Role},
+    lbft::{Certificate, Committee, Evidence, Fault, FinalEntry, Role},
 };
 
 /// Where a node stands.
@@ -40,6 +43,7 @@ pub(super) type OnApplication = Box<dyn FnOnce(&mut dyn Application) + Send>;
 
 pub(super) enum Request {
     Submit { transaction: Bytes, answer: oneshot::Sender<Result<(), SubmitError>> },
+    Spread { transaction: Bytes },
     Entry { height: Height, answer: oneshot::Sender<Result<Option<FinalEntry>, NodeError>> },
     Application(OnApplication),
     Stop { answer: oneshot::Sender<()> },
@@ -51,9 +55,36 @@ pub struct NodeHandle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) status: watch::Receiver<Status>,
     pub(super) finals: broadcast::Sender<Arc<FinalEntry>>,
+    pub(super) counting: Arc<Counting>,
+    pub(super) committee: watch::Receiver<Arc<Committee>>,
+    pub(super) key: PublicKey,
 }
 
 impl NodeHandle {
+    /// The node's public key.
+    pub const fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// The committee of the term that the node is in.
+    pub fn committee(&self) -> Arc<Committee> {
+        self.committee.borrow().clone()
+    }
+
+    /// What the node counted since it started.
+    pub fn counters(&self) -> Counters {
+        self.counting.read()
+    }
+
+    /// Spreads a transaction to the proposers that the application holds already: again, since messages may be lost.
+    /// Within a few seconds the same bytes travel once only.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn spread(&self, transaction: Bytes) -> Result<(), NodeError> {
+        self.requests.send(Request::Spread { transaction }).await.map_err(|_| NodeError::Stopped)
+    }
+
     /// Gives a transaction to the node's own application and, if that takes it, spreads it to the proposers.
     ///
     /// # Errors

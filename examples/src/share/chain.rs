@@ -68,7 +68,7 @@ impl Chain {
         let mut networks = Vec::new();
         for key in running {
             let listen = "/ip4/127.0.0.1/tcp/0".parse().during("reading a loopback address")?;
-            let config = Libp2pConfig { chain: id, listen, peers: Vec::new() };
+            let config = Libp2pConfig::new(id, listen);
             let network = Libp2pNetwork::start(key, config).await.during("listening for the chain")?;
             networks.push((key, network));
         }

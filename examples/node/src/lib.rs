@@ -1,0 +1,30 @@
+//! A node of a network as one process: LBFT 2.0 and the ledger behind JSON-RPC 2.0 and a metrics page.
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | [`config`] | `node.toml` and `genesis.toml`: read, checked, with errors that say what to do |
+//! | [`setup`] | `node init`: keys, genesis and one folder for each node |
+//! | [`service`] | `node run`: starts and stops one node |
+//! | [`rpc`] | what a node answers over HTTP, and what it promises |
+//! | [`client`] | asks a node: what `node status` and `node tx` use |
+//! | [`outbox`] | transactions that were accepted and are not final yet, on disk |
+//! | [`metrics`] | the Prometheus page |
+//!
+//! The README of this package brings up a network of processes in ten lines of shell.
+//!
+//! # What this program reads of the time
+//! Only a monotonic clock, and only to run timers: nothing that nodes agree on has a time in it, so a wrong wall clock
+//! changes nothing. A clock that runs fast or slow makes timers short or long: `timing.clock_percent` imitates one, and
+//! `tests/nemesis.rs` runs with such clocks.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod client;
+pub mod config;
+pub mod keys;
+pub mod metrics;
+pub mod outbox;
+pub mod rpc;
+pub mod service;
+pub mod setup;

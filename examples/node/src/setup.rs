@@ -1,0 +1,139 @@
+//! `node init`: a network on paper. Keys, a genesis with funded accounts, and a folder for each node.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use cpchain_consensus::network::PROTOCOL_VERSION;
+use cpchain_crypto::Signer as _;
+
+use crate::{
+    config::{ConfigError, GenesisFile, NetworkTable, NodeFile, PeerTable, RpcTable, TimingTable},
+    keys::{self, KeyError},
+};
+
+/// The genesis file in the folder of a network.
+pub const GENESIS_FILE: &str = "genesis.toml";
+/// The file of the account key in a node's folder.
+pub const ACCOUNT_FILE: &str = "account.key";
+/// CPC on each account at genesis.
+pub const FUNDS: u64 = 1_000_000;
+
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Nodes that vote; they come first.
+    pub validators: usize,
+    /// Nodes that propose.
+    pub proposers: usize,
+    /// Nodes that follow.
+    pub followers: usize,
+    /// The chain's name.
+    pub chain: String,
+    /// Ports from this one on, two for each node; without it free ones are chosen.
+    pub base_port: Option<u16>,
+    /// Timers of all nodes.
+    pub timing: TimingTable,
+}
+
+/// Why no network was made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The folder is in use.
+    #[error("{0} exists already: choose another folder, or remove it if nothing in it is needed")]
+    Exists(PathBuf),
+    /// A folder cannot be made.
+    #[error("cannot make the folder {0}: {1}")]
+    Io(PathBuf, #[source] io::Error),
+    /// No ports.
+    #[error("no free ports: {0}")]
+    Ports(String),
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Makes the folder of a network: `genesis.toml`, and `node0`, `node1`, … with `node.toml`, `node.key` and a funded
+/// `account.key` each. Validators come first, then proposers, then followers. Returns the folders of the nodes.
+///
+/// # Errors
+/// [`SetupError`].
+pub fn init(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>, SetupError> {
+    if dir.exists() {
+        return Err(SetupError::Exists(dir.to_owned()));
+    }
+    let count = plan.validators.saturating_add(plan.proposers).saturating_add(plan.followers);
+    let addresses = addresses(plan.base_port, count)?;
+    let mut nodes = Vec::new();
+    let mut accounts = BTreeMap::new();
+    for index in 0..count {
+        let folder = dir.join(format!("node{index}"));
+        fs::create_dir_all(&folder).map_err(|error| SetupError::Io(folder.clone(), error))?;
+        let key = keys::create(&folder.join("node.key"))?.public_key();
+        let account = keys::create(&folder.join(ACCOUNT_FILE))?.public_key();
+        accounts.insert(account.to_string(), FUNDS.to_string());
+        nodes.push((folder, key.to_string()));
+    }
+    let keys = |skip: usize, take: usize| nodes.iter().skip(skip).take(take).map(|(_, key)| key.clone()).collect();
+    let genesis = GenesisFile {
+        chain: plan.chain.clone(),
+        validators: keys(0, plan.validators),
+        proposers: keys(plan.validators, plan.proposers),
+        accounts,
+    };
+    genesis.committee()?;
+    genesis.write(&dir.join(GENESIS_FILE))?;
+    let multiaddr = |address: &SocketAddr| format!("/ip4/{}/tcp/{}", address.ip(), address.port());
+    for ((folder, own), (listen, rpc)) in nodes.iter().zip(&addresses) {
+        let others = nodes.iter().zip(&addresses).filter(|((_, key), _)| key != own);
+        let peers = others.map(|((_, key), (listen, _))| PeerTable { key: key.clone(), address: Some(multiaddr(listen)) });
+        let file = NodeFile {
+            genesis: Path::new("..").join(GENESIS_FILE),
+            key: "node.key".into(),
+            log: "log.redb".into(),
+            outbox: "outbox.redb".into(),
+            network: NetworkTable {
+                listen: multiaddr(listen),
+                protocol: PROTOCOL_VERSION,
+                trusted: Vec::new(),
+                peers: peers.collect(),
+            },
+            rpc: RpcTable { listen: *rpc, admin: true, max_connections: 64 },
+            timing: plan.timing.clone(),
+        };
+        file.check()?;
+        file.write(folder)?;
+    }
+    Ok(nodes.into_iter().map(|(folder, _)| folder).collect())
+}
+
+/// Two loopback addresses for each node: links and RPC.
+fn addresses(base: Option<u16>, count: usize) -> Result<Vec<(SocketAddr, SocketAddr)>, SetupError> {
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let ports: Vec<u16> = match base {
+        Some(base) => (0..count.saturating_mul(2))
+            .map(|i| u16::try_from(i).ok().and_then(|i| base.checked_add(i)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| SetupError::Ports(format!("{count} nodes from port {base} on go past port 65535")))?,
+        None => {
+            // Held together, so that no port is chosen twice.
+            let held = (0..count.saturating_mul(2)).map(|_| TcpListener::bind(local(0)));
+            let held = held.collect::<io::Result<Vec<_>>>().map_err(|error| SetupError::Ports(error.to_string()))?;
+            let ports = held.iter().map(|listener| listener.local_addr().map(|address| address.port()));
+            ports.collect::<io::Result<_>>().map_err(|error| SetupError::Ports(error.to_string()))?
+        }
+    };
+    Ok(ports
+        .chunks_exact(2)
+        .filter_map(|pair| match pair {
+            [link, rpc] => Some((local(*link), local(*rpc))),
+            _ => None,
+        })
+        .collect())
+}
