@@ -20,7 +20,7 @@ use super::{
 };
 
 /// A peer of another version is not dialled or heard for so long.
-const INCOMPATIBLE: Duration = Duration::from_secs(60);
+const INCOMPATIBLE: Duration = Duration::from_secs(20);
 
 /// How the links of a node are doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

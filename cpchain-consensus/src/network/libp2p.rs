@@ -114,9 +114,8 @@ impl Libp2pNetwork {
         let address = tokio::time::timeout(LISTEN, listening).await.map_err(|e| failed(&e))??;
 
         let streams = swarm.behaviour().streams.new_control();
-        let protocol = peer::protocol(config.chain, config.version).ok_or_else(|| {
-            NetworkError::Setup("the name of the stream protocol is refused".into())
-        })?;
+        let protocol = peer::protocol(config.chain, config.version)
+            .ok_or_else(|| NetworkError::Setup("the name of the stream protocol is refused".into()))?;
         let (commands, orders) = mpsc::channel(COMMANDS);
         let outgoing: Arc<RwLock<HashMap<PublicKey, Outgoing>>> = Arc::default();
         let incoming = streams.clone().accept(protocol.clone()).map_err(|e| NetworkError::Setup(e.to_string()))?;

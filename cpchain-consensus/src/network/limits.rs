@@ -98,12 +98,11 @@ impl Bucket {
         let needed = size as u128 * MICRO;
         let lack = |held: u128, needed: u128, rate: u64| match needed.checked_sub(held) {
             None | Some(0) => Duration::ZERO,
-            Some(lack) => Duration::from_micros(
-                u64::try_from(lack.div_ceil(u128::from(rate.max(1)))).unwrap_or(u64::MAX),
-            ),
+            Some(lack) => {
+                Duration::from_micros(u64::try_from(lack.div_ceil(u128::from(rate.max(1)))).unwrap_or(u64::MAX))
+            }
         };
-        let wait =
-            lack(self.messages, MICRO, self.rate.messages).max(lack(self.bytes, needed, self.rate.bytes));
+        let wait = lack(self.messages, MICRO, self.rate.messages).max(lack(self.bytes, needed, self.rate.bytes));
         if wait.is_zero() {
             self.messages -= MICRO;
             self.bytes -= needed;

@@ -278,12 +278,12 @@ impl Task {
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), .. } if !self.swarm.is_connected(&peer) => {
                 self.failed(&peer);
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, connection, result: Err(error) })) => {
-                // A peer without the protocol is not silent.
-                if !matches!(error, ping::Failure::Unsupported) {
-                    tracing::debug!(%peer, %error, "a silent link is closed");
-                    self.swarm.close_connection(connection);
-                }
+            // A peer without the protocol is not silent.
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, connection, result: Err(error) }))
+                if !matches!(error, ping::Failure::Unsupported) =>
+            {
+                tracing::debug!(%peer, %error, "a silent link is closed");
+                self.swarm.close_connection(connection);
             }
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Message {
                 propagation_source,

@@ -100,7 +100,8 @@ impl Client {
     }
 
     async fn send(&self, request: hyper::http::request::Builder, body: Bytes) -> Result<Bytes, ClientError> {
-        let request = request.header(HOST, self.address.to_string()).body(Full::new(body)).map_err(|e| self.away(&e))?;
+        let request =
+            request.header(HOST, self.address.to_string()).body(Full::new(body)).map_err(|e| self.away(&e))?;
         let exchange = async {
             let socket = TcpStream::connect(self.address).await.map_err(|e| self.away(&e))?;
             let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(|e| self.away(&e))?;

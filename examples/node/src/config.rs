@@ -208,7 +208,9 @@ impl NodeFile {
     /// [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.rpc.admin && !self.rpc.listen.ip().is_loopback() {
-            return Err(ConfigError::Value("rpc.admin needs a loopback address in rpc.listen, since there is no login"));
+            return Err(ConfigError::Value(
+                "rpc.admin needs a loopback address in rpc.listen, since there is no login",
+            ));
         }
         if self.rpc.max_connections == 0 {
             return Err(ConfigError::Value("rpc.max_connections must be at least 1"));
@@ -350,12 +352,8 @@ mod tests {
 
     #[test]
     fn a_fast_clock_has_short_timers() {
-        let committee = Committee::new(
-            Genesis::new().chain_id("x"),
-            Term(0),
-            vec![PublicKey([1; 32])],
-            vec![PublicKey([1; 32])],
-        );
+        let committee =
+            Committee::new(Genesis::new().chain_id("x"), Term(0), vec![PublicKey([1; 32])], vec![PublicKey([1; 32])]);
         let timing = TimingTable { clock_percent: 200, ..TimingTable::default() };
         assert_eq!(timing.node_config(committee.unwrap()).timeout, Duration::from_millis(1500));
     }

@@ -94,7 +94,13 @@ impl Service {
         )?;
 
         let (stop, stopped) = watch::channel(false);
-        let rpc = Rpc { node: node.clone(), view: view.clone(), outbox: outbox.clone(), network: control, admin: file.rpc.admin };
+        let rpc = Rpc {
+            node: node.clone(),
+            view: view.clone(),
+            outbox: outbox.clone(),
+            network: control,
+            admin: file.rpc.admin,
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(http::serve(listener, rpc, file.rpc.max_connections, stopped.clone()));
         tasks.spawn(spread(node.clone(), view, outbox, stopped));

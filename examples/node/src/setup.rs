@@ -92,7 +92,8 @@ pub fn init(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>, SetupError> {
     let multiaddr = |address: &SocketAddr| format!("/ip4/{}/tcp/{}", address.ip(), address.port());
     for ((folder, own), (listen, rpc)) in nodes.iter().zip(&addresses) {
         let others = nodes.iter().zip(&addresses).filter(|((_, key), _)| key != own);
-        let peers = others.map(|((_, key), (listen, _))| PeerTable { key: key.clone(), address: Some(multiaddr(listen)) });
+        let peers =
+            others.map(|((_, key), (listen, _))| PeerTable { key: key.clone(), address: Some(multiaddr(listen)) });
         let file = NodeFile {
             genesis: Path::new("..").join(GENESIS_FILE),
             key: "node.key".into(),

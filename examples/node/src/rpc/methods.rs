@@ -7,7 +7,7 @@ use cpchain_consensus::{
     Height,
     lbft::{Evidence, FinalEntry, Message, Role},
     ledger::{Ledger, LedgerView, Outcome, SubmitError, Transaction, TransactionId, block_transactions},
-    network::{WhiteList, NetworkControl},
+    network::{NetworkControl, WhiteList},
     node::NodeHandle,
 };
 use cpchain_crypto::Digest;
@@ -165,7 +165,8 @@ impl Rpc {
 
     async fn certificate(&self, at: AtHeight) -> Result<Value, RpcError> {
         let entry = self.entry(at.height).await?;
-        let missing = || RpcError::new(NOT_FOUND, "this node holds no certificate for that height; a later one covers it");
+        let missing =
+            || RpcError::new(NOT_FOUND, "this node holds no certificate for that height; a later one covers it");
         let certificate = entry.certificate.ok_or_else(missing)?;
         let committee = self.node.committee();
         let signers = certificate.signers().filter_map(|place| committee.validator(place)).map(|key| key.to_string());

@@ -52,8 +52,7 @@ impl Net {
     /// Makes the folders and the links, and starts nothing.
     pub async fn make(validators: usize, proposers: usize, followers: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let plan =
-            Plan { validators, proposers, followers, chain: "test".into(), base_port: None, timing: timing() };
+        let plan = Plan { validators, proposers, followers, chain: "test".into(), base_port: None, timing: timing() };
         let nodes = init(&folder.path().join("net"), &plan).unwrap();
         let key = |dir: &PathBuf| keys::read(&dir.join("node.key")).unwrap().public_key();
         let keys: Vec<_> = nodes.iter().map(key).collect();
