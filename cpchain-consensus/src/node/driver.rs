@@ -380,7 +380,7 @@ impl Driver {
                 tracing::warn!(key = %evidence.key, height = %evidence.first.0.height, "proof of misbehaviour");
                 self.status.send_modify(|status| status.evidence = Some(evidence));
             }
-Output::Blame { peer, reason } => {
+            Output::Blame { peer, reason } => {
                 tracing::debug!(%peer, reason, "a neighbour sent what is wrong");
                 self.network.report(&peer, Offence::Blamed);
             }

@@ -62,8 +62,7 @@ impl Worker {
         self.clients[index]
     }
 
-    /// Returns the height at which it became final.
-    async fn send(&mut self, to: PublicKey, amount: u128) -> u64 {
+    fn transfer(&mut self, to: PublicKey, amount: u128) -> Transaction {
         let draft = TransactionDraft {
             chain: self.chain,
             nonce: Nonce(self.nonce),
@@ -71,8 +70,32 @@ impl Worker {
             kind: Transfer::KIND.into(),
             payload: Transfer { to, amount: Amount(amount) }.encode(),
         };
-        let transaction = draft.sign(&self.key).unwrap();
         self.nonce += 1;
+        draft.sign(&self.key).unwrap()
+    }
+
+    /// Accepted by some node, which may be killed in the next moment.
+    async fn leave(&mut self, to: PublicKey, amount: u128) {
+        let transaction = self.transfer(to, amount);
+        let params = json!({ "transaction": hex::encode(transaction.bytes()) });
+        while self.pick().call("submit", params.clone()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.accepted.push(transaction);
+    }
+
+    async fn leave_some(mut self, stop: Arc<AtomicBool>) -> Self {
+        let sink = PublicKey(*Digest::content(b"left").as_bytes());
+        while !stop.load(Ordering::SeqCst) {
+            self.leave(sink, 1).await;
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        self
+    }
+
+    /// Returns the height at which it became final.
+    async fn send(&mut self, to: PublicKey, amount: u128) -> u64 {
+        let transaction = self.transfer(to, amount);
         let begin = Instant::now();
         loop {
             assert!(begin.elapsed() < 2 * LONG, "a transaction never becomes final");
@@ -209,6 +232,7 @@ async fn nothing_acknowledged_is_lost_and_reads_are_linearizable() {
         let worker = worker(&net, index, register).await;
         workers.push(tokio::spawn(worker.work(stop.clone(), history.clone())));
     }
+    workers.push(tokio::spawn(worker(&net, 4, register).await.leave_some(stop.clone())));
     let mut dice = Dice(42);
     let begin = Instant::now();
     let mut faults = 0;
@@ -224,6 +248,16 @@ async fn nothing_acknowledged_is_lost_and_reads_are_linearizable() {
     // It heals: all reach a height above everything that was acknowledged.
     let target = net.highest().await + 3;
     net.all_reach(target).await;
+    // What was only accepted follows.
+    let left = done.iter().map(|worker| worker.accepted.len()).sum::<usize>();
+    let sink = PublicKey(*Digest::content(b"left").as_bytes());
+    let begin = Instant::now();
+    for node in net.running() {
+        while net.balance(node, sink, 0).await.unwrap() != Amount(left as u128) {
+            assert!(begin.elapsed() < LONG, "{:?} of {left} that were accepted", net.balance(node, sink, 0).await);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
     let blocks = net.agree().await;
     let mut ordered = Vec::new();
     for block in &blocks {

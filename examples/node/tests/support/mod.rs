@@ -1,6 +1,6 @@
 //! A network of real processes on the loopback, with a proxy in every link that the test controls.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 pub mod history;
 pub mod proxy;
