@@ -70,7 +70,7 @@ async fn a_full_disk_ends_the_node_and_it_says_so() {
     let me = vec![key.public_key()];
     let committee = Committee::new(ChainId::new("solo", b""), Term(0), me.clone(), me).unwrap();
     let listen = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
-    let config = Libp2pConfig { chain: committee.chain(), listen, peers: vec![] };
+    let config = Libp2pConfig::new(committee.chain(), listen);
     let network = Box::new(Libp2pNetwork::start(&key, config).await.unwrap());
     let mut config = NodeConfig::new(committee);
     (config.block_interval, config.idle_block_interval) = (Duration::from_millis(1), Duration::from_millis(2));

@@ -143,11 +143,13 @@ impl Client {
         amount: Amount,
     ) -> Result<Transaction, ClientError> {
         let unclear = |field: &str| ClientError::Answer(format!("`{field}` is missing"));
+        let number = |of: &Value, field: &str| of.get(field).and_then(Value::as_u64).ok_or_else(|| unclear(field));
         let account = self.call("balance", json!({ "account": signer.public_key().to_string() })).await?;
-        let nonce = account["next_nonce"].as_u64().ok_or_else(|| unclear("next_nonce"))?;
-        let height = account["height"].as_u64().ok_or_else(|| unclear("height"))?;
+        let nonce = number(&account, "next_nonce")?;
+        let height = number(&account, "height")?;
         let status = self.call("status", json!({})).await?;
-        let chain = status["chain"].as_str().and_then(keys::public).ok_or_else(|| unclear("chain"))?;
+        let chain =
+            status.get("chain").and_then(Value::as_str).and_then(keys::public).ok_or_else(|| unclear("chain"))?;
         let draft = TransactionDraft {
             chain: ChainId(cpchain_crypto::Digest(chain.0)),
             nonce: Nonce(nonce),

@@ -144,7 +144,7 @@ async fn carry_out(options: &Options) -> Result<(), Failure> {
             let transaction = client.transfer(&key, to, *amount).await?;
             let answer = client.submit(&transaction, !no_wait).await?;
             print(options, &answer)?;
-            match answer["error"].as_str() {
+            match answer.get("error").and_then(Value::as_str) {
                 Some(error) => Err(error.to_owned().into()),
                 None => Ok(()),
             }

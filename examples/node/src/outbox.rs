@@ -68,6 +68,7 @@ fn lock(waiting: &Waiting) -> MutexGuard<'_, Held> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[allow(clippy::large_enum_variant, reason = "few live at a time")]
 enum Order {
     Add { transaction: Transaction, done: oneshot::Sender<Result<(), OutboxError>> },
     Remove(Vec<TransactionId>),
