@@ -343,7 +343,7 @@ async fn an_answer_is_bounded() {
     let (node, ..) = &chain.nodes[0];
     within(node.wait_final(Height(12))).await.unwrap();
     let heights = (1..=MAX_PULL as u64).map(Height).collect();
-    let pull = Message::Pull(Pull { heights, digests: Vec::new() }).encode();
+    let pull = Message::Pull(Pull { heights, ..Pull::default() }).encode();
     // Only who the node was told about is answered.
     for (seed, known) in [(5, false), (KNOWN, true)] {
         let mut asker = chain.stranger(seed).await;
