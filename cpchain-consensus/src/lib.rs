@@ -90,6 +90,7 @@ node.stop().await;
 //! | `std` | a core that may move between threads, std errors; all below need it | yes |
 //! | `ledger` | the default application | yes |
 //! | `redb` | the durable log in one redb file | yes |
+//! | `suite` | what every [`storage::Storage`] must do, as checks to run | |
 //! | `network` | the tokio driver and the libp2p network | yes |
 //! | `sim` | the simulator: networks of cores in virtual time, Byzantine members, invariants | no |
 //!

@@ -1,5 +1,4 @@
 //! A node whose disk fails says nothing that relies on the log, ends, and says why.
-#![cfg(feature = "network")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{sync::Arc, time::Duration};

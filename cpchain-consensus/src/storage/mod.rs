@@ -110,5 +110,5 @@ pub(crate) fn final_bytes(entry: &FinalEntry) -> Vec<u8> {
     codec::encode_final(entry)
 }
 
-#[cfg(test)]
-mod suite;
+#[cfg(feature = "suite")]
+pub mod suite;
