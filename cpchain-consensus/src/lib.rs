@@ -5,7 +5,8 @@
 //! | run a node | [`node::Node::start`], [`node::NodeHandle`] (feature `network`) |
 //! | order transactions of your own | implement [`Application`] |
 //! | accounts, transfers and modules, ready to run | [`ledger`] |
-//! | check that something is final, without running a node | [`lbft::verify_final_headers`] |
+//! | check that something is final, without running a node | [`lbft::LightClient`], [`lbft::verify_final_headers`] |
+//! | start a node in the middle of a chain | [`lbft::Snapshot`] |
 //! | a whole network with faults in virtual time, from one seed | `sim` (feature) |
 //! | the protocol alone, in another runtime | [`lbft::Lbft`] |
 //!

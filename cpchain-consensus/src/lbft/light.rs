@@ -1,16 +1,20 @@
-//! What a light client needs: headers, one C-certificate, the committee. No blocks, no history.
+//! What a light client needs: headers, C-certificates, the committees. No blocks, no state. Builds without `std`.
+//!
+//! - Only what a quorum of the committee in office committed is final (`a_light_client_follows_terms_and_takes_nothing_else`).
+//! - Across the end of a term the records up to its last height are final, closing heights are none (same test).
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use cpchain_crypto::Digest;
 
 use super::{
-    block::Header,
+    block::{Header, impeach_digest},
     cache::SignatureCache,
     certificate::{Certificate, CertificateError},
     committee::Committee,
     statement::Kind,
 };
+use crate::ids::Height;
 
 /// Why headers are not proved final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,12 @@ pub enum LightError {
     /// The certificate is not a C-certificate of the last header.
     #[error("the certificate does not finalise the last header")]
     Unrelated,
+    /// The term has ended and the client does not know the next committee yet, or it has not ended.
+    #[error("this needs the committee in office: call next_term when the term has ended, and only then")]
+    Term,
+    /// The committee is not that of the next term.
+    #[error("the committee is not that of the next term of this chain")]
+    Committee,
     /// The certificate proves nothing.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -57,4 +67,100 @@ pub fn verify_final_headers(
     }
     certificate.verify(committee, cache)?;
     Ok(chain)
+}
+
+/// Follows a chain by headers and certificates, from a checkpoint that its owner trusts.
+///
+/// Headers do not commit to the next committee: it is a function of the application's state at the last height of the term.
+/// Take it from a proof of that state, or from nodes that are trusted.
+///
+/// ```
+/// use cpchain_consensus::{ChainId, Height, Term, lbft::*};
+/// use cpchain_crypto::{Digest, Signer, SigningKey};
+///
+/// let key = SigningKey::from_seed(&[1; 32]);
+/// let me = vec![key.public_key()];
+/// let committee = Committee::new(ChainId::new("solo", b""), Term(0), me.clone(), me)?;
+/// // A node sends the header of height 1 and the C-certificate of it.
+/// let block = Block::seal(&committee, &key, Height(1), Height(0), Digest::ZERO, "hello".into());
+/// let vote = Vote::cast(&committee, 0, &key, Kind::Commit, Height(1), block.digest());
+/// let certificate = Certificate::from_votes(&committee, Kind::Commit, Height(1), block.digest(), &[vote]);
+///
+/// let mut client = LightClient::new(committee, (Height(0), Digest::ZERO));
+/// let proved = client.advance(&[block.encoded_header().clone()], &certificate)?;
+/// assert_eq!(proved[0].1.payload, Digest::content(b"hello"));
+/// assert_eq!(client.tip().0, Height(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct LightClient {
+    committee: Committee,
+    tip: (Height, Digest),
+    cache: SignatureCache,
+}
+
+impl LightClient {
+    /// Starts from a final record and the committee of the height above it. Genesis is height 0 with [`Digest::ZERO`].
+    pub fn new(committee: Committee, checkpoint: (Height, Digest)) -> Self {
+        Self { committee, tip: checkpoint, cache: SignatureCache::new(1) }
+    }
+
+    /// The last final height that it knows, and the digest of its block or impeach block.
+    pub const fn tip(&self) -> (Height, Digest) {
+        self.tip
+    }
+
+    /// The committee in office at the tip.
+    pub const fn committee(&self) -> &Committee {
+        &self.committee
+    }
+
+    /// Whether the term of [`committee`](Self::committee) has ended.
+    pub fn is_over(&self) -> bool {
+        self.committee.last() == Some(self.tip.0)
+    }
+
+    /// Takes in encoded headers, from the tip upwards without a gap, and a C-certificate of the last. Gives those that are final
+    /// blocks; heights between them were impeached. At the end of a term the last headers may be of closing heights.
+    ///
+    /// # Errors
+    /// [`LightError`]; the client is unchanged then.
+    pub fn advance(
+        &mut self,
+        headers: &[Bytes],
+        certificate: &Certificate,
+    ) -> Result<Vec<(Digest, Header)>, LightError> {
+        if self.is_over() {
+            return Err(LightError::Term);
+        }
+        let mut chain = verify_final_headers(headers, certificate, &self.committee, &self.cache)?;
+        let first = chain.first().map(|(_, header)| (header.parent_height, header.parent));
+        if first != Some(self.tip) || chain.iter().any(|(_, header)| header.height <= header.parent_height) {
+            return Err(LightError::Chain);
+        }
+        chain.retain(|(_, header)| !self.committee.is_closing(header.height));
+        if let Some((digest, header)) = chain.last() {
+            self.tip = (header.height, *digest);
+        }
+        if let Some(last) = self.committee.last().filter(|last| certificate.height > *last && self.tip.0 < *last) {
+            let (chain, term) = (self.committee.chain(), self.committee.term());
+            self.tip = (last, impeach_digest(chain, term, &self.tip.1, last, &self.committee.proposer(last)));
+        }
+        Ok(chain)
+    }
+
+    /// The term has ended: this committee is in office from the next height on.
+    ///
+    /// # Errors
+    /// [`LightError::Term`] if it has not; [`LightError::Committee`] if the committee is not the one of the next term.
+    pub fn next_term(&mut self, next: Committee) -> Result<(), LightError> {
+        if !self.is_over() {
+            return Err(LightError::Term);
+        }
+        if !next.follows(&self.committee) {
+            return Err(LightError::Committee);
+        }
+        self.committee = next;
+        Ok(())
+    }
 }

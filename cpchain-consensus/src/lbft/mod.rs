@@ -99,6 +99,7 @@ mod proposer;
 mod repeat;
 mod round;
 mod rules;
+mod snapshot;
 mod statement;
 mod sync;
 mod term;
@@ -116,8 +117,9 @@ pub use {
     engine::{Config, Lbft},
     evidence::Evidence,
     io::{Closing, Fault, FinalEntry, Input, Output, Record, Restored},
-    light::{LightError, verify_final_headers},
+    light::{LightClient, LightError, verify_final_headers},
     message::{DecodeError, MAX_MESSAGE, MAX_PAYLOAD, MAX_PULL, MAX_RANGE, Message, Proposal, Pull, Range},
     round::State,
+    snapshot::{Snapshot, SnapshotError},
     statement::{Kind, LBFT, Statement},
 };

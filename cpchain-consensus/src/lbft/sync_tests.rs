@@ -6,7 +6,10 @@ use cpchain_crypto::{Digest, Signer, SigningKey};
 use super::*;
 use crate::{
     ids::{ChainId, Term},
-    lbft::{Certificate, Committee, Config, Input, MAX_RANGE, Message, Output, Pull, Restored, SignatureCache, Vote},
+    lbft::{
+        Certificate, Committee, Config, FinalEntry, Input, MAX_RANGE, Message, Output, Pull, Restored, SignatureCache,
+        Snapshot, SnapshotError, Vote,
+    },
     storage::{MemoryStorage, Storage, answer},
 };
 
@@ -199,4 +202,35 @@ fn a_range_that_nobody_asked_for_is_not_looked_at() {
     let from = chain.keys[1].public_key();
     assert!(node.step(Input::Message { from, message }).is_empty());
     assert_eq!(node.held(), (0, 0));
+}
+
+#[test]
+fn a_node_starts_from_a_snapshot() {
+    let chain = Chain::new(400, 10);
+    let cache = SignatureCache::new(100);
+    let entry = chain.storage.final_entry(Height(200)).unwrap().unwrap();
+    let good = Snapshot { committee: chain.committee.clone(), entry };
+    let impeached = chain.storage.final_entry(Height(201)).unwrap().unwrap();
+    let bare = FinalEntry { certificate: None, ..good.entry.clone() };
+    let mut bent = good.entry.clone();
+    bent.block.payload = Bytes::from_static(b"bent");
+    let refused = |entry| Snapshot { entry, ..good.clone() }.records(&cache).unwrap_err();
+    assert_eq!(refused(impeached), SnapshotError::Entry);
+    assert_eq!(refused(bent), SnapshotError::Entry);
+    assert_eq!(refused(bare), SnapshotError::Unproved);
+    let stranger = chain.committee.clone().until(Height(200)).unwrap();
+    assert_eq!(Snapshot { committee: stranger, ..good.clone() }.records(&cache), Err(SnapshotError::Entry));
+
+    let mut store = MemoryStorage::new();
+    store.append(&good.records(&cache).unwrap(), true).unwrap();
+    let (timeout, timeout_cap) = (Duration::from_secs(1), Duration::from_secs(8));
+    let config = Config { committee: chain.committee.clone(), timeout, timeout_cap };
+    let (signer, cache) = (Arc::new(chain.keys[5].clone()), Arc::new(cache));
+    let (mut node, _) = Lbft::new(config, signer, cache, store.restore().unwrap());
+    assert_eq!(node.final_height(), Height(200));
+    let from = chain.keys[1].public_key();
+    let first = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    assert!(first.iter().all(|(_, pull)| pull.range == Some(Height(201))));
+    let (_, blamed) = catch_up(&chain, &mut node, first, |_, message| Some(message));
+    assert!(blamed.is_empty());
 }

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     application::FinalBlock,
     ids::ChainId,
-    lbft::{Config, FinalEntry, Input, Kind, Restored, SignatureCache, Vote},
+    lbft::{Config, FinalEntry, Input, Kind, LightClient, LightError, Restored, SignatureCache, Vote},
     storage::{MemoryStorage, Storage, answer},
 };
 
@@ -417,6 +417,58 @@ fn an_old_validator_hands_over_until_the_new_term_has_a_final_block() {
     assert_eq!(net.nodes[0].core.as_ref().unwrap().committee().term(), Term(1));
     assert!(net.terms()[1..].iter().all(|term| *term == Some(0)), "{:?}", net.terms());
     net.reach(SPAN + 1, 20_000);
+}
+
+/// From storage to a light client: headers and certificates over three terms, of which the first was closed by closing
+/// heights and has impeached heights.
+#[test]
+fn a_light_client_follows_terms_and_takes_nothing_else() {
+    let mut net = Net::new(12);
+    net.filter = Box::new(|flight| {
+        let commit = is_vote(flight, Kind::Commit) && flight.now < 4_000;
+        let block = matches!(&flight.message, Message::Propose(proposal)
+            if proposal.block.header().term == Term(0) && (3..=5).contains(&proposal.block.height().0));
+        !(commit || block)
+    });
+    net.start();
+    net.reach(2 * SPAN + 2, 60_000);
+    let keys: Vec<_> = net.keys.iter().map(Signer::public_key).collect();
+    let mut client = LightClient::new(net.first.clone(), (Height(0), Digest::ZERO));
+    let mut headers: Vec<Bytes> = vec![];
+    let mut seen = 0;
+    for height in 1..=2 * SPAN + 2 {
+        let entry = net.entry(9, height);
+        headers.extend(entry.sealed.iter().map(|block| block.encoded_header().clone()));
+        let proof = match &entry.closing {
+            Some(closing) => {
+                headers.extend(closing.blocks.iter().map(|block| block.encoded_header().clone()));
+                Some(closing.certificate.clone())
+            }
+            None => entry.certificate.clone().filter(|certificate| certificate.kind == Kind::Commit),
+        };
+        let Some(proof) = proof else { continue };
+        // Less than all, more than all, or with another certificate: nothing is believed.
+        let before = client.tip();
+        assert!(client.advance(&headers[1..], &proof).is_err());
+        assert!(client.advance(&headers[..headers.len() - 1], &proof).is_err());
+        let few = Certificate { signatures: proof.signatures.slice(..64), ..proof.clone() };
+        assert!(client.advance(&headers, &few).is_err());
+        assert_eq!(client.next_term(client.committee().again()), Err(LightError::Term));
+        assert_eq!(client.tip(), before);
+        seen += client.advance(&headers, &proof).unwrap().len();
+        assert_eq!(client.tip(), (Height(height), entry.block.digest));
+        headers.clear();
+        if client.is_over() {
+            assert_eq!(client.advance(&[], &proof), Err(LightError::Term));
+            assert_eq!(client.next_term(client.committee().clone()), Err(LightError::Committee));
+            let next = rotate(client.committee(), &keys);
+            client.next_term(next).unwrap();
+        }
+    }
+    assert_eq!(client.committee().term(), Term(2));
+    let blocks = net.nodes[9].finals.range(..=client.tip().0).filter(|(_, block)| !block.impeached).count();
+    assert_eq!(seen, blocks);
+    assert!(net.entry(9, SPAN).block.impeached, "the first term ends with an impeached height");
 }
 
 #[test]
