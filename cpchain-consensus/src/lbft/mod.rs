@@ -15,24 +15,25 @@
 //! | (P-certificate) | [`Message::Certificate`] of PREPAREs | the next block may stand on this one |
 //! | IMPEACH COMMIT | [`Message::Certificate`] of IMPEACH PREPAREs | the next block may skip this height |
 //! | VALIDATE | [`Message::Certificate`] of COMMITs | the block and all its ancestors are final |
-//! | – | [`Message::Pull`], [`Message::Block`] | asking for blocks and certificates, and a block as the answer |
+//! | – | [`Message::Pull`], [`Message::Block`], [`Message::Range`] | asking for blocks and certificates; a block, and a piece of the final chain, as the answer |
 //!
 //! A signature binds protocol, chain, term, kind, height and digest (`every_field_is_bound`), and a digest never commits to
 //! certificates, which differ from node to node.
 //!
 //! # One validator
 //! It has one current height H, one timer, and a [`State`] for each height that nothing final covers. The rows are
-//! conditions, tested again after every input, certificates before timers: `rules.rs` has one function for each.
+//! conditions, tested again after every input, certificates before timers.
 //!
-//! | state at h | when | do | next |
-//! | --- | --- | --- | --- |
-//! | idle, h = H | a valid PROPOSE whose justification is complete | log block and vote, send PREPARE | prepare |
-//! | idle or prepare, h = H | the timer; an illicit block under the seal; two digests under it | log, send IMPEACH PREPARE | impeach prepare |
-//! | idle or prepare, h ≥ H | a P-certificate, for the own PREPARE's block or another | log and forward it, enter h+1; when the block is here and checked: log, send COMMIT | commit, once sent |
-//! | impeach prepare, h = H | a P-certificate | log and forward it, enter h+1; never COMMIT at h | impeach prepare |
-//! | not commit, h ≥ H | an impeach certificate | log and forward it, enter h+1; never COMMIT at h | impeach commit |
-//! | any, h < H | a certificate | keep it for justifications | same |
-//! | any | a C-certificate not yet covered | log it; block and ancestors are final; VALIDATE once; enter the next height | commit |
+//! | state at h | when | do | next | in `rules.rs` |
+//! | --- | --- | --- | --- | --- |
+//! | idle, h = H | a valid PROPOSE whose justification is complete | log block and vote, send PREPARE | prepare | `row_prepare` |
+//! | idle or prepare, h = H | the timer; an illicit block under the seal; two digests under it | log, send IMPEACH PREPARE | impeach prepare | `row_impeach` |
+//! | idle or prepare, h ≥ H | a P-certificate, for the own PREPARE's block or another | log and forward it, enter h+1; when the block is here and checked: log, send COMMIT | commit, once sent | `row_certificate`, `row_commit` |
+//! | impeach prepare, h = H | a P-certificate | log and forward it, enter h+1; never COMMIT at h | impeach prepare | `row_certificate` |
+//! | not commit, h ≥ H | an impeach certificate | log and forward it, enter h+1; never COMMIT at h | impeach commit | `row_certificate` |
+//! | any, h < H | a certificate | keep it for justifications | same | `row_certificate` |
+//! | any | a C-certificate not yet covered | log it; block and ancestors are final; VALIDATE once; enter the next height | commit | `row_certificate`, `row_final` |
+//! | closing height | a block there whose ancestors are here | it is valid if it is empty | same | `row_closing` |
 //!
 //! # Rules, and the tests that hold them
 //! - At most one PREPARE a height; COMMIT and IMPEACH PREPARE exclude each other for ever, across restarts
@@ -52,9 +53,16 @@
 //! - A P- and an impeach certificate at one height are normal (`both_certificates_at_one_height`).
 //! - What proves more than `f` faults, or an own one, stops the votes and nothing else (`faults_stop_votes_and_nothing_else`,
 //!   `a_certified_block_that_fails_the_own_check_is_a_fault`).
+//! - A fault is in the log and silences the key for ever; so does a vote or seal of the own key that the log does not know,
+//!   alone or in a certificate (`faults_stop_votes_and_nothing_else`, `a_proposer_that_meets_a_forgotten_seal_of_its_own_is_silent`).
+//! - Votes wait unverified until a quorum could form, and are then checked in one batch (`votes_wait_for_a_quorum`,
+//!   `forged_votes_are_found_and_blamed`, `a_forgery_does_not_keep_the_true_vote_out`).
+//! - Every double vote is evidence, once for each key, term, height and pair of kinds, also when a certificate shows it
+//!   (`every_double_vote_is_evidence_once_and_logged`, `a_certificate_gives_its_double_voters_away`).
 //! - Votes are kept in a window above H, blocks in a window above the last final height
 //!   (`votes_out_of_the_window_are_not_kept`); every length on the wire has a cap (`bounds`).
-//! - Who was away catches up by ranges, in order (`a_late_follower_catches_up`).
+//! - Who was away catches up by ranges, each with one certificate, of whoever brings news; a peer that lies costs one range
+//!   (`ranges_bring_the_chain_with_one_certificate_each`, `a_lying_peer_costs_one_range`, `a_follower_among_followers_catches_up`).
 //!
 //! # Why it is safe
 //! Two quorums share an honest validator. So a height has at most one P-certified block (one PREPARE each), and not both a
@@ -77,9 +85,30 @@
 //! - The quorum is n - f and not 2f+1, which is unsafe unless n = 3f+1.
 //! - A validator enters the next height with the P-certificate, and commits the lower one while the next is proposed.
 //!
+//! - The paper does not say what happens when a term ends with nothing final; here closing heights make it final.
+//!
 //! # Terms
-//! The term is in every signature, block and certificate, and a [`Committee`] is that of one term. One core serves one term; it has
-//! no rule for the boundary to the next.
+//! The term is in every signature, block and certificate, and a [`Committee`] is that of one term. Let L be its last height.
+//! - A term ends with a C-certificate at a height ≥ L: the records up to L are final
+//!   (`terms_follow_each_other_and_the_sets_change`).
+//! - If the heights up to L pass without one, the committee goes on with closing heights L+1, L+2, …: the same rules, empty blocks
+//!   that no application sees, no place in the chain (`l6_a_whole_term_without_a_final_block`,
+//!   `a_closing_block_with_a_payload_is_impeached`). They are forgotten when the term ends; heights of two terms are told
+//!   apart by the term in keys and signatures.
+//! - The application says who is next, from the state at L ([`Output::TermEnded`], [`Input::NextTerm`]). Until it has, the node
+//!   only serves (`a_committee_that_does_not_follow_is_a_fault`).
+//! - The next term begins at L+1 and stands on the record of L: its block, or its impeach block
+//!   (`a_term_without_a_block_ends_too`).
+//! - Both committees send what ended the term until something of the next one is final
+//!   (`an_old_validator_hands_over_until_the_new_term_has_a_final_block`).
+//! - A message of a later term means that this node is behind: it pulls. A message of an ended term says nothing
+//!   (`messages_of_other_terms_are_nobodys_fault`, `who_missed_the_boundaries_catches_up`).
+//! - All of it survives a crash at any output (`a_restart_at_every_step_of_the_boundary`, `terms_survive_crashes_and_loss`).
+//!
+//! Why the boundary is safe: all C-certificates of a term are on one chain, so they agree on the records up to L, and so on
+//! the state and on the next committee. A node votes in the next term only after it knows one, and a vote of one term counts
+//! in no other. Why it goes on: closing heights are ordinary heights of the old committee, which is live, and its members
+//! follow the hand-over.
 
 mod block;
 mod cache;

@@ -234,3 +234,18 @@ fn a_node_starts_from_a_snapshot() {
     let (_, blamed) = catch_up(&chain, &mut node, first, |_, message| Some(message));
     assert!(blamed.is_empty());
 }
+
+/// Prints how fast the core takes in a chain of small blocks from ranges: `cargo test --release -p cpchain-consensus
+/// --no-default-features --features std --lib catching_up_speed -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn catching_up_speed() {
+    let chain = Chain::new(6000, 100);
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    let first = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    let start = std::time::Instant::now();
+    catch_up(&chain, &mut node, first, |_, message| Some(message));
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{} blocks in {seconds:.3} s: {:.0} blocks/s", chain.blocks.len(), chain.blocks.len() as f64 / seconds);
+}
