@@ -12,9 +12,13 @@ use crate::{
 };
 
 const LOG: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("log");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const KEPT: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("kept");
 const FINALS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("finals");
 const HEIGHTS: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("heights");
+
+/// The number of the disk format, under this name in the table `meta`. 1 had no such table and no terms in its keys.
+const FORMAT: (&str, u64) = ("format", 2);
 
 /// A page cache for the hot end of a chain; history is read rarely.
 const CACHE: usize = 8 << 20;
@@ -35,10 +39,23 @@ impl RedbStorage {
     /// Opens the file, or makes it.
     ///
     /// # Errors
-    /// [`StorageError::Io`] if another process has it open, or the disk fails.
+    /// [`StorageError::Io`] if another process has it open, or the disk fails; [`StorageError::Corrupt`] if another version of the
+    /// disk format wrote it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
         let database = Database::builder().set_cache_size(CACHE).create(path).map_err(io)?;
         let transaction = database.begin_write().map_err(io)?;
+        let is_new = transaction.list_tables().map_err(io)?.next().is_none();
+        {
+            let mut meta = transaction.open_table(META).map_err(io)?;
+            let (name, ours) = FORMAT;
+            let found = meta.get(name).map_err(io)?.map(|found| found.value());
+            if found.is_none() && is_new {
+                meta.insert(name, ours).map_err(io)?;
+            } else if found != Some(ours) {
+                let found = found.unwrap_or(1);
+                return Err(StorageError::Corrupt(format!("the start: format {found}, this version reads {ours}")));
+            }
+        }
         transaction.open_table(LOG).map_err(io)?;
         transaction.open_table(KEPT).map_err(io)?;
         transaction.open_table(FINALS).map_err(io)?;
@@ -143,4 +160,30 @@ fn read_final(height: u64, bytes: &[u8]) -> Result<FinalEntry, StorageError> {
     codec::decode_final(bytes)
         .filter(|entry| entry.block.height.0 == height)
         .ok_or_else(|| StorageError::Corrupt(format!("final height {height}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_another_format_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.redb");
+        let old = Database::create(&path).unwrap();
+        let transaction = old.begin_write().unwrap();
+        transaction.open_table(LOG).unwrap();
+        transaction.commit().unwrap();
+        drop(old);
+        assert!(matches!(RedbStorage::open(&path), Err(StorageError::Corrupt(text)) if text.contains("format 1")));
+        let path = folder.path().join("new.redb");
+        drop(RedbStorage::open(&path).unwrap());
+        drop(RedbStorage::open(&path).unwrap());
+        let new = Database::open(&path).unwrap();
+        let transaction = new.begin_write().unwrap();
+        transaction.open_table(META).unwrap().insert(FORMAT.0, FORMAT.1 + 1).unwrap();
+        transaction.commit().unwrap();
+        drop(new);
+        assert!(matches!(RedbStorage::open(&path), Err(StorageError::Corrupt(text)) if text.contains("format 3")));
+    }
 }
