@@ -89,5 +89,8 @@ impl Lbft {
 }
 
 #[cfg(test)]
+#[path = "term_net.rs"]
+mod net;
+#[cfg(test)]
 #[path = "term_tests.rs"]
 mod tests;
