@@ -1,7 +1,9 @@
 //! What every bench of the workspace shares: how a figure is measured and how it is written down.
 
 mod crypto;
+pub mod lbft;
 mod measure;
+mod plot;
 mod report;
 
 pub use {

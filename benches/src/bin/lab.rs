@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, crypto, json, table};
+use cpchain_benches::{Effort, crypto, json, lbft, table};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -30,6 +30,11 @@ struct Lab {
 enum Bench {
     /// Sealing, streams, signatures, batches, sealed blocks, the key tree; beside the bare dependencies.
     Crypto,
+    /// LBFT in virtual time: random faults by the thousand, the replay of one seed, finality over a real map.
+    Lbft {
+        #[command(subcommand)]
+        work: lbft::Work,
+    },
 }
 
 fn main() -> ExitCode {
@@ -38,12 +43,16 @@ fn main() -> ExitCode {
     let spinner = ProgressBar::new_spinner();
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
     let figures = match lab.bench {
-        Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())),
+        Bench::Crypto => Ok(crypto(effort, |name| spinner.set_message(name.to_owned()))),
+        Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
     };
     spinner.finish_and_clear();
-    let text =
-        if lab.json { json(&figures).map(|text| text + "\n").map_err(io::Error::from) } else { Ok(table(&figures)) };
-    match text.and_then(|text| io::stdout().write_all(text.as_bytes())) {
+    let text = figures.and_then(|figures| match figures.as_slice() {
+        [] => Ok(String::new()),
+        figures if lab.json => Ok(json(figures)? + "\n"),
+        figures => Ok(table(figures)),
+    });
+    match text.and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lab: {error}");

@@ -11,7 +11,7 @@
 //!
 //! let ms = Duration::from_millis;
 //! let world = Scenario::new(7)
-//!     .byzantine(0, || Box::new(actors::EquivocatingValidator))
+//!     .byzantine(0, || Box::<actors::EquivocatingValidator>::default())
 //!     .byzantine(4, || Box::new(actors::EquivocatingProposer))
 //!     .partition(ms(500), ms(2_000), [0, 1].into(), [2, 3].into())
 //!     .at(ms(800), Nemesis::Crash { node: 2, down: ms(700) })

@@ -34,7 +34,7 @@ mod abnormal_consensus {
     fn double_votes_leave_evidence() {
         let world = works(
             calm(1, 4, 3, 0)
-                .byzantine(0, || Box::new(actors::EquivocatingValidator))
+                .byzantine(0, || Box::<actors::EquivocatingValidator>::default())
                 .byzantine(4, || Box::new(actors::EquivocatingProposer)),
         );
         assert!(world.statistics().evidence > 0);
@@ -53,7 +53,7 @@ mod abnormal_consensus {
     #[test]
     fn a_third_at_once() {
         let bad: [MakeActor; 3] = [
-            || Box::new(actors::EquivocatingValidator),
+            || Box::<actors::EquivocatingValidator>::default(),
             || Box::<actors::FalseImpeacher>::default(),
             || Box::new(actors::CertificateWithholder),
         ];

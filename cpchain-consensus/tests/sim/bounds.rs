@@ -37,8 +37,8 @@ fn beyond_f_the_chain_forks_and_the_judge_sees_it() {
     let mut forks = 0;
     for seed in 0..40 {
         let outcome = Scenario::new(seed)
-            .byzantine(0, || Box::new(actors::EquivocatingValidator))
-            .byzantine(1, || Box::new(actors::EquivocatingValidator))
+            .byzantine(0, || Box::<actors::EquivocatingValidator>::default())
+            .byzantine(1, || Box::<actors::EquivocatingValidator>::default())
             .byzantine(4, || Box::new(actors::EquivocatingProposer))
             .byzantine(5, || Box::new(actors::EquivocatingProposer))
             .byzantine(6, || Box::new(actors::EquivocatingProposer))

@@ -174,7 +174,7 @@ fn many_terms_with_changing_committees() {
             let node = ((seed + 3 * round) % 10) as usize;
             scenario = scenario.at(ms(300 + 1_000 * round), Nemesis::Crash { node, down: ms(600) });
         }
-        let scenario = scenario.byzantine(1, || Box::new(actors::EquivocatingValidator)).goal(40, ms(90_000));
+        let scenario = scenario.byzantine(1, || Box::<actors::EquivocatingValidator>::default()).goal(40, ms(90_000));
         let world = scenario.run().unwrap();
         assert!(core(&world, 0).committee().term() >= Term(9));
     }

@@ -74,8 +74,8 @@ pub type MakeActor = fn() -> Box<dyn Actor>;
 /// Those that a validator may be, for random scenarios.
 pub const VALIDATORS: &[MakeActor] = &[
     || Box::new(Silent),
-    || Box::new(EquivocatingValidator),
-    || Box::new(EquivocatingValidator),
+    || Box::<EquivocatingValidator>::default(),
+    || Box::<EquivocatingValidator>::default(),
     || Box::<FalseImpeacher>::default(),
     || Box::new(CertificateWithholder),
     || Box::<StaleSigner>::default(),

@@ -20,7 +20,7 @@ impl Actor for StaleSigner {
         "stale signer"
     }
 
-    fn hears(&mut self, stage: &mut Stage<'_>, message: &Message) -> bool {
+    fn hears(&mut self, _: &mut Stage<'_>, message: &Message) -> bool {
         self.heard += 1;
         if self.kept.len() < KEPT {
             self.kept.push(message.clone());
@@ -29,9 +29,12 @@ impl Actor for StaleSigner {
         {
             *slot = message.clone();
         }
-        if stage.random.chance(1_000)
-            && let Some(old) = stage.random.pick(&self.kept).cloned()
-        {
+        true
+    }
+
+    fn ticks(&mut self, stage: &mut Stage<'_>) {
+        for _ in 0..4 {
+            let Some(old) = stage.random.pick(&self.kept).cloned() else { return };
             let again = about(&old).and_then(|(height, _)| stage.vote(Kind::Commit, height, Digest([7; 32])));
             let to = stage.some(5_000);
             stage.send(&to, old);
@@ -40,7 +43,6 @@ impl Actor for StaleSigner {
                 stage.send(&to, Message::Vote(in_term(stage, vote, Term(stage.committee.term().0.wrapping_sub(1)))));
             }
         }
-        true
     }
 }
 

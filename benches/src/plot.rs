@@ -1,0 +1,97 @@
+//! Distributions as one self-contained SVG.
+
+use std::fmt::Write as _;
+
+const WIDTH: f64 = 860.0;
+const HEIGHT: f64 = 420.0;
+const LEFT: f64 = 60.0;
+const TOP: f64 = 50.0;
+const PLOT_WIDTH: f64 = WIDTH - LEFT - 30.0;
+const PLOT_HEIGHT: f64 = HEIGHT - TOP - 60.0;
+const COLOURS: [&str; 4] = ["#1b6ca8", "#c0392b", "#2e8b57", "#7d3c98"];
+
+/// The share of samples at or below a value, one line for each series. Samples are sorted.
+pub(crate) fn distribution(title: &str, unit: &str, series: &[(&str, Vec<f64>)]) -> String {
+    let longest = series.iter().filter_map(|(_, samples)| samples.last()).fold(1.0_f64, |a, b| a.max(*b));
+    let step = nice_step(longest / 6.0);
+    let end = (longest / step).ceil() * step;
+    let x = |value: f64| LEFT + value / end * PLOT_WIDTH;
+    let y = |share: f64| TOP + (1.0 - share) * PLOT_HEIGHT;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
+         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"{LEFT}\" y=\"26\" font-size=\"16\">{}</text>\n",
+        escape(title)
+    );
+    // Writing to a string does not fail.
+    for tenth in (0..=10).step_by(2) {
+        let share = f64::from(tenth) / 10.0;
+        let (at, right) = (y(share), LEFT + PLOT_WIDTH);
+        let _ = writeln!(svg, "<line x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>");
+        let _ = writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}%</text>",
+            LEFT - 8.0,
+            at + 4.0,
+            tenth * 10
+        );
+    }
+    let mut value = 0.0;
+    while value <= end + step / 2.0 {
+        let at = x(value);
+        let below = TOP + PLOT_HEIGHT + 20.0;
+        let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{value:.0}</text>");
+        value += step;
+    }
+    let _ =
+        writeln!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{unit}</text>", LEFT + PLOT_WIDTH, HEIGHT - 18.0);
+    for ((name, samples), (place, colour)) in series.iter().zip(COLOURS.iter().enumerate()) {
+        let count = samples.len();
+        let mut points = String::new();
+        // 200 points are more than the eye sees.
+        for point in 0..=200_usize {
+            let index = (count.saturating_sub(1)) * point / 200;
+            if let Some(value) = samples.get(index) {
+                let _ = write!(points, "{:.1},{:.1} ", x(*value), y(point as f64 / 200.0));
+            }
+        }
+        let _ = writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>");
+        let line = TOP + 20.0 + 20.0 * place as f64;
+        let _ = writeln!(svg, "<text x=\"{}\" y=\"{line}\" fill=\"{colour}\">{}</text>", LEFT + 14.0, escape(name));
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn nice_step(rough: f64) -> f64 {
+    let magnitude = 10_f64.powf(rough.max(1e-9).log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * magnitude);
+    steps.into_iter().find(|step| *step >= rough).unwrap_or(10.0 * magnitude)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_each_series_within_the_frame() {
+        let svg = distribution("a < b", "ms", &[("one", vec![1.0, 2.0, 3.0]), ("two", vec![10.0; 5])]);
+        assert_eq!(svg.matches("<polyline").count(), 2);
+        assert!(svg.contains("a &lt; b") && svg.ends_with("</svg>\n"));
+        let last = svg.split("points=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        for point in last.split_whitespace() {
+            let (x, y) = point.split_once(',').unwrap();
+            let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
+            assert!((LEFT..=LEFT + PLOT_WIDTH).contains(&x) && (TOP..=TOP + PLOT_HEIGHT).contains(&y), "{point}");
+        }
+    }
+
+    #[test]
+    fn steps_are_round() {
+        assert_eq!([0.9, 1.1, 3.0, 70.0].map(nice_step), [1.0, 2.0, 5.0, 100.0]);
+    }
+}
