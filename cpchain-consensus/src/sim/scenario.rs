@@ -39,6 +39,8 @@ pub struct Scenario {
     pub(crate) validators: usize,
     pub(crate) proposers: usize,
     pub(crate) followers: usize,
+    #[cfg(feature = "model")]
+    pub(crate) mutant: (Vec<crate::lbft::Rule>, Option<(usize, usize)>),
     pub(crate) terms: Option<u64>,
     pub(crate) rotates: bool,
     pub(crate) timeout: Duration,
@@ -85,6 +87,8 @@ impl Scenario {
             validators: 4,
             proposers: 3,
             followers: 1,
+            #[cfg(feature = "model")]
+            mutant: (Vec::new(), None),
             terms: None,
             rotates: false,
             timeout: Duration::from_secs(1),
@@ -110,6 +114,22 @@ impl Scenario {
     #[must_use]
     pub const fn members(mut self, validators: usize, proposers: usize, followers: usize) -> Self {
         (self.validators, self.proposers, self.followers) = (validators, proposers, followers);
+        self
+    }
+
+    /// A mutant: every node leaves these rules out.
+    #[cfg(feature = "model")]
+    #[must_use]
+    pub fn without(mut self, rules: &[crate::lbft::Rule]) -> Self {
+        self.mutant.0 = rules.to_vec();
+        self
+    }
+
+    /// A mutant: blocks are certified by `block` votes, and `impeach` votes impeach.
+    #[cfg(feature = "model")]
+    #[must_use]
+    pub const fn quorums(mut self, block: usize, impeach: usize) -> Self {
+        self.mutant.1 = Some((block, impeach));
         self
     }
 

@@ -113,6 +113,8 @@ pub struct World {
     pub(crate) trace: Trace,
     pub(crate) statistics: Statistics,
     quiet_at: Duration,
+    #[cfg(feature = "model")]
+    dropped: Vec<crate::lbft::Rule>,
 }
 
 impl World {
@@ -124,6 +126,10 @@ impl World {
         let validators: Vec<_> = rest.by_ref().take(scenario.validators).collect();
         let proposers: Vec<_> = rest.by_ref().take(scenario.proposers).collect();
         let mut committee = Committee::new(ChainId::new("simulation", b""), Term(0), validators, proposers)?;
+        #[cfg(feature = "model")]
+        if let Some((block, impeach)) = scenario.mutant.1 {
+            committee = committee.with_quorums(block, impeach);
+        }
         if let Some(heights) = scenario.terms {
             committee = committee.until(Height(heights))?;
         }
@@ -184,6 +190,8 @@ impl World {
             trace: Trace::new(scenario.seed, scenario.log),
             statistics: Statistics::default(),
             quiet_at: scenario.quiet_at,
+            #[cfg(feature = "model")]
+            dropped: scenario.mutant.0.clone(),
         };
         for node in 0..world.nodes.len() {
             world.schedule(0, Event::Start { node });
@@ -422,7 +430,11 @@ impl World {
             }
         }
         let signer = Arc::clone(&state.signer);
-        let (core, outputs) = Lbft::new(state.config.clone(), signer, Arc::clone(&self.cache), restored);
+        let (config, cache) = (state.config.clone(), Arc::clone(&self.cache));
+        #[cfg(not(feature = "model"))]
+        let (core, outputs) = Lbft::new(config, signer, cache, restored);
+        #[cfg(feature = "model")]
+        let (core, outputs) = Lbft::without(&self.dropped, config, signer, cache, restored);
         let at = core.height();
         state.core = Some(core);
         self.trace.note(self.now, node, 1, at.0, || format!("starts at height {at}, final {tip}"));

@@ -12,6 +12,8 @@ use cpchain_consensus::{
 
 mod black_box;
 mod bounds;
+#[cfg(feature = "model")]
+mod mutants;
 mod seeds;
 mod traces;
 

@@ -1,0 +1,46 @@
+//! Cores that leave a rule out, in the same random scenarios: the invariants must find each, or the sweeps prove little.
+
+use cpchain_consensus::{
+    lbft::Rule,
+    sim::{Chaos, Failure, Scenario, Violation},
+};
+
+/// The first seed below `seeds` in which the mutant breaks an invariant.
+fn found(seeds: u64, mutant: impl Fn(Scenario) -> Scenario) -> Option<(u64, Violation)> {
+    (0..seeds).find_map(|seed| match mutant(Scenario::chaos(Chaos::Small, seed)).run() {
+        Err(Failure::Violation { violation, .. }) => Some((seed, violation)),
+        _ => None,
+    })
+}
+
+#[test]
+fn every_safety_rule_is_missed() {
+    let rules = [
+        Rule::OnePrepare,
+        Rule::ParentCertified,
+        Rule::SkippedImpeached,
+        Rule::ImpeachExcludesCommit,
+        Rule::CommitExcludesImpeach,
+    ];
+    for rule in rules {
+        let (seed, violation) = found(3_000, |scenario| scenario.without(&[rule])).expect("a seed finds the mutant");
+        println!("without {rule:?}: seed {seed}, {violation}");
+        assert!(!matches!(violation, Violation::Stalled { .. }), "{rule:?} is about safety");
+    }
+}
+
+/// The paper's number: f + 1 endorsements impeach.
+#[test]
+fn impeachment_by_f_plus_1_is_found() {
+    let (seed, violation) = found(3_000, |scenario| scenario.quorums(3, 2)).expect("a seed finds the mutant");
+    println!("impeachment by two of four: seed {seed}, {violation}");
+}
+
+/// A network that loses what is said once.
+#[test]
+fn certificates_that_are_sent_once_stall() {
+    let (seed, violation) =
+        found(3_000, |scenario| scenario.without(&[Rule::RepeatCertificates])).expect("a seed finds the mutant");
+    println!("without repetition: seed {seed}, {violation}");
+    assert!(matches!(violation, Violation::Stalled { .. }), "{violation}");
+}
