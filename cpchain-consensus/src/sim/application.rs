@@ -26,6 +26,16 @@ impl Chained {
         sum.finish()
     }
 
+    /// The state that a payload says it was built on.
+    pub(crate) fn state_before(payload: &[u8]) -> [u8; 16] {
+        payload.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// The state after it.
+    pub(crate) fn state_after(payload: &[u8]) -> [u8; 16] {
+        Self::after(Self::state_before(payload), payload)
+    }
+
     fn through(&self, ancestors: &[Bytes]) -> [u8; 16] {
         ancestors.iter().fold(self.state, |state, payload| Self::after(state, payload))
     }

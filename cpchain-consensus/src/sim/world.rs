@@ -434,7 +434,10 @@ impl World {
         #[cfg(not(feature = "model"))]
         let (core, outputs) = Lbft::new(config, signer, cache, restored);
         #[cfg(feature = "model")]
-        let (core, outputs) = Lbft::without(&self.dropped, config, signer, cache, restored);
+        let (core, outputs) = match self.dropped.as_slice() {
+            [] => Lbft::new(config, signer, cache, restored),
+            rules => Lbft::without(rules, config, signer, cache, restored),
+        };
         let at = core.height();
         state.core = Some(core);
         self.trace.note(self.now, node, 1, at.0, || format!("starts at height {at}, final {tip}"));

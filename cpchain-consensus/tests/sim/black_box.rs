@@ -162,9 +162,9 @@ mod mining {
     /// Scenario: a block on a parent that its place does not allow. Expected: nobody prepares it.
     #[test]
     fn an_unjustified_block_is_not_prepared() {
-        let world = with_proposer(|| Box::new(actors::OrphanProposer));
-        // On genesis it is justified at height 1 alone.
-        assert!(world.judge().impeached() >= world.judge().final_height().0.div_ceil(3) - 1);
+        let world = with_proposer(|| Box::<actors::OrphanProposer>::default());
+        // Its first block may stand on genesis, and now and then it picks a parent that is allowed.
+        assert!(world.judge().impeached() > world.judge().final_height().0 / 6);
     }
 
     /// Scenario: a proposer whose blocks come about when the timers run out. Expected: final or impeached, never both.

