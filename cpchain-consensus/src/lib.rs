@@ -108,6 +108,8 @@ mod ids;
 pub mod lbft;
 #[cfg(feature = "ledger")]
 pub mod ledger;
+#[cfg(feature = "model")]
+pub mod model;
 #[cfg(feature = "network")]
 pub mod network;
 #[cfg(feature = "network")]

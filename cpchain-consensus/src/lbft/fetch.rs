@@ -130,7 +130,8 @@ impl Lbft {
 
     /// The neighbour whose message is being taken in: it has what it speaks of. Without one, in turn: who brought news of
     /// late, which is all that a follower among followers knows; and the signers of the entry certificate, who hold what they
-    /// signed for, or any validator.
+    /// signed for, and then every other validator: a single one may hold what lets the others go on (model checker:
+    /// `every_state_recovers_in_a_timely_network`).
     fn source(&mut self) -> Option<PublicKey> {
         if let Some(near) = self.neighbour.filter(|key| *key != self.me) {
             return Some(near);
@@ -143,8 +144,9 @@ impl Lbft {
         };
         let heard = pick(self.heard.clone()).filter(|_| self.cursor.is_multiple_of(2));
         let entry = self.entry.iter().filter(|entry| entry.term == self.committee.term());
-        let signers = entry.flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place));
-        heard.or_else(|| pick(signers.collect())).or_else(|| pick(self.committee.validators().to_vec()))
+        let signers: Vec<_> = entry.flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place)).collect();
+        let others = self.committee.validators().iter().filter(|key| !signers.contains(key));
+        heard.or_else(|| pick(signers.iter().chain(others).copied().collect()))
     }
 
     /// Answers from what is held here; the rest is left to the driver's storage.

@@ -1,0 +1,286 @@
+//! The real core, all honest validators together, with whatever a Byzantine minority and the network may do.
+//!
+//! A state is the state of each honest validator. The network needs none: whatever was signed stays signed, so a message
+//! may come now, later, twice or never, and a lost one is one that never comes. Votes travel as the certificates that they
+//! complete (alone they change nothing but a count), and every Byzantine validator has signed everything, always.
+//! Proposers are Byzantine and have sealed two blocks on every parent.
+
+use std::{fmt, sync::Arc};
+
+use stateright::{Model, Property};
+
+use super::{
+    local::{Automaton, Event, Keep, Log},
+    tally::{Tally, VoteRules},
+    timely,
+    universe::Universe,
+    world::World,
+};
+use crate::lbft::Rule;
+
+/// What to search.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Validators and quorums. Of the rules, the numbers count; rules are dropped in the core by `dropped`.
+    pub rules: VoteRules,
+    /// Heights that are explored.
+    pub heights: u8,
+    /// Rules that the cores leave out.
+    pub dropped: Vec<Rule>,
+    /// Everything may arrive at any time, blocks also while nothing justifies them. Otherwise what changes no vote waits until
+    /// it does: blocks until they are justified at the current height or the core pulls them, certificates of heights below
+    /// the current one until it pulls them.
+    pub wild: bool,
+    /// How many restarts there are at most, of all validators together.
+    pub restarts: u8,
+    /// What a restart finds.
+    pub log: Log,
+    /// A timely run is played from one of so many states, by their fingerprints; from none if it is 0.
+    pub timely_one_in: u64,
+    /// States that differ in the names of validators alone are one. Traces then do not tell who is who.
+    pub symmetric: bool,
+}
+
+impl Setup {
+    /// The rules as they are, `n` validators of which one is Byzantine.
+    pub fn new(n: u8, heights: u8) -> Self {
+        Self {
+            rules: VoteRules::new(n, 1),
+            heights,
+            dropped: Vec::new(),
+            wild: false,
+            restarts: 0,
+            log: Log::Whole,
+            timely_one_in: 0,
+            symmetric: true,
+        }
+    }
+}
+
+/// One thing that happens to one validator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Happens {
+    /// Which validator, from 0.
+    pub to: usize,
+    /// What.
+    pub event: Event,
+}
+
+impl Happens {
+    pub(super) fn words(self, world: &World) -> String {
+        let name = |block: u8| world.name(block.into()).to_string();
+        let what = match self.event {
+            Event::Block(block) => format!("receives the block {}", name(block)),
+            Event::Proposal(block) => format!("receives {} with its justification", name(block)),
+            Event::Prepared(block) => format!("receives the P-certificate of {}", name(block)),
+            Event::Committed(block) => format!("receives the C-certificate of {}", name(block)),
+            Event::Impeached(height) => format!("receives the impeach certificate of {height}"),
+            Event::Timeout(height) => format!("timer of height {height}"),
+            Event::Restart => "restarts from its log".into(),
+            Event::PowerCut => "restarts after a power cut".into(),
+        };
+        format!("V{} {what}", self.to + 1)
+    }
+}
+
+/// The honest validators, by their states in the automaton.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Together {
+    validators: Vec<u32>,
+    restarts_left: u8,
+}
+
+/// The model.
+#[derive(Clone)]
+pub struct Machine {
+    setup: Setup,
+    automaton: Arc<Automaton>,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("setup", &self.setup).finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// `None` if the setup has no committee or too many blocks.
+    pub fn new(setup: Setup) -> Option<Self> {
+        let universe = Universe::new(&setup.rules, setup.heights, &setup.dropped)?;
+        let automaton = Automaton::new(universe, setup.log, Keep::Everything)?;
+        Some(Self { setup, automaton: Arc::new(automaton) })
+    }
+
+    /// Distinct states of one validator that were seen.
+    pub fn validator_states(&self) -> usize {
+        self.automaton.len()
+    }
+
+    fn tally(&self, state: &Together) -> Tally {
+        let mut tally = Tally::new(&self.automaton.universe.world);
+        for facts in state.validators.iter().filter_map(|id| self.automaton.facts(*id)) {
+            let add = |votes: &mut [u8], said: u64| {
+                votes.iter_mut().enumerate().for_each(|(at, votes)| *votes += u8::from(said >> at & 1 == 1));
+            };
+            add(&mut tally.prepares, facts.prepares);
+            add(&mut tally.commits, facts.commits);
+            add(&mut tally.impeaches, facts.impeaches.into());
+        }
+        tally
+    }
+
+    /// Blocks with a C-certificate, and those that some validator holds final.
+    fn finals(&self, state: &Together) -> Vec<usize> {
+        let tally = self.tally(state);
+        let committed =
+            (1..self.automaton.universe.world.blocks.len()).filter(|block| tally.committed(&self.setup.rules, *block));
+        let held = state.validators.iter().filter_map(|id| self.automaton.facts(*id)).map(|facts| facts.tip);
+        committed.chain(held).collect()
+    }
+
+    fn fork(&self, state: &Together) -> Option<(usize, usize)> {
+        let finals = self.finals(state);
+        let world = &self.automaton.universe.world;
+        let mut pairs = finals.iter().flat_map(|a| finals.iter().map(move |b| (*a, *b)));
+        pairs.find(|(a, b)| !world.agree(*a, *b))
+    }
+
+    /// Whether a timely network brings this state to a new final block.
+    fn recovers(&self, state: &Together) -> Result<(), String> {
+        timely::run(&self.automaton, &state.validators, u64::from(self.setup.heights) + 1)
+    }
+
+    fn is_sample(&self, state: &Together) -> bool {
+        let mix =
+            state.validators.iter().fold(0_u64, |mix, id| (mix ^ u64::from(*id)).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        self.setup.timely_one_in != 0 && (mix >> 32).is_multiple_of(self.setup.timely_one_in)
+    }
+
+    /// Every honest validator has left every height, having said there COMMIT or IMPEACH PREPARE, and nothing is final or
+    /// will ever be, whatever the Byzantine validators still sign.
+    fn used_up(&self, state: &Together) -> bool {
+        let world = &self.automaton.universe.world;
+        let spent = state.validators.iter().filter_map(|id| self.automaton.facts(*id)).all(|facts| {
+            (0..world.slots.len()).all(|slot| {
+                facts.impeaches >> slot & 1 == 1 || world.of_slot(slot).any(|block| facts.commits >> block & 1 == 1)
+            }) && facts.height > u64::from(self.setup.heights)
+        });
+        spent && self.finals(state).iter().all(|block| *block == super::world::GENESIS)
+    }
+
+    fn events(&self, tally: &Tally, id: u32, events: &mut Vec<Event>) {
+        let universe = &self.automaton.universe;
+        let Some(facts) = self.automaton.facts(id) else { return };
+        let end = super::tally::Start::FinalAtTheEnd;
+        let wild = self.setup.wild;
+        for block in 1..universe.world.blocks.len() {
+            let (Ok(name), Some(candidate)) = (u8::try_from(block), universe.world.block(block)) else { continue };
+            let height = u64::from(candidate.height);
+            let wanted = facts.wants >> block & 1 == 1;
+            let proposed = height == facts.height && facts.waits;
+            let due = || tally.justified(&universe.world, &self.setup.rules, end, 0, block);
+            if wild || wanted || proposed && due() {
+                events.push(Event::Block(name));
+            }
+            let lets_in = wild || height >= facts.height || facts.wants_heights >> height & 1 == 1;
+            if lets_in && tally.certified(&self.setup.rules, block) {
+                events.push(Event::Prepared(name));
+            }
+            if tally.committed(&self.setup.rules, block) {
+                events.push(Event::Committed(name));
+            }
+        }
+        for height in 1..=self.setup.heights {
+            let wide = u64::from(height);
+            let lets_in = wild || wide >= facts.height || facts.wants_heights >> height & 1 == 1;
+            if lets_in && tally.impeached(&self.setup.rules, usize::from(height) - 1) {
+                events.push(Event::Impeached(height));
+            }
+            let late = self.setup.dropped.contains(&Rule::CommitExcludesImpeach) && wide < facts.height;
+            if wide == facts.height && facts.open || late {
+                events.push(Event::Timeout(height));
+            }
+        }
+    }
+}
+
+impl Model for Machine {
+    type State = Together;
+    type Action = Happens;
+
+    fn init_states(&self) -> Vec<Self::State> {
+        let validators = vec![0; usize::from(self.setup.rules.honest)];
+        vec![Together { validators, restarts_left: self.setup.restarts }]
+    }
+
+    fn actions(&self, state: &Self::State, actions: &mut Vec<Happens>) {
+        let tally = self.tally(state);
+        let mut events = Vec::new();
+        for (to, id) in state.validators.iter().enumerate() {
+            let twin = to.checked_sub(1).and_then(|before| state.validators.get(before)) == Some(id);
+            if self.setup.symmetric && twin {
+                continue;
+            }
+            self.events(&tally, *id, &mut events);
+            if state.restarts_left > 0 {
+                events.extend([Event::Restart, Event::PowerCut]);
+            }
+            let changes = |event: &Event| self.automaton.step(*id, *event).is_some_and(|step| step.to != *id);
+            actions.extend(events.drain(..).filter(changes).map(|event| Happens { to, event }));
+        }
+    }
+
+    fn next_state(&self, state: &Together, action: Happens) -> Option<Self::State> {
+        let mut next = state.clone();
+        let id = next.validators.get_mut(action.to)?;
+        *id = self.automaton.step(*id, action.event)?.to;
+        if matches!(action.event, Event::Restart | Event::PowerCut) {
+            next.restarts_left = next.restarts_left.checked_sub(1)?;
+        }
+        if self.setup.symmetric {
+            next.validators.sort_unstable();
+        }
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut all = vec![
+            Property::always("no fork", |model: &Self, state: &Together| model.fork(state).is_none()),
+            Property::always("one P-certificate a height", |model: &Self, state: &Together| {
+                model.tally(state).one_certificate(&model.automaton.universe.world, &model.setup.rules)
+            }),
+            Property::always("final or impeached, never both", |model: &Self, state: &Together| {
+                model.tally(state).final_or_impeached(&model.automaton.universe.world, &model.setup.rules)
+            }),
+            Property::always("no honest core stops", |model: &Self, state: &Together| {
+                state.validators.iter().filter_map(|id| model.automaton.facts(*id)).all(|facts| facts.fault.is_none())
+            }),
+            Property::sometimes("all heights used up and nothing final", |model: &Self, state: &Together| {
+                model.used_up(state)
+            }),
+        ];
+        if self.setup.timely_one_in != 0 {
+            all.push(Property::always("a timely network recovers", |model: &Self, state: &Together| {
+                !model.is_sample(state) || model.recovers(state).is_ok()
+            }));
+        }
+        all
+    }
+
+    fn format_action(&self, action: &Happens) -> String {
+        action.words(&self.automaton.universe.world)
+    }
+}
+
+impl super::Told for Machine {
+    fn verdict(&self, state: &Self::State) -> String {
+        let world = &self.automaton.universe.world;
+        if let Some((a, b)) = self.fork(state) {
+            return format!("{} and {} are both final, on different chains", world.name(a), world.name(b));
+        }
+        if self.setup.timely_one_in == 0 {
+            return String::new();
+        }
+        self.recovers(state).err().unwrap_or_default()
+    }
+}
