@@ -1,78 +1,117 @@
-//! probe
-use cpchain_consensus::{lbft::Rule, model::*};
-fn show(name: &str, s: Setup, limit: usize) {
-    let m = Machine::new(s).unwrap();
-    let f = search(m.clone(), limit);
-    println!(
-        "{name}: {f} locals {} {:#?}",
-        m.validator_states(),
-        f.traces.iter().filter(|t| !t.0.starts_with("all")).collect::<Vec<_>>()
-    );
-}
-fn main() {
-    let w: Vec<String> = std::env::args().skip(1).collect();
-    let a: Vec<u64> = w.iter().filter_map(|a| a.parse().ok()).collect();
-    match w[0].as_str() {
-        "q" => {
-            let m = Quotient::new(a[0] as u8, a[1] as u8, a[2] as u8).unwrap();
-            let f = search(m.clone(), a[3] as usize);
-            println!("{f} locals {} {:#?}", m.validator_states(), f.traces);
-        }
-        "m" => {
-            let mut s = Setup::new(4, a[0] as u8);
-            s.wild = a[1] == 1;
-            s.restarts = a[2] as u8;
-            s.timely_one_in = a[3];
-            show("", s, a[4] as usize);
-        }
-        "x" => {
-            let base = Setup { wild: true, symmetric: a[0] == 1, ..Setup::new(4, 2) };
-            let l = 50_000_000;
-            for r in [
-                Rule::OnePrepare,
-                Rule::ParentCertified,
-                Rule::SkippedImpeached,
-                Rule::ImpeachExcludesCommit,
-                Rule::CommitExcludesImpeach,
-            ] {
-                show(
-                    &format!("{r:?}"),
-                    Setup {
-                        dropped: vec![r],
-                        wild: matches!(r, Rule::ParentCertified | Rule::SkippedImpeached | Rule::OnePrepare),
-                        ..base.clone()
-                    },
-                    l,
-                );
-            }
-            show(
-                "f+1",
-                Setup { wild: false, rules: VoteRules { impeach_quorum: 2, ..VoteRules::new(4, 1) }, ..base.clone() },
-                l,
-            );
-            show(
-                "n=5",
-                Setup {
-                    wild: false,
-                    rules: VoteRules { quorum: 3, impeach_quorum: 3, ..VoteRules::new(5, 1) },
-                    ..base.clone()
-                },
-                l,
-            );
-        }
-        _ => {
-            for t in [1] {
-                for h in [1, 2] {
-                    let base = Setup { timely_one_in: if h == 1 { 1 } else { a[0] }, ..Setup::new(4, h) };
-                    let l = 5_000_000;
-                    if h == 2 {show("none0", Setup{restarts:0, ..base.clone()}, 5_000_000_0);return;}
-      show("L1", Setup { restarts: 1, log: Log::NoCertificates, ..base.clone() }, l);
-                    show("L3", Setup { dropped: vec![Rule::RepeatCertificates], ..base.clone() }, l);
-                    show("L4", Setup { dropped: vec![Rule::Jump], ..base.clone() }, l);
-                    show("L7", Setup { dropped: vec![Rule::RowsAreConditions], ..base.clone() }, l);
-                    show("none", Setup { restarts: 1, ..base.clone() }, l);
-                }
-            }
-        }
+//! Prints what the model checker finds: `cargo run --release -p cpchain-consensus --no-default-features --features model
+//! --example lbft-model -- [paper|votes|mutants|boundary|core|literal|large]`; without an argument all but `large`.
+//!
+//! `paper` prints the shortest fork that the white paper's literal rule allows, beside the search under the rules of this
+//! project that finds none.
+
+use std::process::ExitCode;
+
+use cpchain_consensus::model::{
+    Counts, Found, Machine, Quotient, Setup, Start, VoteRules, Votes, core_mutants, early_starts, literal_readings,
+    search, vote_mutants,
+};
+
+const LIMIT: usize = 400_000_000;
+
+fn show(name: &str, found: &Found) {
+    let violated = |(name, _): &&(&str, Vec<String>)| !found.normal.contains(name);
+    let broken: Vec<_> = found.traces.iter().filter(violated).collect();
+    println!("{name}: {found}{}", if broken.is_empty() { ", every property holds" } else { "" });
+    for (property, trace) in broken {
+        println!("  violated: {property}");
+        trace.iter().for_each(|line| println!("    {line}"));
     }
+}
+
+fn paper() {
+    show("the paper's literal rule, n = 4, one Byzantine (V4)", &search(Votes::new(VoteRules::paper(4, 1), 2), LIMIT));
+    show("the rules of this project, n = 4, one Byzantine", &search(Counts::new(VoteRules::new(4, 1), 2), LIMIT));
+}
+
+fn votes() {
+    let sizes = [(4, 1, 3, true), (4, 0, 3, true), (4, 1, 4, false), (5, 1, 3, true), (6, 1, 3, true), (7, 2, 3, true)];
+    for (n, byzantine, heights, last_votes) in sizes {
+        let rules = VoteRules { last_votes, ..VoteRules::new(n, byzantine) };
+        let found = search(Counts::new(rules, heights), LIMIT);
+        show(&format!("votes, n = {n}, {byzantine} Byzantine, {heights} heights"), &found);
+    }
+}
+
+fn mutants() {
+    for (name, rules) in vote_mutants(1) {
+        show(&format!("votes, {name}"), &search(Votes::new(rules, 2), LIMIT));
+    }
+    for (name, setup) in core_mutants() {
+        core(&format!("real core, {name}"), setup);
+    }
+}
+
+fn boundary() {
+    let rules = VoteRules { last_votes: false, ..VoteRules::new(4, 1) };
+    for (last, closing, next) in [(1, 0, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1)] {
+        let name = format!("two terms, L = {last}, {closing} closing heights, {next} of the next term");
+        let found = search(Counts::two_terms(rules.clone(), last, closing, next, Start::FinalAtTheEnd), LIMIT);
+        show(&name, &found);
+    }
+    for (name, start, last) in early_starts() {
+        show(name, &search(Counts::two_terms(rules.clone(), last, 1, 1, start), LIMIT));
+    }
+}
+
+fn core(name: &str, setup: Setup) {
+    let Some(model) = Machine::new(setup) else { return };
+    let found = search(model.clone(), LIMIT);
+    show(name, &found);
+    println!("  {} states of one validator, {} timely runs", model.validator_states(), model.timely_runs());
+}
+
+fn cores() {
+    let (one, two) = (Setup::new(4, 1), Setup::new(4, 2));
+    let wild = Setup { wild: true, restarts: 2, timely_one_in: 1, ..one };
+    core("real core, 1 height, everything at any time, 2 restarts, a timely run from every state", wild);
+    core("real core, 2 heights, a timely run from one state in 20", Setup { timely_one_in: 20, ..two });
+    quotient(4, 1, 3);
+    quotient(7, 2, 2);
+}
+
+fn quotient(n: u8, byzantine: u8, heights: u8) {
+    let Some(model) = Quotient::new(n, byzantine, heights) else { return };
+    show(&format!("real core, n = {n}, {byzantine} Byzantine, {heights} heights"), &search(model, LIMIT));
+}
+
+fn large() {
+    quotient(4, 0, 3);
+    core("real core, 2 heights, a timely run from every state", Setup { timely_one_in: 1, ..Setup::new(4, 2) });
+    let restarts = Setup { restarts: 1, timely_one_in: 100, ..Setup::new(4, 2) };
+    core("real core, 2 heights, one restart, a timely run from one state in 100", restarts);
+    quotient(7, 2, 3);
+    quotient(4, 1, 4);
+}
+
+fn literal() {
+    for (name, setup) in literal_readings() {
+        core(name, setup);
+    }
+}
+
+fn main() -> ExitCode {
+    let groups: [(&str, fn()); 7] = [
+        ("paper", paper),
+        ("votes", votes),
+        ("mutants", mutants),
+        ("boundary", boundary),
+        ("core", cores),
+        ("literal", literal),
+        ("large", large),
+    ];
+    let Some(wanted) = std::env::args().nth(1) else {
+        groups.iter().filter(|(name, _)| *name != "large").for_each(|(_, group)| group());
+        return ExitCode::SUCCESS;
+    };
+    let Some((_, group)) = groups.iter().find(|(name, _)| *name == wanted) else {
+        eprintln!("lbft-model: no such group; take one of {}", groups.map(|(name, _)| name).join(", "));
+        return ExitCode::FAILURE;
+    };
+    group();
+    ExitCode::SUCCESS
 }

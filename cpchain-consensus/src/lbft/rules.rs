@@ -151,7 +151,9 @@ impl Lbft {
         }
         let failed = self.rounds.get(&self.height).is_some_and(|round| {
             let refused = |digest| self.blocks.get(digest).is_some_and(|held| held.check == Check::Illicit);
-            round.illicit || round.seals.len() > 1 || round.seals.iter().any(|(digest, _)| refused(digest))
+            round.illicit
+                || round.seals.len() > 1 && !self.drops(Rule::OnePrepare)
+                || round.seals.iter().any(|(digest, _)| refused(digest))
         });
         if !failed && !self.timed_out {
             return false;

@@ -7,9 +7,12 @@
 //! With two terms the slots of the old one go on after its last height L (closing heights), and the new one has slots and
 //! voters of its own from L + 1. Validators that sit in both sets vote in each on their own: votes carry the term.
 
+use std::collections::BTreeSet;
+
 use stateright::{Model, Property};
 
 use super::{
+    search::reached,
     tally::{Start, Tally, VoteRules},
     world::World,
 };
@@ -35,6 +38,11 @@ impl Counts {
     /// A term that ends at `last` with `closing` heights after it, then `next` heights of a term that starts by `start`.
     pub fn two_terms(rules: VoteRules, last: u8, closing: u8, next: u8, start: Start) -> Self {
         Self { world: World::two_terms(last, closing, next), start, last, ..Self::new(rules, last) }
+    }
+
+    /// Every state that it reaches.
+    pub fn reached(self) -> BTreeSet<Vec<u8>> {
+        reached(self, |_, state| state.clone())
     }
 
     /// Where the pair (COMMITs, IMPEACH PREPAREs) of a slot stands.
@@ -149,8 +157,9 @@ impl Model for Counts {
 
 impl super::Told for Counts {
     fn verdict(&self, state: &Self::State) -> String {
-        let name =
-            |(a, b)| format!("{} and {} are both final, on different chains", self.world.name(a), self.world.name(b));
+        let name = |(a, b)| {
+            format!("{} and {} are final, or become it, on different chains", self.world.name(a), self.world.name(b))
+        };
         self.fork(state).map(name).unwrap_or_default()
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use super::{universe::Universe, world::GENESIS};
 use crate::{
     ids::Height,
-    lbft::{Fault, FinalEntry, Input, Kind, Lbft, Message, Output, Pull, Restored, State, Vote},
+    lbft::{FinalEntry, Input, Kind, Lbft, Message, Output, Pull, Restored, State, Vote},
     storage::{MemoryStorage, Storage},
 };
 
@@ -44,6 +44,29 @@ pub enum Log {
     Whole,
     /// A literal reading that loses certificates: votes and blocks alone are durable.
     NoCertificates,
+}
+
+/// Which validator this is, and what all of them said: so that certificates bear signatures that were given.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Who {
+    pub(super) place: usize,
+    /// The honest, by place; empty in the search, where names do not matter.
+    pub(super) said: Vec<Facts>,
+    /// Places of the Byzantine validators, who signed everything.
+    pub(super) byzantine: std::ops::Range<usize>,
+}
+
+impl Who {
+    fn voted(&self, kind: Kind, block: usize, height: u8) -> Vec<usize> {
+        let said = |facts: &Facts| match kind {
+            Kind::Prepare => facts.prepares >> block & 1 == 1,
+            Kind::Commit => facts.commits >> block & 1 == 1,
+            Kind::ImpeachPrepare => facts.impeaches >> height.saturating_sub(1) & 1 == 1,
+            Kind::Seal => false,
+        };
+        let honest = self.said.iter().enumerate().filter(|(_, facts)| said(facts)).map(|(place, _)| place);
+        honest.chain(self.byzantine.clone()).collect()
+    }
 }
 
 /// A validator: its core, its store, and every vote that it ever cast (others may still hold them).
@@ -122,9 +145,7 @@ impl Validator {
             commits: self.commits,
             impeaches: self.impeaches,
             tip: self.tip,
-            fault: self.core.fault().map(|fault| match fault {
-                Fault::Contradiction(height) | Fault::OwnCheck(height) | Fault::LostLog(height) => height,
-            }),
+            stopped: self.core.fault().is_some(),
             open: matches!(state, State::Idle | State::Prepare),
             waits: state == State::Idle && unsealed,
             wants,
@@ -144,16 +165,17 @@ impl Validator {
         entries.flat_map(answer).collect()
     }
 
-    /// The same validator after the event; it is validator number `place`.
-    pub(super) fn after(&self, universe: &Universe, place: usize, event: Event, log: Log) -> Option<Self> {
+    /// The same validator after the event.
+    pub(super) fn after(&self, universe: &Universe, who: &Who, event: Event, log: Log) -> Option<Self> {
         if let Event::Proposal(block) = event {
-            return self.after_proposal(universe, place, block, log);
+            return self.after_proposal(universe, who, block, log);
         }
         let mut next = self.clone();
         let certificate = |kind, block: u8| {
             let height = universe.world.block(block.into())?.height;
             let digest = universe.digest(block.into());
-            Some(Message::Certificate(universe.certificate(place, kind, Height(height.into()), digest)))
+            let voters = who.voted(kind, usize::from(block), height);
+            Some(Message::Certificate(universe.certificate(who.place, kind, Height(height.into()), digest, &voters)))
         };
         let message = match event {
             Event::Block(block) | Event::Proposal(block) => Message::Block(universe.block(block.into())?),
@@ -161,7 +183,8 @@ impl Validator {
             Event::Committed(block) => certificate(Kind::Commit, block)?,
             Event::Impeached(height) => {
                 let (kind, zero) = (Kind::ImpeachPrepare, universe.digest(GENESIS));
-                Message::Certificate(universe.certificate(place, kind, Height(height.into()), zero))
+                let voters = who.voted(kind, GENESIS, height);
+                Message::Certificate(universe.certificate(who.place, kind, Height(height.into()), zero, &voters))
             }
             Event::Timeout(height) => {
                 let outputs = next.core.step(Input::Timeout { height: Height(height.into()) });
@@ -176,7 +199,7 @@ impl Validator {
                 if log == Log::NoCertificates {
                     restored.certificates.clear();
                 }
-                let (core, outputs) = universe.core(place, restored)?;
+                let (core, outputs) = universe.core(who.place, restored)?;
                 next.core = core;
                 next.carry_out(universe, outputs);
                 return Some(next);
@@ -189,12 +212,12 @@ impl Validator {
         Some(next)
     }
 
-    fn after_proposal(&self, universe: &Universe, place: usize, block: u8, log: Log) -> Option<Self> {
+    fn after_proposal(&self, universe: &Universe, who: &Who, block: u8, log: Log) -> Option<Self> {
         let candidate = universe.world.block(block.into())?;
         let skipped = universe.world.skipped(candidate).filter_map(|slot| u8::try_from(slot + 1).ok());
         let parent = u8::try_from(candidate.parent).ok().filter(|parent| usize::from(*parent) != GENESIS);
         let events = skipped.map(Event::Impeached).chain(parent.map(Event::Prepared)).chain([Event::Block(block)]);
-        events.into_iter().try_fold(self.clone(), |node, event| node.after(universe, place, event, log))
+        events.into_iter().try_fold(self.clone(), |node, event| node.after(universe, who, event, log))
     }
 
     /// Equal for validators that cast the same votes from here on, if whatever they pull arrives at once and is not lost: where
@@ -242,7 +265,8 @@ pub(super) struct Facts {
     pub(super) commits: u64,
     pub(super) impeaches: u8,
     pub(super) tip: usize,
-    pub(super) fault: Option<Height>,
+    /// It reported a fault and votes no more.
+    pub(super) stopped: bool,
     /// It may still ask to impeach the current height.
     pub(super) open: bool,
     /// It waits for a proposal at the current height.
@@ -283,8 +307,6 @@ struct Table {
     known: Vec<Known>,
     places: HashMap<u64, u32>,
     steps: HashMap<(u32, Event), Step>,
-    /// The same states under the names of other validators.
-    named: HashMap<(u32, usize), Arc<Validator>>,
 }
 
 /// The automaton, grown as the search asks.
@@ -312,7 +334,7 @@ impl Automaton {
                 return Some(validator);
             }
             let block = u8::try_from(wants.trailing_zeros()).ok()?;
-            validator = validator.after(&self.universe, 0, Event::Block(block), self.log)?;
+            validator = validator.after(&self.universe, &Who::default(), Event::Block(block), self.log)?;
         }
     }
 
@@ -360,7 +382,7 @@ impl Automaton {
             }
             Arc::clone(&table.known.get(id as usize)?.validator)
         };
-        let mut next = known.after(&self.universe, 0, event, self.log)?;
+        let mut next = known.after(&self.universe, &Who::default(), event, self.log)?;
         if self.keep == Keep::Votes {
             next = self.fetched(next)?;
         }
@@ -368,26 +390,21 @@ impl Automaton {
         self.table.read().unwrap_or_else(PoisonError::into_inner).steps.get(&(id, event)).copied()
     }
 
-    /// This state as validator number `place`, by the same events.
-    pub(super) fn named(&self, id: u32, place: usize) -> Option<Arc<Validator>> {
-        let from = {
-            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-            let known = table.known.get(id as usize)?;
-            if place == 0 {
-                return Some(Arc::clone(&known.validator));
-            }
-            if let Some(named) = table.named.get(&(id, place)) {
-                return Some(Arc::clone(named));
-            }
-            known.from
-        };
-        let named = match from {
-            None => Validator::new(&self.universe, place)?,
-            Some((before, event)) => self.named(before, place)?.after(&self.universe, place, event, self.log)?,
-        };
-        let named = Arc::new(named);
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.named.insert((id, place), Arc::clone(&named));
-        Some(named)
+    /// This state as another validator, by the same events.
+    pub(super) fn named(&self, id: u32, who: &Who) -> Option<Validator> {
+        let mut events = Vec::new();
+        let mut at = id;
+        while let Some((before, event)) = self.from(at) {
+            events.push(event);
+            at = before;
+        }
+        let first = Validator::new(&self.universe, who.place)?;
+        let mut back = events.into_iter().rev();
+        back.try_fold(first, |validator, event| validator.after(&self.universe, who, event, self.log))
+    }
+
+    fn from(&self, id: u32) -> Option<(u32, Event)> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.known.get(id as usize)?.from
     }
 }

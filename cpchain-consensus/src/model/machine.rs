@@ -5,12 +5,20 @@
 //! complete (alone they change nothing but a count), and every Byzantine validator has signed everything, always.
 //! Proposers are Byzantine and have sealed two blocks on every parent.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use stateright::{Model, Property};
 
 use super::{
-    local::{Automaton, Event, Keep, Log},
+    local::{Automaton, Event, Keep, Log, Who},
+    search::reached,
     tally::{Tally, VoteRules},
     timely,
     universe::Universe,
@@ -37,6 +45,8 @@ pub struct Setup {
     pub log: Log,
     /// A timely run is played from one of so many states, by their fingerprints; from none if it is 0.
     pub timely_one_in: u64,
+    /// Look for forks alone: other properties are broken on the way to one.
+    pub forks_only: bool,
     /// States that differ in the names of validators alone are one. Traces then do not tell who is who.
     pub symmetric: bool,
 }
@@ -52,6 +62,7 @@ impl Setup {
             restarts: 0,
             log: Log::Whole,
             timely_one_in: 0,
+            forks_only: false,
             symmetric: true,
         }
     }
@@ -95,6 +106,7 @@ pub struct Together {
 pub struct Machine {
     setup: Setup,
     automaton: Arc<Automaton>,
+    runs: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Machine {
@@ -105,10 +117,14 @@ impl fmt::Debug for Machine {
 
 impl Machine {
     /// `None` if the setup has no committee or too many blocks.
-    pub fn new(setup: Setup) -> Option<Self> {
+    pub fn new(mut setup: Setup) -> Option<Self> {
+        // What a mutant takes, the network offers.
+        setup.rules.parent_certified &= !setup.dropped.contains(&Rule::ParentCertified);
+        setup.rules.skipped_impeached &= !setup.dropped.contains(&Rule::SkippedImpeached);
+        setup.rules.one_prepare &= !setup.dropped.contains(&Rule::OnePrepare);
         let universe = Universe::new(&setup.rules, setup.heights, &setup.dropped)?;
         let automaton = Automaton::new(universe, setup.log, Keep::Everything)?;
-        Some(Self { setup, automaton: Arc::new(automaton) })
+        Some(Self { setup, automaton: Arc::new(automaton), runs: Arc::default() })
     }
 
     /// Distinct states of one validator that were seen.
@@ -116,9 +132,31 @@ impl Machine {
         self.automaton.len()
     }
 
-    fn tally(&self, state: &Together) -> Tally {
+    /// How many timely runs were played.
+    pub fn timely_runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Every combination of votes that it reaches: PREPAREs and COMMITs by block, IMPEACH PREPAREs by height.
+    pub fn votes_reached(self) -> BTreeSet<[Vec<u8>; 3]> {
+        reached(self, |model, state| model.tally(&state.validators).into_parts())
+    }
+
+    /// Whether the events that lead to each known state of one validator lead to it under the names of the others too.
+    pub fn same_under_every_name(&self) -> bool {
+        let names = 1..usize::from(self.setup.rules.honest);
+        (0..self.automaton.len()).filter_map(|id| u32::try_from(id).ok()).all(|id| {
+            let print = |place| {
+                let named = self.automaton.named(id, &Who { place, ..Who::default() });
+                named.map(|validator| validator.fingerprint())
+            };
+            names.clone().all(|place| print(place).is_some_and(|other| Some(other) == print(0)))
+        })
+    }
+
+    fn tally(&self, state: &[u32]) -> Tally {
         let mut tally = Tally::new(&self.automaton.universe.world);
-        for facts in state.validators.iter().filter_map(|id| self.automaton.facts(*id)) {
+        for facts in state.iter().filter_map(|id| self.automaton.facts(*id)) {
             let add = |votes: &mut [u8], said: u64| {
                 votes.iter_mut().enumerate().for_each(|(at, votes)| *votes += u8::from(said >> at & 1 == 1));
             };
@@ -129,11 +167,16 @@ impl Machine {
         tally
     }
 
-    /// Blocks with a C-certificate, and those that some validator holds final.
+    /// Blocks with a C-certificate, those that some validator holds final, and those with a P-certificate at the last height,
+    /// which nothing in the model could drop any more.
     fn finals(&self, state: &Together) -> Vec<usize> {
-        let tally = self.tally(state);
-        let committed =
-            (1..self.automaton.universe.world.blocks.len()).filter(|block| tally.committed(&self.setup.rules, *block));
+        let (tally, world) = (self.tally(&state.validators), &self.automaton.universe.world);
+        let top = world.slots.len().saturating_sub(1);
+        let last = |block: usize| world.block(block).is_some_and(|candidate| candidate.slot == Some(top));
+        let committed = (1..world.blocks.len()).filter(|block| {
+            let rules = &self.setup.rules;
+            tally.committed(rules, *block) || last(*block) && tally.certified(rules, *block)
+        });
         let held = state.validators.iter().filter_map(|id| self.automaton.facts(*id)).map(|facts| facts.tip);
         committed.chain(held).collect()
     }
@@ -147,6 +190,7 @@ impl Machine {
 
     /// Whether a timely network brings this state to a new final block.
     fn recovers(&self, state: &Together) -> Result<(), String> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
         timely::run(&self.automaton, &state.validators, u64::from(self.setup.heights) + 1)
     }
 
@@ -165,7 +209,8 @@ impl Machine {
                 facts.impeaches >> slot & 1 == 1 || world.of_slot(slot).any(|block| facts.commits >> block & 1 == 1)
             }) && facts.height > u64::from(self.setup.heights)
         });
-        spent && self.finals(state).iter().all(|block| *block == super::world::GENESIS)
+        let tally = self.tally(&state.validators);
+        spent && (1..world.blocks.len()).all(|block| !tally.committed(&self.setup.rules, block))
     }
 
     fn events(&self, tally: &Tally, id: u32, events: &mut Vec<Event>) {
@@ -177,7 +222,8 @@ impl Machine {
             let (Ok(name), Some(candidate)) = (u8::try_from(block), universe.world.block(block)) else { continue };
             let height = u64::from(candidate.height);
             let wanted = facts.wants >> block & 1 == 1;
-            let proposed = height == facts.height && facts.waits;
+            let waits = facts.waits || facts.open && !self.setup.rules.one_prepare;
+            let proposed = height == facts.height && waits;
             let due = || tally.justified(&universe.world, &self.setup.rules, end, 0, block);
             if wild || wanted || proposed && due() {
                 events.push(Event::Block(name));
@@ -214,7 +260,7 @@ impl Model for Machine {
     }
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Happens>) {
-        let tally = self.tally(state);
+        let tally = self.tally(&state.validators);
         let mut events = Vec::new();
         for (to, id) in state.validators.iter().enumerate() {
             let twin = to.checked_sub(1).and_then(|before| state.validators.get(before)) == Some(id);
@@ -247,18 +293,21 @@ impl Model for Machine {
         let mut all = vec![
             Property::always("no fork", |model: &Self, state: &Together| model.fork(state).is_none()),
             Property::always("one P-certificate a height", |model: &Self, state: &Together| {
-                model.tally(state).one_certificate(&model.automaton.universe.world, &model.setup.rules)
+                model.tally(&state.validators).one_certificate(&model.automaton.universe.world, &model.setup.rules)
             }),
             Property::always("final or impeached, never both", |model: &Self, state: &Together| {
-                model.tally(state).final_or_impeached(&model.automaton.universe.world, &model.setup.rules)
+                model.tally(&state.validators).final_or_impeached(&model.automaton.universe.world, &model.setup.rules)
             }),
             Property::always("no honest core stops", |model: &Self, state: &Together| {
-                state.validators.iter().filter_map(|id| model.automaton.facts(*id)).all(|facts| facts.fault.is_none())
+                state.validators.iter().filter_map(|id| model.automaton.facts(*id)).all(|facts| !facts.stopped)
             }),
             Property::sometimes("all heights used up and nothing final", |model: &Self, state: &Together| {
                 model.used_up(state)
             }),
         ];
+        if self.setup.forks_only {
+            all.truncate(1);
+        }
         if self.setup.timely_one_in != 0 {
             all.push(Property::always("a timely network recovers", |model: &Self, state: &Together| {
                 !model.is_sample(state) || model.recovers(state).is_ok()
@@ -276,7 +325,7 @@ impl super::Told for Machine {
     fn verdict(&self, state: &Self::State) -> String {
         let world = &self.automaton.universe.world;
         if let Some((a, b)) = self.fork(state) {
-            return format!("{} and {} are both final, on different chains", world.name(a), world.name(b));
+            return format!("{} and {} are final, or become it, on different chains", world.name(a), world.name(b));
         }
         if self.setup.timely_one_in == 0 {
             return String::new();

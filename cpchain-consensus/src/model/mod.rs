@@ -1,6 +1,7 @@
 //! Model checking of LBFT (feature `model`).
 //!
 pub use {
+    catalogue::{core_mutants, early_starts, literal_readings, vote_mutants},
     counts::Counts,
     local::{Event, Log},
     machine::{Happens, Machine, Setup, Together},
@@ -10,6 +11,7 @@ pub use {
     votes::{Ballot, Cast, Votes},
 };
 
+mod catalogue;
 mod counts;
 mod local;
 mod machine;

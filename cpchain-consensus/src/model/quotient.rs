@@ -5,13 +5,14 @@
 //! more vote changes nothing. Whatever a core pulls arrives at once, and none restarts: [`Machine`](super::Machine) has
 //! those at fewer heights, and a test compares the votes that both reach.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use stateright::{Model, Property};
 
 use super::{
     local::{Automaton, Event, Keep, Log, Step},
     machine::Happens,
+    search::reached,
     tally::{Start, Tally, VoteRules},
     universe::Universe,
     world::GENESIS,
@@ -51,6 +52,11 @@ impl Quotient {
     /// Distinct states of one validator that were seen.
     pub fn validator_states(&self) -> usize {
         self.automaton.len()
+    }
+
+    /// Every combination of votes that it reaches, with none forgotten.
+    pub fn votes_reached(self) -> BTreeSet<[Vec<u8>; 3]> {
+        reached(Self { forget: false, ..self }, |_, state| state.tally.clone().into_parts())
     }
 
     fn events(&self, tally: &Tally, id: u32, events: &mut Vec<Event>) {
@@ -110,7 +116,11 @@ impl Quotient {
 
     fn fork(&self, state: &Abstract) -> Option<(usize, usize)> {
         let world = &self.automaton.universe.world;
-        let committed = (1..world.blocks.len()).filter(|block| state.tally.committed(&self.rules, *block));
+        let top = world.slots.len().saturating_sub(1);
+        let last = |block: usize| world.block(block).is_some_and(|candidate| candidate.slot == Some(top));
+        let committed = (1..world.blocks.len()).filter(|block| {
+            state.tally.committed(&self.rules, *block) || last(*block) && state.tally.certified(&self.rules, *block)
+        });
         let held = state.validators.iter().filter_map(|id| self.automaton.facts(*id)).map(|facts| facts.tip);
         let finals: Vec<_> = committed.chain(held).filter(|block| *block != GENESIS).collect();
         let mut pairs = finals.iter().flat_map(|a| finals.iter().map(move |b| (*a, *b)));
@@ -172,7 +182,7 @@ impl Model for Quotient {
             }),
             Property::always("no honest core stops", |model: &Self, state: &Abstract| {
                 let mut facts = state.validators.iter().filter_map(|id| model.automaton.facts(*id));
-                facts.all(|facts| facts.fault.is_none())
+                facts.all(|facts| !facts.stopped)
             }),
         ]
     }
@@ -185,7 +195,8 @@ impl Model for Quotient {
 impl super::Told for Quotient {
     fn verdict(&self, state: &Abstract) -> String {
         let world = &self.automaton.universe.world;
-        let name = |(a, b)| format!("{} and {} are both final, on different chains", world.name(a), world.name(b));
+        let name =
+            |(a, b)| format!("{} and {} are final, or become it, on different chains", world.name(a), world.name(b));
         self.fork(state).map(name).unwrap_or_default()
     }
 }

@@ -1,8 +1,13 @@
 //! Running a search and telling what it found.
 
-use std::{fmt, hash::Hash, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+    hash::Hash,
+    time::Duration,
+};
 
-use stateright::{Checker, Expectation, HasDiscoveries, Model, Path};
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Path, Property};
 
 /// A model that can say in words what is wrong with a state.
 pub trait Told: Model {
@@ -19,6 +24,8 @@ pub struct Found {
     pub took: Duration,
     /// Whether every reachable state was seen; a search stops at the first violation and at its limit.
     pub complete: bool,
+    /// The properties that should hold sometimes: finding those is no violation.
+    pub normal: Vec<&'static str>,
     /// For each property that is violated, or each that should sometimes hold and does, the shortest way there in words.
     pub traces: Vec<(&'static str, Vec<String>)>,
 }
@@ -61,7 +68,9 @@ where
         traces.push((name, words));
     }
     traces.sort_unstable();
-    Found { states: checker.unique_state_count(), took, complete, traces }
+    let sometimes = |property: &Property<M>| property.expectation == Expectation::Sometimes;
+    let normal = model.properties().iter().filter(|p| sometimes(p)).map(|property| property.name).collect();
+    Found { states: checker.unique_state_count(), took, complete, normal, traces }
 }
 
 /// The checker works in blocks of states and keeps the last find of a block: asks again for less depth until there is none.
@@ -81,4 +90,25 @@ where
             None => return path,
         }
     }
+}
+
+/// Every state that the model reaches, projected.
+pub(super) fn reached<M, T>(model: M, project: impl Fn(&M, &M::State) -> T) -> BTreeSet<T>
+where
+    M: Model,
+    M::State: Clone + Eq + Hash,
+    T: Ord,
+{
+    let mut seen: HashSet<M::State> = model.init_states().into_iter().collect();
+    let mut due: Vec<M::State> = seen.iter().cloned().collect();
+    let mut found = BTreeSet::new();
+    while let Some(state) = due.pop() {
+        found.insert(project(&model, &state));
+        for next in model.next_states(&state) {
+            if seen.insert(next.clone()) {
+                due.push(next);
+            }
+        }
+    }
+    found
 }

@@ -87,6 +87,11 @@ impl Tally {
         Self { prepares: blocks.clone(), commits: blocks, impeaches: vec![0; world.slots.len()] }
     }
 
+    /// PREPAREs, COMMITs and IMPEACH PREPAREs.
+    pub(super) fn into_parts(self) -> [Vec<u8>; 3] {
+        [self.prepares, self.commits, self.impeaches]
+    }
+
     pub(super) fn certified(&self, rules: &VoteRules, block: usize) -> bool {
         block == GENESIS || self.prepares.get(block).is_some_and(|votes| *votes >= rules.need())
     }

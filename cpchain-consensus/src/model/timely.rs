@@ -5,12 +5,12 @@
 //! in a row changed nothing, at the lowest height that an honest validator is at. The proposer of the first height above
 //! the explored ones is honest and knows nothing yet. Its block must become final at every honest validator.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use cpchain_crypto::PublicKey;
 
-use super::local::{Automaton, Validator};
+use super::local::{Automaton, Validator, Who};
 use crate::lbft::{Input, Message, Output};
 
 /// Retry intervals without any change after which timers fire.
@@ -28,14 +28,15 @@ struct Run<'a> {
 /// # Errors
 /// Where the honest validators are when nothing changes any more.
 pub(super) fn run(automaton: &Automaton, state: &[u32], goal: u64) -> Result<(), String> {
+    let said: Vec<_> = state.iter().filter_map(|id| automaton.facts(*id)).collect();
+    let n = automaton.universe.committee.validators().len();
     for newest_first in [false, true] {
         let mut nodes = Vec::new();
         for (place, id) in state.iter().enumerate() {
-            let named = automaton.named(*id, place).and_then(|node| Some((automaton.universe.key(place)?, node)));
-            let (key, node) = named.ok_or("no such validator")?;
-            nodes.push((key, Arc::unwrap_or_clone(node)));
+            let who = Who { place, said: said.clone(), byzantine: state.len()..n };
+            nodes.push(automaton.universe.key(place).zip(automaton.named(*id, &who)).ok_or("no such validator")?);
         }
-        let last = automaton.universe.committee.validators().len() + automaton.universe.committee.proposers().len() - 1;
+        let last = n + automaton.universe.committee.proposers().len() - 1;
         let proposer = Validator::new(&automaton.universe, last).zip(automaton.universe.key(last));
         let (proposer, key) = proposer.ok_or("no such proposer")?;
         nodes.push((key, proposer));

@@ -90,10 +90,22 @@ impl Universe {
         self.blocks.iter().position(|block| block.as_ref().is_some_and(|block| block.digest() == *digest))
     }
 
-    /// A certificate that validator `to` did not help to make: its own votes are its own affair.
-    pub(super) fn certificate(&self, to: usize, kind: Kind, height: Height, digest: Digest) -> Certificate {
-        let others = (0..self.committee.validators().len()).filter(|place| *place != to);
+    /// A certificate for validator `to`, signed by these voters as far as they suffice; by `to` only if it is one of them, since
+    /// a core that meets an own vote that it does not remember stops.
+    pub(super) fn certificate(
+        &self,
+        to: usize,
+        kind: Kind,
+        height: Height,
+        digest: Digest,
+        voters: &[usize],
+    ) -> Certificate {
+        let own = voters.iter().copied().filter(|place| *place == to);
+        let others = voters.iter().copied().filter(|place| *place != to);
+        let rest = (0..self.committee.validators().len()).filter(|place| *place != to && !voters.contains(place));
         let votes: Vec<_> = others
+            .chain(own)
+            .chain(rest)
             .take(self.committee.votes_needed(kind))
             .filter_map(|place| {
                 let signer = self.signers.get(place)?;

@@ -5,9 +5,12 @@
 //! delivery, every loss, jump and restart from a durable log is a behaviour of this model. Every proposer is Byzantine:
 //! two blocks on every admissible parent, which covers honest ones.
 
+use std::collections::BTreeSet;
+
 use stateright::{Model, Property};
 
 use super::{
+    search::reached,
     tally::{Start, Tally, VoteRules},
     world::World,
 };
@@ -68,8 +71,13 @@ impl Votes {
         self.tally(state).fork(&self.world, &self.rules, Start::FinalAtTheEnd, 0)
     }
 
+    /// Every state that it reaches, counted as [`Counts`](super::Counts) counts.
+    pub fn reached(self) -> BTreeSet<Vec<u8>> {
+        reached(self, |model, state| model.project(state))
+    }
+
     /// Counts by block and slot, as [`Counts`](super::Counts) has them.
-    pub(super) fn project(&self, state: &[Ballot]) -> Vec<u8> {
+    fn project(&self, state: &[Ballot]) -> Vec<u8> {
         let tally = self.tally(state);
         let mut counts = tally.prepares.get(1..).unwrap_or_default().to_vec();
         for (slot, impeaches) in tally.impeaches.iter().enumerate().take(self.world.slots.len().saturating_sub(1)) {
@@ -149,8 +157,9 @@ impl Model for Votes {
 
 impl super::Told for Votes {
     fn verdict(&self, state: &Self::State) -> String {
-        let name =
-            |(a, b)| format!("{} and {} are both final, on different chains", self.world.name(a), self.world.name(b));
+        let name = |(a, b)| {
+            format!("{} and {} are final, or become it, on different chains", self.world.name(a), self.world.name(b))
+        };
         self.fork(state).map(name).unwrap_or_default()
     }
 }
