@@ -60,7 +60,7 @@ impl World {
             let parents: Vec<usize> =
                 (0..world.blocks.len()).filter(|at| world.block(*at).is_some_and(below)).collect();
             // Closing blocks are empty: there is one on each parent. Nothing stands on the last height.
-            let twice = !slot.closing && place + 1 < world.slots.len();
+            let twice = !slot.closing && (place + 1 < world.slots.len() || place == 0);
             for parent in parents {
                 for second in [false, true].into_iter().take(1 + usize::from(twice)) {
                     world.push(place, slot, parent, second);
