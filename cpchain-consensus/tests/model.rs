@@ -2,6 +2,8 @@
 //! Run with `--release`: `cargo test --release -p cpchain-consensus --no-default-features --features model --test model`.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::BTreeMap;
+
 use cpchain_consensus::{
     lbft::Rule,
     model::{
@@ -92,23 +94,28 @@ fn the_core_never_forks_in_three_heights() {
 
 #[test]
 fn the_quotient_reaches_the_votes_that_the_core_reaches() {
-    let fine = Machine::new(Setup::new(4, 1)).unwrap().votes_reached();
-    let wild = Machine::new(Setup { wild: true, restarts: 2, ..Setup::new(4, 1) }).unwrap().votes_reached();
-    let coarse = Quotient::new(4, 1, 1).unwrap().votes_reached();
-    assert!(fine.len() > 20);
-    assert_eq!(fine, coarse);
-    assert_eq!(fine, wild, "no order, loss or restart allows another vote");
-    assert_eq!(
-        Machine::new(Setup::new(4, 2)).unwrap().votes_reached(),
-        Quotient::new(4, 1, 2).unwrap().votes_reached()
-    );
+    let wild = Setup { wild: true, restarts: 1, ..Setup::new(4, 1) };
+    for (setup, heights) in [(Setup::new(4, 1), 1), (wild, 1), (Setup::new(4, 2), 2)] {
+        let fine = Machine::new(setup).unwrap().votes_reached();
+        let coarse = Quotient::new(4, 1, heights).unwrap().votes_reached();
+        assert!(coarse.len() > 20 && fine.is_superset(&coarse));
+        // A COMMIT that still waits for its block is one that the quotient has cast: its caster never asks to impeach there.
+        let mut most: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for [prepares, commits, impeaches] in &coarse {
+            most.entry((prepares, impeaches)).or_default().push(commits);
+        }
+        for [prepares, commits, impeaches] in &fine {
+            let covers = |more: &&Vec<u8>| more.iter().zip(commits).all(|(more, less)| more >= less);
+            assert!(most.get(&(prepares, impeaches)).is_some_and(|all| all.iter().any(covers)));
+        }
+    }
 }
 
 #[test]
 fn every_state_recovers_in_a_timely_network() {
-    let one = Setup { wild: true, restarts: 2, timely_one_in: 1, ..Setup::new(4, 1) };
-    let two = Setup { timely_one_in: 50, ..Setup::new(4, 2) };
-    for (setup, at_least) in [(one, 5_000), (two, 15_000)] {
+    let one = Setup { wild: true, restarts: 1, timely_one_in: 4, ..Setup::new(4, 1) };
+    let two = Setup { timely_one_in: 200, ..Setup::new(4, 2) };
+    for (setup, at_least) in [(one, 1_000), (two, 4_000)] {
         let model = Machine::new(setup).unwrap();
         holds("timely", &search(model.clone(), LIMIT));
         assert!(model.timely_runs() > at_least, "{}", model.timely_runs());
@@ -124,12 +131,10 @@ fn every_mutant_of_the_core_forks() {
 }
 
 #[test]
-fn two_prepares_make_two_certificates_and_cores_stop() {
+fn two_prepares_make_two_certificates() {
     let setup = Setup { dropped: vec![Rule::OnePrepare], ..Setup::new(4, 1) };
     let found = search(Machine::new(setup).unwrap(), LIMIT);
     assert!(found.trace("one P-certificate a height").is_some(), "{found}");
-    let stopped = found.trace("no honest core stops").is_some();
-    assert!(stopped || !found.complete);
 }
 
 #[test]

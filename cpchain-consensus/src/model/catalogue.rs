@@ -30,7 +30,7 @@ pub fn vote_mutants(byzantine: u8) -> Vec<(&'static str, VoteRules)> {
 /// Real cores with one safety rule left out; each forks within two heights.
 ///
 /// [`Rule::OnePrepare`] is not among them: its mutant makes two P-certificates at one height, and the core that sees both stops
-/// (`two_prepares_make_two_certificates_and_cores_stop`).
+/// (`two_prepares_make_two_certificates`).
 pub fn core_mutants() -> Vec<(&'static str, Setup)> {
     let setup = Setup { forks_only: true, symmetric: false, ..Setup::new(4, 2) };
     let drop = |rule| Setup { dropped: vec![rule], ..setup.clone() };
