@@ -106,16 +106,17 @@ fn the_quotient_reaches_the_votes_that_the_core_reaches() {
         }
         for [prepares, commits, impeaches] in &fine {
             let covers = |more: &&Vec<u8>| more.iter().zip(commits).all(|(more, less)| more >= less);
-            assert!(most.get(&(prepares, impeaches)).is_some_and(|all| all.iter().any(covers)));
+            let covered = most.get(&(prepares, impeaches)).is_some_and(|all| all.iter().any(covers));
+            assert!(covered, "{heights} heights: {prepares:?} {commits:?} {impeaches:?}");
         }
     }
 }
 
 #[test]
 fn every_state_recovers_in_a_timely_network() {
-    let one = Setup { wild: true, restarts: 1, timely_one_in: 4, ..Setup::new(4, 1) };
+    let one = Setup { wild: true, restarts: 1, timely_one_in: 40, ..Setup::new(4, 1) };
     let two = Setup { timely_one_in: 200, ..Setup::new(4, 2) };
-    for (setup, at_least) in [(one, 1_000), (two, 4_000)] {
+    for (setup, at_least) in [(one, 100), (two, 4_000)] {
         let model = Machine::new(setup).unwrap();
         holds("timely", &search(model.clone(), LIMIT));
         assert!(model.timely_runs() > at_least, "{}", model.timely_runs());

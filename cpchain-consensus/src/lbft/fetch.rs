@@ -144,7 +144,8 @@ impl Lbft {
         };
         let heard = pick(self.heard.clone()).filter(|_| self.cursor.is_multiple_of(2));
         let entry = self.entry.iter().filter(|entry| entry.term == self.committee.term());
-        let signers: Vec<_> = entry.flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place)).collect();
+        let signers: Vec<_> =
+            entry.flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place)).collect();
         let others = self.committee.validators().iter().filter(|key| !signers.contains(key));
         heard.or_else(|| pick(signers.iter().chain(others).copied().collect()))
     }
