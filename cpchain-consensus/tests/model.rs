@@ -104,9 +104,14 @@ fn the_quotient_reaches_the_votes_that_the_core_reaches() {
         for [prepares, commits, impeaches] in &coarse {
             most.entry((prepares, impeaches)).or_default().push(commits);
         }
-        for [prepares, commits, impeaches] in &fine {
-            let covers = |more: &&Vec<u8>| more.iter().zip(commits).all(|(more, less)| more >= less);
-            let covered = most.get(&(prepares, impeaches)).is_some_and(|all| all.iter().any(covers));
+        for [mut prepares, mut commits, impeaches] in fine {
+            // The two blocks of height 1 are 1a and 1b in the order of their first votes; of those that come wild, either.
+            if prepares.get(1) == Some(&0) && prepares.get(2) != Some(&0) {
+                prepares.swap(1, 2);
+                commits.swap(1, 2);
+            }
+            let covers = |more: &&Vec<u8>| more.iter().zip(&commits).all(|(more, less)| more >= less);
+            let covered = most.get(&(&prepares, &impeaches)).is_some_and(|all| all.iter().any(covers));
             assert!(covered, "{heights} heights: {prepares:?} {commits:?} {impeaches:?}");
         }
     }
