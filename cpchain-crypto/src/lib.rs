@@ -48,6 +48,10 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod aead;
 #[cfg(feature = "alloc")]
 pub mod batch;
