@@ -2,7 +2,7 @@
 //!
 //! - [`Outbox::add`] returns when the transaction is durable: a crash of the node does not lose it.
 //! - What is in it is spread again, at an interval and after a restart, until it is final, can no longer be executed,
-//!   or has expired: neither a lost message nor a full pool of a proposer loses it (`tests/stress.rs`).
+//!   or has expired: neither a lost message nor a full pool of a proposer loses it (`stress` in `tests/scenarios.rs`).
 //! - Additions that come together share one sync.
 
 use std::{
