@@ -26,7 +26,7 @@ pub struct Found {
     pub complete: bool,
     /// The properties that should hold sometimes: finding those is no violation.
     pub normal: Vec<&'static str>,
-    /// For each property that is violated, or each that should sometimes hold and does, the shortest way there in words.
+    /// For each property that is violated, or each that should sometimes hold and does, a way there in words; the shortest to a violation.
     pub traces: Vec<(&'static str, Vec<String>)>,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Found {
 }
 
 /// Searches breadth first until about `limit` states were generated, or a property that should always hold does not.
-/// Traces are the shortest there are.
+/// Traces of violations are the shortest there are.
 pub fn search<M>(model: M, limit: usize) -> Found
 where
     M: Told + Clone + Send + Sync + 'static,
@@ -59,17 +59,17 @@ where
     let found = checker.discoveries();
     let failed = model.properties().iter().any(|p| p.expectation == Expectation::Always && found.contains_key(p.name));
     let complete = !failed && checker.state_count() < limit;
+    let sometimes = |property: &Property<M>| property.expectation == Expectation::Sometimes;
+    let normal: Vec<_> = model.properties().iter().filter(|p| sometimes(p)).map(|property| property.name).collect();
     let mut traces: Vec<_> = Vec::new();
     for (name, path) in found {
-        let path = shortest(&model, name, path);
+        let path = if normal.contains(&name) { path } else { shortest(&model, name, path) };
         let (last, actions) = (path.last_state().clone(), path.into_actions());
         let mut words: Vec<String> = actions.iter().map(|action| model.format_action(action)).collect();
         words.extend(Some(model.verdict(&last)).filter(|verdict| !verdict.is_empty()));
         traces.push((name, words));
     }
     traces.sort_unstable();
-    let sometimes = |property: &Property<M>| property.expectation == Expectation::Sometimes;
-    let normal = model.properties().iter().filter(|p| sometimes(p)).map(|property| property.name).collect();
     Found { states: checker.unique_state_count(), took, complete, normal, traces }
 }
 
