@@ -10,6 +10,8 @@
 //!   interval (`a_restart_goes_on_after_what_was_reserved`, `an_unproven_index_costs_its_interval`);
 //! - [`claim`](SealCounter::claim) is for indices that are given, as those of blocks in a chain: an index that may have been
 //!   used already is claimed in the next interval (`a_claim_never_repeats_an_index`);
+//! - [`claim_in_new_interval`](SealCounter::claim_in_new_interval) is for who changes the key every so many blocks and at
+//!   every start: one write begins the interval and reserves in it (`a_new_interval_is_one_in_which_nothing_was_reserved`);
 //! - intervals and indices that run out are an error, never a fresh start (`what_runs_out_is_an_error`).
 //!
 //! What no counter can see: a state that was copied back, from a backup or a snapshot. Whoever restores one must begin at an
@@ -192,7 +194,7 @@ impl<S: CounterStore> SealCounter<S> {
     /// [`CounterError::Store`]; [`CounterError::IntervalFull`] after 2⁶⁴ − 1 of them.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<SealSlot, CounterError<S::Error>> {
-        self.hand_out(self.next)
+        self.hand_out(self.durable.interval, self.next)
     }
 
     /// A slot of exactly this index: in this interval if the index was never reserved in it, else in the next one.
@@ -201,9 +203,18 @@ impl<S: CounterStore> SealCounter<S> {
     /// As [`next`](Self::next), and [`CounterError::Exhausted`].
     pub fn claim(&mut self, index: u64) -> Result<SealSlot, CounterError<S::Error>> {
         if index < self.next {
-            self.begin_interval()?;
+            return self.claim_in_new_interval(index);
         }
-        self.hand_out(index)
+        self.hand_out(self.durable.interval, index)
+    }
+
+    /// A slot of exactly this index in an interval in which nothing was ever reserved: this one if it is such, else the next.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    pub fn claim_in_new_interval(&mut self, index: u64) -> Result<SealSlot, CounterError<S::Error>> {
+        let Mark { interval, unreserved } = self.durable;
+        self.hand_out(if unreserved == 0 { interval } else { following(interval)? }, index)
     }
 
     /// Goes over to the next interval, whose indices begin at 0, and returns it.
@@ -221,14 +232,14 @@ impl<S: CounterStore> SealCounter<S> {
         self.store
     }
 
-    fn hand_out(&mut self, index: u64) -> Result<SealSlot, CounterError<S::Error>> {
+    /// In this interval an index from `next` on, in a later one any.
+    fn hand_out(&mut self, interval: IntervalId, index: u64) -> Result<SealSlot, CounterError<S::Error>> {
         let after = index.checked_add(1).ok_or(CounterError::IntervalFull)?;
-        if after > self.durable.unreserved {
-            let unreserved = index.saturating_add(self.ahead.get());
-            self.make_durable(Mark { unreserved, ..self.durable })?;
+        if interval > self.durable.interval || after > self.durable.unreserved {
+            self.make_durable(Mark { interval, unreserved: index.saturating_add(self.ahead.get()) })?;
         }
         self.next = after;
-        Ok(SealSlot { interval: self.durable.interval, index })
+        Ok(SealSlot { interval, index })
     }
 
     fn make_durable(&mut self, mark: Mark) -> Result<(), CounterError<S::Error>> {

@@ -73,6 +73,7 @@ proptest! {
                 let slot = match call % 8 {
                     0 => counter.begin_interval().map(|_| None),
                     1 => counter.claim(u64::from(call / 8)).map(Some),
+                    2 => counter.claim_in_new_interval(u64::from(call / 8)).map(Some),
                     _ => counter.next().map(Some),
                 };
                 if let Ok(Some(slot)) = slot {
@@ -140,6 +141,26 @@ fn a_claim_never_repeats_an_index() {
 }
 
 #[test]
+fn a_new_interval_is_one_in_which_nothing_was_reserved() {
+    for (loaded, expected) in [
+        (Loaded::Fresh, 0),
+        (Loaded::Proven(mark(3, 0)), 3),
+        (Loaded::Proven(mark(3, 7)), 4),
+        (Loaded::Unproven(IntervalId(3)), 4),
+    ] {
+        let mut counter = open(loaded).reserve_ahead(2.try_into().unwrap());
+        for (index, interval) in [(9, expected), (0, expected + 1)] {
+            let slot = counter.claim_in_new_interval(index).unwrap();
+            assert_eq!((slot.interval(), slot.index()), (IntervalId(interval), index), "{loaded:?}");
+        }
+        assert_eq!(counter.claim(1).unwrap().interval(), IntervalId(expected + 1));
+        assert_eq!(counter.claim(0).unwrap().interval(), IntervalId(expected + 2));
+        let store = counter.into_store();
+        assert_eq!((store.writes, store.loaded), (3, Loaded::Proven(mark(expected + 2, 2))), "one write an interval");
+    }
+}
+
+#[test]
 fn what_runs_out_is_an_error() {
     let mut counter = open(Loaded::Proven(mark(u32::MAX, u64::MAX - 1))).reserve_ahead(10.try_into().unwrap());
     assert_eq!(counter.next().unwrap().index(), u64::MAX - 1);
@@ -147,6 +168,7 @@ fn what_runs_out_is_an_error() {
     assert_eq!(counter.claim(u64::MAX), Err(CounterError::IntervalFull));
     assert_eq!(counter.begin_interval(), Err(CounterError::Exhausted));
     assert_eq!(counter.claim(0), Err(CounterError::Exhausted));
+    assert_eq!(counter.claim_in_new_interval(0), Err(CounterError::Exhausted));
     let store = Memory::new(Loaded::Unproven(IntervalId(u32::MAX)));
     assert!(matches!(SealCounter::open(store), Err(CounterError::Exhausted)));
 }
