@@ -282,7 +282,8 @@ typedef struct cpc_config {
      */
     uint32_t blocks_per_interval;
     /**
-     * No interval below this one is used, whatever the counter says. 0, unless the counter was lost.
+     * No interval below this one is used, whatever the counter says. 0, unless the counter was lost: then above all intervals that were
+     * ever used, and 0 again once a block is sealed, since a counter that is lost again would begin at the same interval.
      */
     uint32_t first_interval;
     /**
@@ -440,7 +441,7 @@ cpc_status cpc_open_block(const uint8_t *key,
  * The first block after this begins an encryption interval that was never used, also after a crash. Initialising a context that is
  * in use abandons it; its secrets stay in memory until they are overwritten: call `cpc_close` before.
  *
- * Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`, `EXHAUSTED`.
+ * Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`.
  *
  * # Safety
  * `context` is memory for a `cpc_ctx`; `config` and what it points to can be read; `load` and `store` may be called with `user`,

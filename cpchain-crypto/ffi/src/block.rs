@@ -3,14 +3,13 @@
 use cpchain_crypto::{
     Digest, Domain, Signer as _,
     block::{self, BlockHeader, LEAF_LEN, LeafCommitment, MAX_BODY_LEN, SealedBlock},
-    key_tree::{IntervalId, IntervalKey},
+    key_tree::IntervalKey,
     merkle::RootBuilder,
 };
 
 use crate::{
     CPC_COMMITMENT_LEN, CPC_DIGEST_LEN, CPC_KEY_LEN, CPC_SIGNATURE_LEN, Status,
     context::{Context, Interval, State, with},
-    counter::{Counter, END},
     memory::{self, Area},
 };
 
@@ -120,14 +119,20 @@ fn next_block(
     commitments: &mut [u8],
 ) -> Result<(), Status> {
     let after = state.next_block.checked_add(1).ok_or(Status::Exhausted)?;
-    let mut interval = match state.interval.take() {
-        Some(interval) if interval.left > 0 => interval,
-        _ => begin_interval(state)?,
+    let current = state.interval.take().filter(|interval| interval.left > 0);
+    let slot = match current {
+        Some(_) => state.counter.claim(state.next_block),
+        None => state.counter.claim_in_new_interval(state.next_block),
+    }?;
+    let id = slot.interval();
+    let mut interval = match current {
+        Some(interval) if interval.id == id => interval,
+        _ => Interval { id, key: state.secret.interval_key(id), left: state.blocks_per_interval.get() },
     };
     let header = BlockHeader {
         stream: state.stream,
-        index: state.next_block,
-        interval: interval.id,
+        index: slot.index(),
+        interval: id,
         start_ms: readings.start_ms,
         count: readings.count,
         codec: readings.codec,
@@ -154,17 +159,6 @@ fn next_block(
     state.next_block = after;
     state.upload_blocks += 1;
     Ok(())
-}
-
-/// Takes an interval that was never used; its use is durable when this returns.
-fn begin_interval(state: &mut State) -> Result<Interval, Status> {
-    let number = u32::try_from(state.unused).map_err(|_| Status::Exhausted)?;
-    let unused = state.unused + 1;
-    debug_assert!(unused <= END);
-    state.store.store(&state.stream, Counter { unused, blocks: state.next_block })?;
-    state.unused = unused;
-    let id = IntervalId(number);
-    Ok(Interval { id, key: state.secret.interval_key(id), left: state.blocks_per_interval })
 }
 
 /// Ends the upload: writes the Merkle root over the leaves of its blocks and commitments, and the device's signature over the root under

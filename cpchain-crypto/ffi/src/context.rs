@@ -6,11 +6,13 @@
 use core::{
     ffi::c_void,
     mem::{MaybeUninit, align_of, size_of},
+    num::NonZeroU32,
 };
 
 use cpchain_crypto::{
     Digest, SigningKey,
     block::SealedBlock,
+    counter::SealCounter,
     key_tree::{IntervalId, IntervalKey, StreamSecret},
     merkle::RootBuilder,
 };
@@ -60,7 +62,8 @@ pub struct Config {
     pub abi: u32,
     /// Blocks that share a key (the white paper's encryption interval e): 1 or more.
     pub blocks_per_interval: u32,
-    /// No interval below this one is used, whatever the counter says. 0, unless the counter was lost.
+    /// No interval below this one is used, whatever the counter says. 0, unless the counter was lost: then above all intervals that were
+    /// ever used, and 0 again once a block is sealed, since a counter that is lost again would begin at the same interval.
     pub first_interval: u32,
     /// Name of the stream: 32 bytes, the stream's digest as its owner registered it.
     pub stream: *const u8,
@@ -91,10 +94,8 @@ pub(crate) struct State {
     pub(crate) stream: Digest,
     pub(crate) secret: StreamSecret,
     pub(crate) signer: SigningKey,
-    pub(crate) store: Store,
-    pub(crate) blocks_per_interval: u32,
-    /// The first interval that was never used.
-    pub(crate) unused: u64,
+    pub(crate) counter: SealCounter<Store>,
+    pub(crate) blocks_per_interval: NonZeroU32,
     pub(crate) interval: Option<Interval>,
     pub(crate) next_block: u64,
     pub(crate) previous: Digest,
@@ -154,7 +155,7 @@ pub(crate) unsafe fn with(context: *mut Context, work: impl FnOnce(&mut State) -
 /// The first block after this begins an encryption interval that was never used, also after a crash. Initialising a context that is
 /// in use abandons it; its secrets stay in memory until they are overwritten: call `cpc_close` before.
 ///
-/// Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`, `EXHAUSTED`.
+/// Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`.
 ///
 /// # Safety
 /// `context` is memory for a `cpc_ctx`; `config` and what it points to can be read; `load` and `store` may be called with `user`,
@@ -178,9 +179,10 @@ pub unsafe extern "C" fn cpc_init(context: *mut Context, config: *const Config) 
 /// # Safety
 /// What `config` points to can be read, and its callbacks called.
 unsafe fn start(config: &Config) -> Result<State, Status> {
-    if config.abi != CPC_ABI_VERSION || config.blocks_per_interval == 0 {
+    if config.abi != CPC_ABI_VERSION {
         return Err(Status::Config);
     }
+    let blocks_per_interval = NonZeroU32::new(config.blocks_per_interval).ok_or(Status::Config)?;
     // SAFETY: readable by contract.
     let stream = Digest(unsafe { memory::array(config.stream) }?);
     // SAFETY: readable by contract.
@@ -188,30 +190,27 @@ unsafe fn start(config: &Config) -> Result<State, Status> {
     // SAFETY: readable by contract.
     let seed = Zeroizing::new(unsafe { memory::array::<CPC_KEY_LEN>(config.signing_seed) }?);
     let (Some(load), Some(store)) = (config.load, config.store) else { return Err(Status::Null) };
-    let store = Store { load, store, user: config.user };
     let position = if config.position.is_null() {
         Position { next_block: 0, previous: Digest::ZERO.0 }
     } else {
         // SAFETY: readable by contract.
         unsafe { memory::get(config.position) }?
     };
-    let unused = match store.load(&stream)? {
-        Some(counter) if counter.blocks > position.next_block => return Err(Status::Position),
-        Some(counter) => counter.unused.max(config.first_interval.into()),
-        // Blocks were sealed, so a counter was stored: it is gone.
-        None if position.next_block > 0 && config.first_interval == 0 => return Err(Status::Counter),
-        None => config.first_interval.into(),
+    let store = Store {
+        load,
+        store,
+        user: config.user,
+        stream,
+        blocks_per_interval,
+        first_interval: IntervalId(config.first_interval),
+        blocks: position.next_block,
     };
-    if unused >= crate::counter::END {
-        return Err(Status::Exhausted);
-    }
     Ok(State {
         stream,
         secret,
         signer: SigningKey::from_seed(&seed),
-        store,
-        blocks_per_interval: config.blocks_per_interval,
-        unused,
+        counter: store.open()?,
+        blocks_per_interval,
         interval: None,
         next_block: position.next_block,
         previous: Digest(position.previous),

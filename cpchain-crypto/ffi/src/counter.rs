@@ -1,16 +1,23 @@
-//! What must survive a power cut: which intervals may have been used.
+//! What must survive a power cut: the C callbacks as the store of a [`SealCounter`].
 //!
-//! Before the first block of an interval is sealed, the record says that the interval is used, and the caller's
-//! `store` has said that the record is durable. A restart begins with an interval that the record does not name, so no
-//! interval key ever seals a block number twice, whatever was lost (`tests/counter.rs`). One write per interval is
-//! enough, which a flash page bears for decades.
+//! The counter decides; here are only the record and what the caller says about it when a context begins. A new interval
+//! and its block numbers, as many as share a key, are reserved by one write before the first block is sealed. Every
+//! start takes an interval in which nothing was reserved, so no key seals a number twice, whatever was lost
+//! (`tests/counter.rs`). A flash page bears one write per interval for decades.
 //!
-//! Bytes, little endian: magic, four zero bytes, first unused interval, block number of the write, and 8 bytes of a
-//! hash over the stream and the rest (torn and foreign records are seen).
+//! Bytes, little endian: magic, blocks per interval, interval, four zero bytes, first block number that is not reserved,
+//! and 8 bytes of a hash over the stream and the rest (torn and foreign records are seen).
 
-use core::ffi::{c_int, c_void};
+use core::{
+    ffi::{c_int, c_void},
+    num::NonZeroU32,
+};
 
-use cpchain_crypto::{Digest, Domain};
+use cpchain_crypto::{
+    Digest, Domain,
+    counter::{CounterError, CounterStore, Loaded, Mark, SealCounter},
+    key_tree::IntervalId,
+};
 
 use crate::{CPC_COUNTER_LEN, CPC_COUNTER_NONE, Status};
 
@@ -21,26 +28,29 @@ pub type LoadFn = Option<unsafe extern "C" fn(user: *mut c_void, record: *mut u8
 /// Replaces the stored record and answers 0 once it would survive a power cut; any other answer is a failure.
 pub type StoreFn = Option<unsafe extern "C" fn(user: *mut c_void, record: *const u8, len: usize) -> c_int>;
 
-const MAGIC: [u8; 4] = *b"CPK1";
-const CHECK: Domain = Domain::new("cpchain/crypto-ffi/counter/v1");
-/// One after the last interval.
-pub(crate) const END: u64 = 1 << 32;
+const MAGIC: [u8; 4] = *b"CPD1";
+const CHECK: Domain = Domain::new("cpchain/crypto-ffi/counter/v2");
 
 /// The content of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Counter {
-    /// The first interval that was never used.
-    pub(crate) unused: u64,
-    /// Blocks that the stream had when this was written.
-    pub(crate) blocks: u64,
+struct Record {
+    mark: Mark,
+    /// How many numbers below the unreserved one were reserved when this was written.
+    blocks_per_interval: NonZeroU32,
 }
 
-impl Counter {
-    pub(crate) fn to_bytes(self, stream: &Digest) -> [u8; CPC_COUNTER_LEN] {
-        let [a, b, c, d, e, f, g, h] = self.unused.to_le_bytes();
-        let [i, j, k, l, m, n, o, p] = self.blocks.to_le_bytes();
+impl Record {
+    /// Blocks that the stream had when this was written.
+    fn blocks(&self) -> u64 {
+        self.mark.unreserved.saturating_sub(self.blocks_per_interval.get().into())
+    }
+
+    fn to_bytes(self, stream: &Digest) -> [u8; CPC_COUNTER_LEN] {
+        let [a, b, c, d] = self.blocks_per_interval.get().to_le_bytes();
+        let [e, f, g, h] = self.mark.interval.0.to_le_bytes();
+        let [i, j, k, l, m, n, o, p] = self.mark.unreserved.to_le_bytes();
         let [s, t, u, v] = MAGIC;
-        let front = [s, t, u, v, 0, 0, 0, 0, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p];
+        let front = [s, t, u, v, a, b, c, d, e, f, g, h, 0, 0, 0, 0, i, j, k, l, m, n, o, p];
         let mut out = [0; CPC_COUNTER_LEN];
         let (head, tail) = out.split_at_mut(front.len());
         head.copy_from_slice(&front);
@@ -48,17 +58,23 @@ impl Counter {
         out
     }
 
-    pub(crate) fn from_bytes(stream: &Digest, bytes: &[u8; CPC_COUNTER_LEN]) -> Option<Self> {
+    fn from_bytes(stream: &Digest, bytes: &[u8; CPC_COUNTER_LEN]) -> Option<Self> {
         let (front, sum) = bytes.split_last_chunk::<8>()?;
-        let (head, rest) = front.split_first_chunk::<8>()?;
-        let (unused, rest) = rest.split_first_chunk::<8>()?;
-        let blocks = rest.first_chunk::<8>()?;
-        let [s, t, u, v] = MAGIC;
-        if *head != [s, t, u, v, 0, 0, 0, 0] || *sum != check(stream, front) {
+        let (magic, rest) = front.split_first_chunk::<4>()?;
+        let (blocks_per_interval, rest) = rest.split_first_chunk::<4>()?;
+        let (interval, rest) = rest.split_first_chunk::<4>()?;
+        let (zero, rest) = rest.split_first_chunk::<4>()?;
+        let unreserved = rest.first_chunk::<8>()?;
+        if *magic != MAGIC || *zero != [0; 4] || *sum != check(stream, front) {
             return None;
         }
-        let counter = Self { unused: u64::from_le_bytes(*unused), blocks: u64::from_le_bytes(*blocks) };
-        Some(counter).filter(|counter| counter.unused <= END)
+        Some(Self {
+            mark: Mark {
+                interval: IntervalId(u32::from_le_bytes(*interval)),
+                unreserved: u64::from_le_bytes(*unreserved),
+            },
+            blocks_per_interval: NonZeroU32::new(u32::from_le_bytes(*blocks_per_interval))?,
+        })
     }
 }
 
@@ -67,33 +83,70 @@ fn check(stream: &Digest, front: &[u8]) -> [u8; 8] {
     digest.0.first_chunk::<8>().copied().unwrap_or_default()
 }
 
-/// The caller's store.
-#[derive(Clone, Copy)]
+/// The caller's store of one stream, and what the caller says when a context begins.
 pub(crate) struct Store {
     pub(crate) load: unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> c_int,
     pub(crate) store: unsafe extern "C" fn(*mut c_void, *const u8, usize) -> c_int,
     pub(crate) user: *mut c_void,
+    pub(crate) stream: Digest,
+    pub(crate) blocks_per_interval: NonZeroU32,
+    /// All below it may have been used; 0: the record knows.
+    pub(crate) first_interval: IntervalId,
+    /// Blocks that the stream has.
+    pub(crate) blocks: u64,
 }
 
 impl Store {
+    /// The counter over this store: it reserves a whole interval at a time.
+    pub(crate) fn open(self) -> Result<SealCounter<Self>, Status> {
+        let ahead = self.blocks_per_interval.into();
+        Ok(SealCounter::open(self)?.reserve_ahead(ahead))
+    }
+
     /// The record of this stream, if one was ever stored.
-    pub(crate) fn load(&self, stream: &Digest) -> Result<Option<Counter>, Status> {
+    fn read(&self) -> Result<Option<Record>, Status> {
         let mut record = [0; CPC_COUNTER_LEN];
         // SAFETY: who configured the callback promised that it may be called with its `user`; the record is ours and as long as said.
         match unsafe { (self.load)(self.user, record.as_mut_ptr(), record.len()) } {
-            0 => Counter::from_bytes(stream, &record).map(Some).ok_or(Status::Counter),
+            0 => Record::from_bytes(&self.stream, &record).map(Some).ok_or(Status::Counter),
             CPC_COUNTER_NONE => Ok(None),
             _ => Err(Status::Store),
         }
     }
+}
 
-    /// Makes the record durable.
-    pub(crate) fn store(&self, stream: &Digest, counter: Counter) -> Result<(), Status> {
-        let record = counter.to_bytes(stream);
+impl CounterStore for Store {
+    type Error = Status;
+
+    fn load(&mut self) -> Result<Loaded, Status> {
+        let vouched = Mark { interval: self.first_interval, unreserved: 0 };
+        match self.read() {
+            Ok(Some(record)) if record.blocks() > self.blocks => Err(Status::Position),
+            Ok(Some(record)) if record.mark.interval < vouched.interval => Ok(Loaded::Proven(vouched)),
+            Ok(Some(record)) => Ok(Loaded::Proven(record.mark)),
+            Ok(None) | Err(Status::Counter) if vouched.interval > IntervalId(0) => Ok(Loaded::Proven(vouched)),
+            // Blocks were sealed, so a record was stored: it is gone.
+            Ok(None) if self.blocks > 0 => Err(Status::Counter),
+            Ok(None) => Ok(Loaded::Fresh),
+            Err(status) => Err(status),
+        }
+    }
+
+    fn store(&mut self, mark: &Mark) -> Result<(), Status> {
+        let record = Record { mark: *mark, blocks_per_interval: self.blocks_per_interval }.to_bytes(&self.stream);
         // SAFETY: who configured the callback promised that it may be called with its `user`; the record is ours and as long as said.
         match unsafe { (self.store)(self.user, record.as_ptr(), record.len()) } {
             0 => Ok(()),
             _ => Err(Status::Store),
+        }
+    }
+}
+
+impl From<CounterError<Self>> for Status {
+    fn from(error: CounterError<Self>) -> Self {
+        match error {
+            CounterError::Store(status) => status,
+            CounterError::IntervalFull | CounterError::Exhausted => Self::Exhausted,
         }
     }
 }
@@ -104,29 +157,49 @@ mod tests {
 
     use super::*;
 
+    fn record(blocks_per_interval: u32, interval: u32, unreserved: u64) -> Record {
+        let mark = Mark { interval: IntervalId(interval), unreserved };
+        Record { mark, blocks_per_interval: NonZeroU32::new(blocks_per_interval).unwrap() }
+    }
+
     proptest! {
         #[test]
-        fn records_round_trip_and_damage_is_seen(unused in 0..=END, blocks: u64, bit in 0..CPC_COUNTER_LEN * 8) {
+        fn records_round_trip_and_damage_is_seen(per in 1u32.., interval: u32, unreserved: u64, bit in 0..CPC_COUNTER_LEN * 8) {
             let stream = Digest([7; 32]);
-            let counter = Counter { unused, blocks };
-            let mut bytes = counter.to_bytes(&stream);
-            prop_assert_eq!(Counter::from_bytes(&stream, &bytes), Some(counter));
-            prop_assert_eq!(Counter::from_bytes(&Digest([8; 32]), &bytes), None);
+            let record = record(per, interval, unreserved);
+            let mut bytes = record.to_bytes(&stream);
+            prop_assert_eq!(Record::from_bytes(&stream, &bytes), Some(record));
+            prop_assert_eq!(Record::from_bytes(&Digest([8; 32]), &bytes), None);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            prop_assert_eq!(Counter::from_bytes(&stream, &bytes), None);
+            prop_assert_eq!(Record::from_bytes(&stream, &bytes), None);
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes: [u8; CPC_COUNTER_LEN]) {
-            let _ = Counter::from_bytes(&Digest::ZERO, &bytes);
+        fn any_bytes_are_read_or_refused(bytes: [u8; CPC_COUNTER_LEN], has_good_sum: bool) {
+            let mut bytes = bytes;
+            if has_good_sum {
+                bytes[..4].copy_from_slice(&MAGIC);
+                let sum = check(&Digest::ZERO, &bytes[..24]);
+                bytes[24..].copy_from_slice(&sum);
+            }
+            if let Some(record) = Record::from_bytes(&Digest::ZERO, &bytes) {
+                prop_assert_eq!(record.to_bytes(&Digest::ZERO), bytes);
+            }
         }
     }
 
     #[test]
     fn golden_record() {
         // A device in the field reads what an older library stored.
-        let bytes = Counter { unused: 3, blocks: 14 }.to_bytes(&Digest([1; 32]));
+        let bytes = record(10, 2, 24).to_bytes(&Digest([1; 32]));
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(text, include_str!("../testdata/counter.hex").trim());
+    }
+
+    #[test]
+    fn a_record_knows_the_blocks_at_its_write() {
+        assert_eq!(record(10, 2, 24).blocks(), 14);
+        // Nothing was reserved, or the numbers end: too few is no refusal.
+        assert_eq!((record(10, 2, 0).blocks(), record(10, 2, u64::MAX).blocks()), (0, u64::MAX - 10));
     }
 }

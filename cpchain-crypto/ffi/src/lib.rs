@@ -22,10 +22,13 @@
 //! - Pointers are checked for NULL, lengths for overflow, what is written for overlap with the rest (`tests/abi.rs`,
 //!   `tests/c/test.c`; also under AddressSanitizer, UBSan and Miri).
 //! - Memory is only borrowed for the call; secrets that are copied are wiped when dropped.
-//! - **No key seals a block number twice**: an interval is recorded as used by the caller's `store` before its first
-//!   block is sealed, and a restart begins with an unused interval (`tests/counter.rs`). A copied or moved context is
-//!   refused, since it would seal the same number again (`a_copied_context_is_refused`).
-//! - Nothing panics: the linker of the firmware example finds no panic handler to keep (`examples/firmware/run.sh`).
+//! - **No key seals a block number twice**: the numbers of an interval are reserved by the caller's `store` before its
+//!   first block is sealed, and a restart begins with an unused interval (`tests/counter.rs`); the rules are those of
+//!   `cpchain_crypto::counter`. A copied or moved context is refused, since it would seal the same number again
+//!   (`a_copied_context_is_refused`).
+//! - No function of ours calls anything that panics: `examples/firmware/run.sh` looks into the machine code. Some of
+//!   BLAKE3's and ChaCha20's assertions about their own state are left in it; one that failed would end in
+//!   `cpc_panicked`, or abort the process where there is an operating system.
 //! - The header is what `cbindgen` makes of this crate (`header.sh --check`).
 
 #![cfg_attr(not(test), no_std)]

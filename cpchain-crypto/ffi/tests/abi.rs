@@ -302,6 +302,36 @@ fn what_cannot_be_configured_is_refused() {
 }
 
 #[test]
+fn a_damaged_counter_goes_on_where_the_owner_says() {
+    let (mut page, mut context) = (Page::default(), Context::new());
+    let (page, context) = (&raw mut page, &raw mut context);
+    let interval = |sealed: &support::Sealed| SealedBlock::parse(&sealed.bytes).unwrap().header().interval.0;
+    initialised(context, page, 2);
+    next_block(context, b"x").unwrap();
+    let mut position = Position { next_block: 0, previous: [0; 32] };
+    assert_eq!(unsafe { cpc_get_position(context, &mut position) }, Status::Ok);
+    let known = Config { position: &position, ..config(page, 2) };
+    let owner_says = Config { first_interval: 7, ..known };
+    unsafe { (*page).record.as_mut().unwrap()[9] ^= 1 };
+    assert_eq!(unsafe { cpc_init(context, &known) }, Status::Counter);
+    // An unreadable counter may be whole, and above what the owner knows.
+    unsafe { (*page).is_unreadable = true };
+    assert_eq!(unsafe { cpc_init(context, &owner_says) }, Status::Store);
+    unsafe { (*page).is_unreadable = false };
+    assert_eq!(unsafe { cpc_init(context, &owner_says) }, Status::Ok);
+    assert_eq!(interval(&next_block(context, b"y").unwrap()), 7);
+    // The record that is whole again is believed: the same interval is not taken twice.
+    assert_eq!(unsafe { cpc_get_position(context, &mut position) }, Status::Ok);
+    for expected in 8..10 {
+        assert_eq!(unsafe { cpc_init(context, &owner_says) }, Status::Ok);
+        assert_eq!(interval(&next_block(context, b"z").unwrap()), expected);
+        assert_eq!(unsafe { cpc_get_position(context, &mut position) }, Status::Ok);
+    }
+    assert_eq!(unsafe { cpc_init(context, &Config { first_interval: 20, ..known }) }, Status::Ok);
+    assert_eq!(interval(&next_block(context, b"z").unwrap()), 20);
+}
+
+#[test]
 fn intervals_and_numbers_end() {
     let (mut page, mut context) = (Page::default(), Context::new());
     let (page, context) = (&raw mut page, &raw mut context);
@@ -312,7 +342,8 @@ fn intervals_and_numbers_end() {
     let mut position = Position { next_block: 0, previous: [0; 32] };
     assert_eq!(unsafe { cpc_get_position(context, &mut position) }, Status::Ok);
     assert_eq!(position.next_block, 1);
-    assert_eq!(unsafe { cpc_init(context, &Config { position: &position, ..last }) }, Status::Exhausted);
+    assert_eq!(unsafe { cpc_init(context, &Config { position: &position, ..last }) }, Status::Ok);
+    assert_eq!(next_block(context, b"x").unwrap_err(), Status::Exhausted);
     unsafe { (*page).record = None };
     let end = Position { next_block: u64::MAX, previous: [0; 32] };
     let full = Config { position: &end, first_interval: 1, ..config(page, 1) };

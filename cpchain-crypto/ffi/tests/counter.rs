@@ -17,8 +17,8 @@ enum Event {
     FinishUpload,
     /// The next write of the counter fails; true: after the record got there.
     StoreFails(bool),
-    /// Power cut; true: the last block was kept, false: only what was known before it.
-    PowerCut(bool),
+    /// Power cut; true: the last block was kept, false: only what was known before it. Then so many blocks share a key.
+    PowerCut(bool, u32),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -26,7 +26,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => Just(Event::Seal),
         1 => Just(Event::FinishUpload),
         2 => any::<bool>().prop_map(Event::StoreFails),
-        2 => any::<bool>().prop_map(Event::PowerCut),
+        2 => (any::<bool>(), 1u32..4).prop_map(|(kept, per_interval)| Event::PowerCut(kept, per_interval)),
     ]
 }
 
@@ -67,7 +67,7 @@ proptest! {
                 }
                 // SAFETY: the page belongs to the test.
                 Event::StoreFails(too_late) => unsafe { (*page).fails = Some(too_late) },
-                Event::PowerCut(was_kept) => {
+                Event::PowerCut(was_kept, per_interval) => {
                     // SAFETY: both belong to the test. Memory after a power cut holds anything.
                     unsafe {
                         (*page).fails = None;

@@ -181,6 +181,10 @@ static void restarts(void) {
     position.next_block = 2;
     page.record[9] ^= 1;
     ANSWERS(cpc_init(&context, &config), CPC_STATUS_COUNTER);
+    config.first_interval = 5;
+    ANSWERS(cpc_init(&context, &config), CPC_STATUS_OK);
+    ANSWERS(cpc_close(&context), CPC_STATUS_OK);
+    config.first_interval = 0;
     page.is_written = 0;
     ANSWERS(cpc_init(&context, &config), CPC_STATUS_COUNTER);
     page.load_fails = 1;
