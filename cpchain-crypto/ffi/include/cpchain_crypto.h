@@ -444,8 +444,9 @@ cpc_status cpc_open_block(const uint8_t *key,
  * Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`.
  *
  * # Safety
- * `context` is memory for a `cpc_ctx`; `config` and what it points to can be read; `load` and `store` may be called with `user`,
- * from here until `cpc_close`.
+ * `context` is memory for a `cpc_ctx` that no call is using, no callback of its own either; `config` and what it points to can be read;
+ * `load` and `store` may be called with `user`, from here until `cpc_close`. No other context seals the same stream meanwhile: it would
+ * take the same intervals.
  */
 cpc_status cpc_init(struct cpc_ctx *context,
                     const struct cpc_config *config);

@@ -77,6 +77,10 @@ pub extern "C" fn cpc_sealed_len(body_len: usize) -> usize {
 /// can be read and written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cpc_next_block(context: *mut Context, readings: *const Readings, block: *mut Block) -> Status {
+    // Before the state is borrowed: neither may lie in it.
+    if let Err(overlap) = memory::apart(&[Area::of(context), Area::of(block)], &[Area::of(readings)]) {
+        return overlap;
+    }
     let seal = |state: &mut State| {
         // SAFETY: readable by promise; any bits are valid.
         let readings = unsafe { memory::get(readings) }?;

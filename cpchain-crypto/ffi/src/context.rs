@@ -158,8 +158,9 @@ pub(crate) unsafe fn with(context: *mut Context, work: impl FnOnce(&mut State) -
 /// Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`.
 ///
 /// # Safety
-/// `context` is memory for a `cpc_ctx`; `config` and what it points to can be read; `load` and `store` may be called with `user`,
-/// from here until `cpc_close`.
+/// `context` is memory for a `cpc_ctx` that no call is using, no callback of its own either; `config` and what it points to can be read;
+/// `load` and `store` may be called with `user`, from here until `cpc_close`. No other context seals the same stream meanwhile: it would
+/// take the same intervals.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cpc_init(context: *mut Context, config: *const Config) -> Status {
     let work = || {

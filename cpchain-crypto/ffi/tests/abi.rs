@@ -392,6 +392,10 @@ fn outputs_that_do_not_fit_say_what_fits() {
     assert_eq!(next(&readings, block(memory, 6000, memory.wrapping_add(5999), 1)).0, Status::Overlap);
     assert_eq!(next(&readings, block(null_mut(), 6000, commitments, 128)).0, Status::Null);
     assert_eq!(next(&readings, block(context.cast(), 6000, commitments, 128)).0, Status::Overlap);
+    let whole = block(memory, 6000, commitments, 128);
+    let (inside, mut outside) = (context.cast::<u8>().wrapping_add(64), whole);
+    assert_eq!(unsafe { cpc_next_block(context, &readings, inside.cast()) }, Status::Overlap);
+    assert_eq!(unsafe { cpc_next_block(context, inside.cast(), &mut outside) }, Status::Overlap);
     let long = Readings { body_len: CPC_MAX_BODY_LEN + 1, ..readings };
     assert_eq!(next(&Readings { body: null(), ..readings }, block(memory, 6000, commitments, 128)).0, Status::Null);
     assert_eq!(next(&Readings { body: null(), ..long }, block(memory, 6000, commitments, 128)).0, Status::Length);
