@@ -13,7 +13,7 @@
 //! | `reencrypt DELEGATING RECEIVING VERIFYING STREAM NODE SEALED KEY_FRAGMENT` | capsule fragment, of a key fragment that was verified |
 //! | `open SEED DELEGATING VERIFYING STREAM NODE SEALED CAPSULE_FRAGMENT...` | node seed, from fragments that were verified |
 //!
-//! `examples/interop/umbral/run.sh` runs it against the Python package.
+//! `examples/interop/umbral/run.sh` runs it against pyUmbral, an implementation of its own.
 
 use std::{
     error::Error,

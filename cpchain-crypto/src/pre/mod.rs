@@ -38,7 +38,7 @@
 //!
 //! `scheme_bytes` (`expose_scheme_bytes` for secrets) and `from_scheme_bytes` give and take what follows the two head bytes,
 //! [`Capsule::sealed`] and [`Capsule::from_parts`] what follows the node as well. With these, other implementations of the scheme open what this one makes and
-//! the other way round: `examples/interop/umbral` does it with the Python package.
+//! the other way round: `examples/interop/umbral` does it with pyUmbral, which shares no code with `umbral-pre`.
 //!
 //! A seller can make fragments that verify and still do not open (shares of a polynomial of too high a degree). That is not
 //! seen by verification; the buyer proves it by showing an ephemeral receiving secret, with which a judge repeats

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proxy re-encryption between cpchain-crypto and the Python package umbral-pre, both ways. Needs cargo and python3 with venv.
+# Proxy re-encryption between cpchain-crypto and pyUmbral, both ways. Needs cargo and python3 with venv.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -9,4 +9,4 @@ cargo build --quiet --locked --manifest-path "$root/Cargo.toml" -p cpchain-crypt
 venv="$target/interop-umbral"
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$here/requirements.txt"
-"$venv/bin/python" "$here/interop.py" "$target/debug/examples/umbral_bytes"
+"$venv/bin/python" -B "$here/interop.py" "$target/debug/examples/umbral_bytes"

@@ -49,7 +49,7 @@ pub struct Umbral;
 
 impl Umbral {
     /// The label under which a secret key is made from its seed: `SecretKeyFactory::from_secure_randomness(seed)`, then
-    /// `make_key(KEY_LABEL)`, in every implementation of `umbral-pre`'s API.
+    /// `make_key(KEY_LABEL)`, which every implementation of Umbral names alike.
     pub const KEY_LABEL: &'static [u8] = b"cpchain/crypto/pre/umbral-key/v1";
 }
 
