@@ -3,17 +3,21 @@
 //! A binary GGM tree (Goldreich, Goldwasser, Micali 1986) over BLAKE3 `derive_key`: the stream secret is the root,
 //! a node's two children are derived from its seed, and the 2³² leaves are the interval keys (white paper 2.2.2: the
 //! key changes every encryption interval e). Whoever holds a node's seed derives the keys below it and nothing else,
-//! so a range of `n` intervals is handed over as at most `2·log2 n` seeds: its [`cover`].
+//! so a range of `n > 1` intervals is handed over as at most `2·⌊log2 n⌋` seeds: its [`cover`].
 //!
-//! Rules and the tests that hold them: a cover is exact and short (`cover_is_exact_and_short`); a seed opens its own
+//! Rules and the tests that hold them: a cover is exact and short (`cover_is_exact_and_short`, and for every range near the first
+//! and the last interval `every_short_range_is_covered`), and no bound below that one would do (`the_longest_covers`); a seed opens its own
 //! subtree alone, and the root's is never given (`a_seed_derives_its_subtree_and_nothing_else`).
+//!
+//! Seeds between a node and an interval are wiped as the walk leaves them. What the hash function keeps on its own stack while it
+//! runs is not.
 
 use core::{
     fmt,
     ops::{Bound, RangeBounds},
 };
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     aead::Key,
@@ -97,13 +101,13 @@ impl TreeNode {
     }
 }
 
-/// The fewest nodes below the root that cover exactly the intervals of `range`, from left to right; at most `2·log2 n` of them
-/// for `n` above 2. The root itself is never among them: the whole tree is its two halves.
+/// The fewest nodes below the root that cover exactly the intervals of `range`, from left to right: none for no interval, one for
+/// one, and at most `2·⌊log2 n⌋` for `n` above 1. The root itself is never among them: the whole tree is its two halves.
 ///
 /// ```
 /// use cpchain_crypto::key_tree::{cover, IntervalId, TreeNode};
-/// // A year of hourly intervals is handed over as a dozen seeds and not as 8,760 keys.
-/// assert!(cover(5..8765).count() <= 26);
+/// // A year of hourly intervals is handed over as 18 seeds here, 26 at the worst, and not as 8,760 keys.
+/// assert_eq!(cover(5..8765).count(), 18);
 /// // The last interval of all needs an inclusive range.
 /// assert!(cover(u32::MAX..=u32::MAX).eq([TreeNode::leaf(IntervalId(u32::MAX))]));
 /// ```
@@ -181,10 +185,7 @@ impl NodeSeed {
             return None;
         }
         let mut seed = Self { node: target, seed: self.seed };
-        for level in (0..steps).rev() {
-            let context = if (target.index >> level) & 1 == 0 { LEFT } else { RIGHT };
-            seed.seed = blake3::derive_key(context, &seed.seed);
-        }
+        walk(&mut seed.seed, target.index, steps);
         Some(seed)
     }
 
@@ -195,6 +196,15 @@ impl NodeSeed {
 
     fn to_interval_key(&self) -> IntervalKey {
         IntervalKey(Key::from_bytes(blake3::derive_key(INTERVAL, &self.seed)))
+    }
+}
+
+/// Takes a seed `steps` levels down, to the node with this index. Each seed on the way is wiped.
+fn walk(seed: &mut [u8; 32], index: u32, steps: u8) {
+    for level in (0..steps).rev() {
+        let context = if (index >> level) & 1 == 0 { LEFT } else { RIGHT };
+        let child = Zeroizing::new(blake3::derive_key(context, seed));
+        seed.copy_from_slice(&*child);
     }
 }
 
@@ -245,10 +255,7 @@ impl StreamSecret {
     /// The key of one interval.
     pub fn interval_key(&self, interval: IntervalId) -> IntervalKey {
         let mut leaf = self.root();
-        for level in (0..DEPTH).rev() {
-            let context = if (interval.0 >> level) & 1 == 0 { LEFT } else { RIGHT };
-            leaf.seed = blake3::derive_key(context, &leaf.seed);
-        }
+        walk(&mut leaf.seed, interval.0, DEPTH);
         leaf.to_interval_key()
     }
 
@@ -289,21 +296,56 @@ mod tests {
         assert!(TreeNode::new(32, u32::MAX).is_some());
     }
 
+    /// Checks that the cover of `first..=last` is exact, without the root, and as short as promised.
+    fn check_cover(first: u32, last: u32) -> Result<(), TestCaseError> {
+        let mut next = u64::from(first);
+        let mut count = 0u32;
+        for node in cover(first..=last) {
+            let (from, to) = node.intervals();
+            prop_assert!(node.depth() > 0);
+            prop_assert_eq!(u64::from(from.0), next);
+            next = u64::from(to.0) + 1;
+            count += 1;
+        }
+        prop_assert_eq!(next, u64::from(last) + 1);
+        let length = u64::from(last) - u64::from(first) + 1;
+        prop_assert!(count <= (2 * length.ilog2()).max(1), "{} nodes for {} intervals", count, length);
+        Ok(())
+    }
+
+    #[test]
+    fn every_short_range_is_covered() {
+        const NEAR: u32 = 130;
+        for first in 0..NEAR {
+            for last in first..NEAR {
+                check_cover(first, last).unwrap();
+                check_cover(u32::MAX - last, u32::MAX - first).unwrap();
+            }
+        }
+        check_cover(0, u32::MAX).unwrap();
+    }
+
+    #[test]
+    fn the_longest_covers() {
+        for bits in 1..DEPTH {
+            // From the second interval of a subtree to its last but one: one node for each level on either side.
+            let length = (1u64 << (bits + 1)) - 2;
+            let longest = cover(1..=(length as u32)).count();
+            assert_eq!(longest, 2 * usize::from(bits));
+            assert_eq!(longest as u32, 2 * length.ilog2());
+        }
+    }
+
+    #[test]
+    fn nothing_covers_nothing() {
+        assert_eq!(cover(7..7).count(), 0);
+        assert_eq!(cover((Bound::Excluded(u32::MAX), Bound::Unbounded)).count(), 0);
+    }
+
     proptest! {
         #[test]
-        fn cover_is_exact_and_short(start in 0u32..u32::MAX - 100_000, length in 0u32..100_000) {
-            let mut next = u64::from(start);
-            let mut count = 0u32;
-            for node in cover(start..start + length) {
-                let (first, last) = node.intervals();
-                prop_assert_eq!(u64::from(first.0), next);
-                next = u64::from(last.0) + 1;
-                count += 1;
-            }
-            prop_assert_eq!(next, u64::from(start + length));
-            if length > 1 {
-                prop_assert!(count <= 2 * length.ilog2() + 2);
-            }
+        fn cover_is_exact_and_short(first: u32, length: u32, shift in 0u32..32) {
+            check_cover(first, first.saturating_add(length >> shift))?;
         }
 
         #[test]

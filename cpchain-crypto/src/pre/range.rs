@@ -21,7 +21,7 @@ pub struct NodeGrant {
     pub capsule: Capsule,
 }
 
-/// A granted range: at most `2·log2 n` nodes for `n` intervals.
+/// A granted range: at most `2·⌊log2 n⌋` nodes for `n` intervals, one for one.
 ///
 /// For Umbral a node takes 276 public bytes (delegating key 35, capsule 241) and each proxy 196 secret bytes of it. A year of hourly
 /// intervals at 2 of 3 takes 26 nodes at most: 7 KiB in public and 5 KiB for each proxy (`a_year_is_granted_in_few_bytes`).
