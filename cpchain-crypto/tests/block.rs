@@ -55,6 +55,10 @@ proptest! {
         if let Ok(block) = SealedBlock::parse(&bytes) {
             prop_assert_ne!(block.hash(), hash);
             prop_assert!(block.open(&key()).is_err());
+            let mut opened = vec![1; length];
+            prop_assert!(block.open_into(&key(), &mut opened).is_err());
+            // A header that claims another length is refused before anything is written.
+            prop_assert!(opened == vec![0; length] || block.header().body_len as usize != length);
         }
     }
 
