@@ -6,6 +6,7 @@ use cpchain_crypto::{
     batch::Batch,
     block,
     key_tree::{IntervalId, StreamSecret, cover},
+    pre::PreError,
     signing_digest,
     stream::{StreamPrefix, StreamSealer},
 };
@@ -21,7 +22,10 @@ const BARE_AEAD: &str = "chacha20poly1305";
 const MIB: usize = 1 << 20;
 
 /// Runs all benches of `cpchain-crypto`; `progress` is told the name of each before it runs.
-pub fn crypto(effort: Effort, mut progress: impl FnMut(&str)) -> Vec<Figure> {
+///
+/// # Errors
+/// [`PreError`] if a step of proxy re-encryption, on our side or the bare one, refuses what the step before it made.
+pub fn crypto(effort: Effort, mut progress: impl FnMut(&str)) -> Result<Vec<Figure>, PreError> {
     let mut figures = Vec::new();
     for bytes in [64, 1024, 65_536, MIB] {
         progress("crypto::seal");
@@ -41,7 +45,9 @@ pub fn crypto(effort: Effort, mut progress: impl FnMut(&str)) -> Vec<Figure> {
     figures.push(sealed_block(effort));
     progress("crypto::key_tree");
     figures.extend(key_tree(effort));
-    figures
+    progress("crypto::pre");
+    figures.extend(crate::pre::pre(effort)?);
+    Ok(figures)
 }
 
 /// Short messages: the time. Long ones: nothing is lost to the dependency.

@@ -4,6 +4,7 @@ mod crypto;
 pub mod lbft;
 mod measure;
 mod plot;
+mod pre;
 mod report;
 
 pub use {

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     let spinner = ProgressBar::new_spinner();
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
     let figures = match lab.bench {
-        Bench::Crypto => Ok(crypto(effort, |name| spinner.set_message(name.to_owned()))),
+        Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
     };
     spinner.finish_and_clear();

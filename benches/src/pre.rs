@@ -1,0 +1,140 @@
+//! Proxy re-encryption beside the bare `umbral-pre`, and a range beside its intervals one by one.
+
+use cpchain_crypto::{
+    Digest, Entropy, SeededEntropy,
+    key_tree::{StreamSecret, TreeNode},
+    pre::{Parties, PreError, PreSecretKey, ProxyReEncryption, Threshold, Umbral},
+};
+use rand_core06::{CryptoRng, RngCore};
+
+use crate::{
+    measure::{Effort, compare, measure},
+    report::Figure,
+};
+
+/// Intervals granted one by one, of which the cost of a year is computed.
+const ONE_BY_ONE: u32 = 200;
+/// A year of hourly intervals.
+const YEAR: u32 = 8760;
+
+/// Runs the benches of proxy re-encryption.
+pub(crate) fn pre(effort: Effort) -> Result<Vec<Figure>, PreError> {
+    let mut figures = vec![flow(effort)?];
+    figures.extend(year(effort)?);
+    Ok(figures)
+}
+
+struct Owner {
+    secret: StreamSecret,
+    stream: Digest,
+    granting: PreSecretKey,
+    receiving: PreSecretKey,
+    two_of_three: Threshold,
+}
+
+impl Owner {
+    fn new() -> Result<Self, PreError> {
+        let secret = StreamSecret::from_bytes([7; 32]);
+        let granting = Umbral.granting_key(&secret)?;
+        let receiving = Umbral.generate_key(&mut SeededEntropy::new(&[1; 32]))?;
+        Ok(Self { secret, stream: Digest([2; 32]), granting, receiving, two_of_three: Threshold::new(2, 3)? })
+    }
+}
+
+/// Sealing, granting 2 of 3, and then each of two proxies checks its fragment and re-encrypts, the buyer checks both and opens.
+fn flow(effort: Effort) -> Result<Figure, PreError> {
+    let owner = Owner::new()?;
+    let node = TreeNode::new(30, 2).ok_or(PreError::Root)?;
+    let delegating = Umbral.delegating_key(&owner.secret, node)?;
+    let parties = Parties {
+        delegating: Umbral.public_key(&delegating)?,
+        receiving: Umbral.public_key(&owner.receiving)?,
+        verifying: Umbral.public_key(&owner.granting)?,
+    };
+    let seed = owner.secret.seed(node).ok_or(PreError::Root)?;
+    let mut entropy = SeededEntropy::new(&[3; 32]);
+    let ours = || -> Result<_, PreError> {
+        let capsule = Umbral.encapsulate(&parties.delegating, &owner.stream, &seed, &mut entropy)?;
+        let made = Umbral.grant(&delegating, &owner.granting, &parties.receiving, owner.two_of_three, &mut entropy)?;
+        let mut verified = Vec::new();
+        for key in made.into_iter().take(2) {
+            let key = Umbral.verify_key_fragment(key, &parties)?;
+            verified.push(Umbral.verify_capsule_fragment(Umbral.reencrypt(&capsule, &key)?, &capsule, &parties)?);
+        }
+        Umbral.open(&owner.receiving, &parties.delegating, &capsule, &verified)
+    };
+
+    let mut random = Random(SeededEntropy::new(&[4; 32]));
+    let [delegating, receiving, granting] =
+        core::array::from_fn(|_| umbral_pre::SecretKey::random_with_rng(&mut random));
+    let (from, to, signer) = (delegating.public_key(), receiving.public_key(), umbral_pre::Signer::new(granting));
+    let by = signer.verifying_key();
+    let bare = || {
+        let (capsule, sealed) = umbral_pre::encrypt_with_rng(&mut random, &from, &[1; 64]).ok()?;
+        let keys = umbral_pre::generate_kfrags_with_rng(&mut random, &delegating, &to, &signer, 2, 3, true, true);
+        let mut verified = Vec::new();
+        for key in keys.into_vec().into_iter().take(2) {
+            let key = key.unverify().verify(&by, Some(&from), Some(&to)).ok()?;
+            let made = umbral_pre::reencrypt_with_rng(&mut random, &capsule, key).unverify();
+            verified.push(made.verify(&capsule, &by, &from, &to).ok()?);
+        }
+        umbral_pre::decrypt_reencrypted(&receiving, &from, &capsule, verified, &sealed).ok()
+    };
+    let (sample, _, ratio) = compare(effort, ours, bare);
+    Ok(Figure::nanoseconds("crypto::pre_flow", "threshold=2/3", &sample).against("umbral-pre", ratio))
+}
+
+/// A year as its cover, against as many grants as it has intervals. Those are measured over [`ONE_BY_ONE`] of them, with `--full`
+/// over all.
+fn year(effort: Effort) -> Result<[Figure; 2], PreError> {
+    let owner = Owner::new()?;
+    let to = Umbral.public_key(&owner.receiving)?;
+    let mut entropy = SeededEntropy::new(&[5; 32]);
+    let mut grant = |range: core::ops::Range<u32>| {
+        Umbral.grant_range(&owner.secret, &owner.stream, range, &to, owner.two_of_three, &mut entropy)
+    };
+    let nodes = grant(5..5 + YEAR)?.nodes.len();
+    let cover = measure(effort, || grant(5..5 + YEAR));
+    let sampled = if effort == Effort::Full { YEAR } else { ONE_BY_ONE };
+    let started = std::time::Instant::now();
+    for interval in 5..5 + sampled {
+        grant(interval..interval + 1)?;
+    }
+    let one_by_one = started.elapsed().as_nanos() as f64 * f64::from(YEAR) / f64::from(sampled);
+    let ratio = one_by_one / cover.median();
+    Ok([
+        Figure::nanoseconds("crypto::pre_grant", format!("intervals={YEAR} threshold=2/3"), &cover)
+            .against(&format!("one by one, of {sampled}"), ratio),
+        Figure::count("crypto::pre_grant", format!("intervals={YEAR}"), "nodes", nodes as f64),
+    ])
+}
+
+/// Our entropy as the generator that `umbral-pre` asks for.
+struct Random(SeededEntropy);
+
+impl RngCore for Random {
+    fn next_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill_bytes(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, out: &mut [u8]) {
+        // A seeded generator always fills.
+        let filled = self.0.fill(out);
+        debug_assert!(filled.is_ok());
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), rand_core06::Error> {
+        self.fill_bytes(out);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Random {}
