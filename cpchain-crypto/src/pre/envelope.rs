@@ -160,10 +160,6 @@ macro_rules! public_bytes {
 macro_rules! secret_bytes {
     ($name:ident) => {
         impl $name {
-            const fn new(scheme: Scheme, bytes: Vec<u8>) -> Self {
-                Self { scheme, bytes }
-            }
-
             /// The bytes of the scheme itself, without the envelope; the [module](super) says how they are laid out.
             pub fn expose_scheme_bytes(&self) -> &[u8] {
                 self.payload()
@@ -202,6 +198,9 @@ pub struct PreSecretKey {
     #[zeroize(skip)]
     scheme: Scheme,
     bytes: Vec<u8>,
+    #[zeroize(skip)]
+    #[cfg_attr(not(feature = "umbral"), allow(dead_code))]
+    pub(super) public: Parsed<super::parsed::PublicKey>,
 }
 
 /// A sealed node seed with the stream and node that it is for. Public. 241 bytes for Umbral.
@@ -292,6 +291,10 @@ impl Capsule {
 }
 
 impl KeyFragment {
+    const fn new(scheme: Scheme, bytes: Vec<u8>) -> Self {
+        Self { scheme, bytes }
+    }
+
     /// Names the fragment; every capsule fragment that is made with it says so. Not secret.
     pub fn id(&self) -> Digest {
         self.payload().first_chunk().map_or(Digest::ZERO, |id| Digest(*id))
@@ -310,6 +313,10 @@ impl CapsuleFragment {
 }
 
 impl PreSecretKey {
+    fn new(scheme: Scheme, bytes: Vec<u8>) -> Self {
+        Self { scheme, bytes, public: Parsed::default() }
+    }
+
     /// The key of a seed: 32 bytes of full entropy, any value will do.
     pub fn from_seed(scheme: Scheme, seed: &[u8; 32]) -> Self {
         let mut bytes = Vec::with_capacity(HEAD + seed.len());

@@ -1,4 +1,5 @@
-//! Public values are taken apart once: the points of a key or a capsule are decompressed at their first use, and kept.
+//! Public values are taken apart once: the points of a key or a capsule are decompressed at their first use, and kept; so is the
+//! public key of a secret.
 //!
 //! Secrets are not kept: their parsed form would not be wiped.
 

@@ -13,8 +13,8 @@ mod random;
 use alloc::vec::Vec;
 
 use umbral_pre::{
-    KeyFrag, OpenReencryptedError, Parameters, PublicKey, ReencryptionError, SecretKey, SecretKeyFactory, Signer,
-    decrypt_original, decrypt_reencrypted, encrypt_with_rng, generate_kfrags_with_rng, reencrypt_with_rng,
+    KeyFrag, OpenReencryptedError, PublicKey, ReencryptionError, SecretKey, SecretKeyFactory, Signer, decrypt_original,
+    decrypt_reencrypted, encrypt_with_rng, generate_kfrags_with_rng, reencrypt_with_rng,
 };
 use zeroize::Zeroizing;
 
@@ -36,6 +36,12 @@ const SCALAR: usize = 32;
 const SIGNATURE: usize = 64;
 const KEM: usize = POINT + POINT + SCALAR;
 const KEM_WIDTHS: [usize; 3] = [POINT, POINT, SCALAR];
+/// The point `u` of `Parameters`: "POINT_U" hashed to the curve under the tag "PARAMETERS" (RFC 9380). Hashing it anew costs more than
+/// a signature, and every key fragment needs it.
+const PARAMETER_POINT: [u8; POINT] = [
+    0x03, 0x07, 0x93, 0x90, 0xd0, 0xfb, 0xe2, 0x20, 0xfc, 0x34, 0xaa, 0xb8, 0xec, 0xbf, 0x49, 0x09, 0x80, 0x98, 0x03,
+    0x68, 0x20, 0xfa, 0xdb, 0x98, 0xc0, 0x31, 0x43, 0xe5, 0x5d, 0xb8, 0xec, 0x73, 0xcd,
+];
 /// Parameter point, id, share, precursor, commitment, signature for the proxy, signature for the receiver.
 const KEY_FRAGMENT_WIDTHS: [usize; 7] = [POINT, SCALAR, SCALAR, POINT, POINT, SIGNATURE, SIGNATURE];
 const CAPSULE_FRAGMENT_WIDTHS: [usize; 10] =
@@ -59,7 +65,7 @@ impl ProxyReEncryption for Umbral {
     }
 
     fn public_key(&self, secret: &PreSecretKey) -> Result<PrePublicKey, PreError> {
-        write_public(&read_secret(secret)?.public_key())
+        public_of(secret, &read_secret(secret)?)
     }
 
     fn verify_public_key(&self, key: &PrePublicKey) -> Result<(), PreError> {
@@ -132,7 +138,9 @@ impl ProxyReEncryption for Umbral {
         seed.update(fragment.get().expose());
         seed.update(capsule.as_bytes());
         let mut random = Random::from_seed(&Zeroizing::new(*seed.finalize().as_bytes()));
-        let inner = read_key_fragment(fragment.get())?.skip_verification();
+        // Its bytes are known to be the one form: it has passed the check.
+        let (inner, _) = parse_key_fragment(fragment.get())?;
+        let inner = inner.skip_verification();
         let made = reencrypt_with_rng(&mut random, parts.kem, inner).unverify();
         let fragment = CapsuleFragment::from_payload(Scheme::Umbral, &[&made.to_bytes_simple()])?;
         fragment.parsed.keep(made);
@@ -163,7 +171,7 @@ impl ProxyReEncryption for Umbral {
             return Err(PreError::Fragments);
         }
         let secret = read_secret(receiving)?;
-        let receiving = write_public(&secret.public_key())?;
+        let receiving = public_of(receiving, &secret)?;
         if !fragments.iter().all(|fragment| fragment.is_for(capsule, delegating, &receiving)) {
             return Err(PreError::OtherCapsule);
         }
@@ -235,6 +243,11 @@ fn write_public(key: &PublicKey) -> Result<PrePublicKey, PreError> {
     Ok(written)
 }
 
+/// The public key of a secret that was read, computed once for each secret.
+fn public_of(secret: &PreSecretKey, read: &SecretKey) -> Result<PrePublicKey, PreError> {
+    write_public(secret.public.get(|| Ok::<_, PreError>(read.public_key()))?)
+}
+
 fn read_parties(parties: &Parties) -> Result<(&PublicKey, &PublicKey, &PublicKey), PreError> {
     Ok((read_public(&parties.delegating)?, read_public(&parties.receiving)?, read_public(&parties.verifying)?))
 }
@@ -250,14 +263,23 @@ fn write_key_fragment(fragment: &KeyFrag) -> Result<KeyFragment, PreError> {
 
 fn read_key_fragment(fragment: &KeyFragment) -> Result<KeyFrag, PreError> {
     let error = PreError::Value { what: KeyFragment::WHAT };
-    let payload = fragment.payload();
-    let signature = payload.last_chunk::<SIGNATURE>().ok_or(error)?;
-    let mut all = fields::write(&Parameters::new()).map_err(|_| error)?;
-    all.extend_from_slice(payload);
-    all.extend_from_slice(signature);
-    let read: KeyFrag = fields::read(&all, &KEY_FRAGMENT_WIDTHS).map_err(|_| error)?;
+    let (read, all) = parse_key_fragment(fragment)?;
     let again = fields::write(&read).map_err(|_| error)?;
     if *again == *all { Ok(read) } else { Err(error) }
+}
+
+/// The fragment, which may be a second form of the same value, and the bytes that it was read from.
+fn parse_key_fragment(fragment: &KeyFragment) -> Result<(KeyFrag, Zeroizing<Vec<u8>>), PreError> {
+    let error = PreError::Value { what: KeyFragment::WHAT };
+    let payload = fragment.payload();
+    let signature = payload.last_chunk::<SIGNATURE>().ok_or(error)?;
+    // Of the whole length at once: a vector that grows leaves its secrets behind.
+    let mut all = Zeroizing::new(Vec::with_capacity(POINT + payload.len() + SIGNATURE));
+    all.extend_from_slice(&PARAMETER_POINT);
+    all.extend_from_slice(payload);
+    all.extend_from_slice(signature);
+    let read = fields::read(&all, &KEY_FRAGMENT_WIDTHS).map_err(|_| error)?;
+    Ok((read, all))
 }
 
 fn read_capsule_fragment(fragment: &CapsuleFragment) -> Result<&umbral_pre::CapsuleFrag, PreError> {
@@ -267,4 +289,14 @@ fn read_capsule_fragment(fragment: &CapsuleFragment) -> Result<&umbral_pre::Caps
             fields::read(fragment.payload(), &CAPSULE_FRAGMENT_WIDTHS).map_err(|_| error)?;
         if *read.to_bytes_simple() == *fragment.payload() { Ok(read) } else { Err(error) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameter_point_is_the_standard_one() {
+        assert_eq!(*fields::write(&umbral_pre::Parameters::new()).unwrap(), PARAMETER_POINT);
+    }
 }
