@@ -237,9 +237,11 @@ impl Committee {
         self.validators.len() - self.faults()
     }
 
-    /// Whose turn it is at a height: the first of the list begins the term.
+    /// Whose turn it is at a height: the first of the list begins the chain, and turns go on across terms and through closing
+    /// heights. So every proposer of a committee that serves again has a turn in each round of the list, however short its
+    /// terms are.
     pub fn proposer(&self, height: Height) -> PublicKey {
-        let turn = height.0.saturating_sub(self.first.0) % self.proposers.len().max(1) as u64;
+        let turn = height.0.saturating_sub(1) % self.proposers.len().max(1) as u64;
         // The list is never empty and the turn is below its length.
         self.proposers.get(turn as usize).copied().unwrap_or(PublicKey([0; 32]))
     }
@@ -307,6 +309,12 @@ mod tests {
         let committee = Committee::new(ChainId(Digest::ZERO), Term(0), all[..4].to_vec(), all[4..6].to_vec()).unwrap();
         let turns: Vec<_> = (1..=4).map(|h| committee.proposer(Height(h))).collect();
         assert_eq!(turns, [all[4], all[5], all[4], all[5]]);
+        // Terms of one height with more proposers than heights: each has its turn.
+        let mut short = committee.clone().until(Height(1)).unwrap();
+        for place in [4, 5, 4, 5] {
+            assert_eq!(short.proposer(short.first()), all[place]);
+            short = short.again();
+        }
         assert_eq!(committee.role(&all[0]), Role::Validator);
         assert_eq!(committee.role(&all[5]), Role::Proposer);
         assert_eq!(committee.role(&all[6]), Role::Follower);
@@ -325,7 +333,7 @@ mod tests {
         let second = first.again();
         assert!(second.follows(&first) && !first.follows(&second));
         assert_eq!((second.term(), second.first(), second.last()), (Term(4), Height(6), Some(Height(10))));
-        assert_eq!(second.proposer(Height(6)), all[4], "turns begin again with the term");
+        assert_eq!(second.proposer(Height(6)), all[5], "turns go on across terms");
         let third = second.next(all[..3].to_vec(), all[6..].to_vec(), Some(2)).unwrap();
         assert!(third.follows(&second));
         assert_eq!((third.first(), third.last()), (Height(11), Some(Height(12))));

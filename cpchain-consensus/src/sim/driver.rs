@@ -156,10 +156,8 @@ impl World {
         let shift = usize::try_from(ended.term().0).unwrap_or(0) + 1;
         let turn = pool.iter().cycle().skip(shift % pool.len().max(1)).take(ended.validators().len());
         let validators = turn.copied().collect();
-        let mut proposers = ended.proposers().to_vec();
-        if !proposers.is_empty() {
-            proposers.rotate_left(1);
-        }
+        // Turns go on by height: another order each term could keep an honest proposer from ever having one.
+        let proposers = ended.proposers().to_vec();
         let heights = ended.last().map(|last| last.next().0.saturating_sub(ended.first().0));
         let rotated = if self.pool.is_empty() { None } else { ended.next(validators, proposers, heights).ok() };
         let application = self.nodes.get_mut(node).map(|state| &mut state.application);
