@@ -158,10 +158,17 @@ impl Lbft {
         cache: Arc<SignatureCache>,
         restored: Restored,
     ) -> (Self, Vec<Output>) {
+        let mut node = Self::unstarted(config, signer, cache);
+        let outputs = node.start(restored);
+        (node, outputs)
+    }
+
+    /// A core that has read no log and offered nothing yet.
+    pub(crate) fn unstarted(config: Config, signer: Arc<dyn Signer>, cache: Arc<SignatureCache>) -> Self {
         let me = signer.public_key();
         let index = config.committee.index_of(&me);
         let before = Height(config.committee.first().0.saturating_sub(1));
-        let mut node = Self {
+        Self {
             committee: config.committee,
             cache,
             signer,
@@ -192,9 +199,7 @@ impl Lbft {
             outputs: Vec::new(),
             #[cfg(feature = "model")]
             dropped: Vec::new(),
-        };
-        let outputs = node.start(restored);
-        (node, outputs)
+        }
     }
 
     pub(crate) fn start(&mut self, restored: Restored) -> Vec<Output> {

@@ -139,7 +139,7 @@ mod seam {
             cache: Arc<SignatureCache>,
             restored: Restored,
         ) -> (Self, Vec<Output>) {
-            let (mut node, _) = Self::new(config, signer, cache, Restored::default());
+            let mut node = Self::unstarted(config, signer, cache);
             node.dropped = rules.to_vec();
             let outputs = node.start(restored);
             (node, outputs)
