@@ -18,6 +18,8 @@ use crate::ids::Height;
 const STRIDE: u64 = 32;
 /// Bytes of payloads after which one answer brings no further block.
 const MAX_SERVED: usize = 4 << 20;
+/// Most blocks of one pull that only prove something against a proposer.
+const MAX_OTHERS: usize = 8;
 
 impl Lbft {
     pub(crate) fn fetch(&mut self) {
@@ -37,6 +39,7 @@ impl Lbft {
         wants.sort_unstable();
         wants.dedup();
         wants.truncate(MAX_PULL);
+        self.want_others(&mut wants);
         if wants.is_empty() {
             return;
         }
@@ -120,6 +123,19 @@ impl Lbft {
                 }
             }
         }
+    }
+
+    /// Blocks that PREPAREs name beside the one under the seal: two of them impeach their proposer and prove what it did. They
+    /// come last and few at a time, since a validator that votes for what does not exist costs a pull.
+    fn want_others(&self, wants: &mut Vec<Want>) {
+        if self.index.is_none() {
+            return;
+        }
+        let open = self.rounds.iter().filter(|(height, _)| **height > self.covered);
+        let others = open.flat_map(|(_, round)| round.others()).map(Want::Block);
+        let others = others.filter(|want| !self.asked.contains(want) && !wants.contains(want));
+        let others: Vec<_> = others.take(MAX_OTHERS.min(MAX_PULL - wants.len())).collect();
+        wants.extend(others);
     }
 
     fn want_lineage(&self, height: Height, digest: Digest, wants: &mut Vec<Want>) {

@@ -17,8 +17,11 @@ impl Lbft {
     pub(crate) fn deliver(&mut self, chain: Vec<Arc<Block>>, end: Certificate) {
         let (chain, closing) = self.cut(chain, end.clone());
         let last = self.committee.last().filter(|_| closing.is_some());
+        // A final closing block brings the timer down like any other: a term may have none but those.
+        closing.iter().flat_map(|closing| &closing.blocks).for_each(|_| self.pacemaker.final_block());
         for (place, block) in chain.iter().enumerate() {
             self.deliver_impeached(block.height(), None);
+            self.match_seal(block);
             let is_last = place + 1 == chain.len() && last == Some(block.height());
             let height = block.height();
             let known = self.rounds.get(&height).and_then(|round| round.certified().cloned());
@@ -46,6 +49,13 @@ impl Lbft {
         let tip = self.tip.height;
         self.rounds.retain(|height, _| *height > tip);
         self.blocks.retain(|_, held| held.block.height() > tip);
+    }
+
+    /// A block of a range did not come the way of others: it may be the second under a seal.
+    fn match_seal(&mut self, block: &Block) {
+        let round = self.rounds.get_mut(&block.height());
+        let evidence = round.and_then(|r| r.note_seal(block.statement(), *block.signature(), &self.committee));
+        self.accuse(evidence);
     }
 
     /// The heights above the tip and below this one. If they are the last of the term, the next term stands on the

@@ -122,6 +122,7 @@ impl Lbft {
         let bent = self.is_closing(height) && !block.payload().is_empty();
         let round = self.rounds.entry(height).or_default();
         let evidence = round.note_seal(block.statement(), *block.signature(), &self.committee);
+        let others = round.take_others();
         let noted = round.seals.iter().any(|(known, _)| *known == digest);
         if bent || block.header().parent_height >= height {
             round.illicit = true;
@@ -129,6 +130,7 @@ impl Lbft {
             self.blocks.insert(digest, Held { block, check: Check::New, logged: false });
         }
         self.accuse(evidence);
+        self.verify_votes(others);
     }
 
     pub(crate) fn accuse(&mut self, evidence: impl IntoIterator<Item = Evidence>) {

@@ -2,8 +2,9 @@
 //!
 //! # Committee
 //! `n` validators vote, of which `f = (n - 1) / 3` may be Byzantine; a certificate is `Q = n - f` votes
-//! (`quorums_intersect_in_an_honest_validator_for_every_n`). Proposers take turns by height and need not be validators. Everyone
-//! else is a civilian: it follows VALIDATE messages and checks certificates itself. Height 0 is genesis, certified and final.
+//! (`quorums_intersect_in_an_honest_validator_for_every_n`). Proposers take turns by height, on across terms and closing heights
+//! (`turns_go_round_and_roles_follow_membership`), and need not be validators. Everyone else is a civilian: it
+//! follows VALIDATE messages and checks certificates itself. Height 0 is genesis, certified and final.
 //!
 //! # Messages
 //! | the paper's name | here | says |
@@ -41,6 +42,9 @@
 //! - PREPARE only on a certified parent with every skipped height impeached; what is missing is pulled, and is not
 //!   illicit (`unjustified_blocks_wait_and_pull`).
 //! - Two digests under a seal, or a refused payload, impeach; the same block again does not (`illicit_and_second_blocks_are_impeached`).
+//! - A block that a true PREPARE names beside the one under the seal is pulled, few at a time: whoever shows two blocks to
+//!   two halves is proven and impeached (`a_second_block_is_pulled_and_proves_its_proposer`,
+//!   `two_blocks_for_disjoint_halves_are_proven`).
 //! - Log before send: [`Output::Persist`] is the first output (`log_before_send`; the simulator crashes between outputs).
 //! - A proposer seals once per height, and sends the same block again after a restart (`a_proposer_seals_once_per_height`).
 //! - Certificates are judged alone, whatever the local tally says (`certificates_are_judged_alone`).
@@ -48,7 +52,8 @@
 //! - Until H changes, votes, the entry certificate and the own proposal are repeated (`l3_a_lost_certificate_is_sent_again`).
 //! - A certificate of any later height jumps (`l4_a_certificate_of_a_later_height_jumps`).
 //! - The timer is base · 2^max(0, H − 1 − final − 2), capped, and comes down by halves
-//!   (`grows_without_finality_and_comes_down_by_halves`, `l5_timers_grow_while_nothing_is_final`).
+//!   (`grows_without_finality_and_comes_down_by_halves`, `l5_timers_grow_while_nothing_is_final`), closing blocks included
+//!   (`closing_blocks_bring_the_timer_down`).
 //! - The timer does not run against the fetching of a certified block (`l7_commit_waits_for_the_block_and_not_for_the_timer`).
 //! - A P- and an impeach certificate at one height are normal (`both_certificates_at_one_height`).
 //! - What proves more than `f` faults, or an own one, stops the votes and nothing else (`faults_stop_votes_and_nothing_else`,

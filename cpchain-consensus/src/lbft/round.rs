@@ -55,6 +55,8 @@ pub(crate) struct Round {
     /// The own block, if this node is the proposer.
     pub(crate) own_seal: bool,
     tally: BTreeMap<(Kind, u16), Vote>,
+    /// What counted PREPAREs name: one digest, unless somebody sealed or voted twice.
+    named: Vec<Digest>,
     /// Votes that nobody verified yet, with who sent them.
     waiting: BTreeMap<(Kind, u16), (Vote, PublicKey)>,
     /// Pairs of kinds that were reported, by signer.
@@ -84,8 +86,32 @@ impl Round {
     /// each pair of kinds.
     pub(crate) fn count(&mut self, vote: Vote, committee: &Committee) -> Vec<Evidence> {
         let proofs = self.contradictions(&vote, committee);
-        self.tally.entry((vote.kind, vote.signer)).or_insert(vote);
+        let is_first = !self.tally.contains_key(&(vote.kind, vote.signer));
+        if is_first {
+            self.tally.insert((vote.kind, vote.signer), vote);
+            if vote.kind == Kind::Prepare && !self.named.contains(&vote.digest) {
+                self.named.push(vote.digest);
+            }
+        }
         proofs
+    }
+
+    /// Digests that validators sent PREPARE for, beside the one block that is known under the seal. Honest validators do so
+    /// only for a block under the same seal, so whoever fetches it has proof against the proposer. At most one for each validator.
+    pub(crate) fn others(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.named.iter().copied().filter(|digest| self.is_other(digest))
+    }
+
+    fn is_other(&self, digest: &Digest) -> bool {
+        matches!(self.seals.as_slice(), [(known, _)] if known != digest)
+    }
+
+    /// Takes out waiting PREPAREs for another block than the one under the seal: true ones are worth a pull.
+    pub(crate) fn take_others(&mut self) -> Vec<(Vote, PublicKey)> {
+        let prepares = self.waiting.range((Kind::Prepare, 0)..=(Kind::Prepare, u16::MAX));
+        let others = prepares.filter(|(_, (vote, _))| self.is_other(&vote.digest)).map(|(place, _)| *place);
+        let places: Vec<_> = others.collect();
+        places.iter().filter_map(|place| self.waiting.remove(place)).collect()
     }
 
     /// Proof that the signer of a verified vote said something else before.
@@ -114,7 +140,8 @@ impl Round {
         let counted = VOTES.iter().filter_map(|kind| self.tally.get(&(*kind, vote.signer)));
         let counted = counted.filter(|known| clashes(known, &vote, committee)).count();
         let mut due = self.take_clashing(&vote, committee);
-        if counted > 0 || !due.is_empty() {
+        let is_other = vote.kind == Kind::Prepare && self.is_other(&vote.digest);
+        if counted > 0 || !due.is_empty() || is_other {
             due.push((vote, from));
             return due;
         }

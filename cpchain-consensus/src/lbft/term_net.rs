@@ -33,6 +33,8 @@ pub(super) struct Node {
     pub(super) storage: MemoryStorage,
     pub(super) life: u32,
     pub(super) timer: u32,
+    /// How long timers at first heights of terms run, in milliseconds.
+    pub(super) first_timers: Vec<u128>,
     /// Outputs since the run began: where a crash may fall.
     pub(super) outputs: u32,
     pub(super) finals: BTreeMap<Height, FinalBlock>,
@@ -82,6 +84,7 @@ impl Net {
             storage: MemoryStorage::new(),
             life: 0,
             timer: 0,
+            first_timers: vec![],
             outputs: 0,
             finals: BTreeMap::new(),
         };
@@ -213,6 +216,9 @@ impl Net {
             Output::StartTimer { height, after } => {
                 self.nodes[node].timer += 1;
                 let count = self.nodes[node].timer;
+                if self.nodes[node].core.as_ref().is_some_and(|core| core.committee().first() == height) {
+                    self.nodes[node].first_timers.push(after.as_millis());
+                }
                 self.at(self.now + after.as_millis() as u64, node, Event::Timer(count, height));
             }
             Output::MayPropose { height } => {

@@ -82,6 +82,27 @@ fn a_term_without_a_block_ends_too() {
     assert!(!last.closing.unwrap().blocks.is_empty());
 }
 
+/// No proposal inside any term arrives: each ends by closing blocks, and they bring the timer down like any others.
+#[test]
+fn closing_blocks_bring_the_timer_down() {
+    let mut net = Net::new(4);
+    // The first committee serves again.
+    net.next = |ended, _| ended.again();
+    net.filter = Box::new(|flight| {
+        let inside = flight.now < 10_000;
+        let lost = matches!(&flight.message, Message::Propose(proposal) if proposal.block.height() <= Height(SPAN));
+        let early = is_vote(flight, Kind::Commit) && flight.now < 6_000;
+        !(inside && lost || early)
+    });
+    net.start();
+    net.reach(SPAN, 120_000);
+    let blocks = net.entry(9, SPAN).closing.unwrap().blocks.len();
+    assert!(blocks >= 4, "{blocks}");
+    net.reach(SPAN + 1, 120_000);
+    // The cap was reached; the closing blocks took it down again before the next term began.
+    assert_eq!(net.nodes[0].first_timers.last(), Some(&600), "{:?}", net.nodes[0].first_timers);
+}
+
 /// Node 0 ends after each of its outputs around the boundary in turn; it finds its way, and signs nothing twice (the
 /// others would report it).
 #[test]

@@ -36,7 +36,7 @@ impl Lbft {
     }
 
     /// Checks votes in one batch; counts the good ones and blames who sent the others.
-    fn verify_votes(&mut self, due: Vec<(Vote, PublicKey)>) {
+    pub(crate) fn verify_votes(&mut self, due: Vec<(Vote, PublicKey)>) {
         if due.is_empty() {
             return;
         }

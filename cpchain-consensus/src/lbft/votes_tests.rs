@@ -6,7 +6,7 @@ use cpchain_crypto::{Digest, Signature, Signer, SigningKey};
 use super::*;
 use crate::{
     ids::{ChainId, Height, Term},
-    lbft::{Committee, Config, Evidence, Input, Kind, Message, Output, Record, Restored, SignatureCache},
+    lbft::{Block, Committee, Config, Evidence, Input, Kind, Message, Output, Record, Restored, SignatureCache},
 };
 
 const BLOCK: Digest = Digest([8; 32]);
@@ -172,4 +172,54 @@ fn a_certificate_gives_its_double_voters_away() {
     let proofs = proofs(&outputs);
     assert_eq!(proofs.len(), 1, "{outputs:?}");
     assert!(proofs[0].verify() && proofs[0].key == seven.keys[6].public_key());
+}
+
+fn pulled(outputs: &[Output]) -> Vec<(PublicKey, Digest)> {
+    let pulls = outputs.iter().filter_map(|output| match output {
+        Output::Send { to, message: Message::Pull(pull) } => Some((to[0], pull.digests.clone())),
+        _ => None,
+    });
+    pulls.flat_map(|(to, digests)| digests.into_iter().map(move |digest| (to, digest))).collect()
+}
+
+/// A PREPARE for another block than the one that is here: the block is pulled of its voter, once, and proves the proposer guilty.
+#[test]
+fn a_second_block_is_pulled_and_proves_its_proposer() {
+    for block_first in [true, false] {
+        let mut seven = Seven::new();
+        let seal = |seven: &Seven, payload: &'static [u8]| {
+            let parent = (Height::GENESIS, Digest::ZERO);
+            Arc::new(Block::seal(&seven.committee, &seven.keys[6], Height(1), parent.0, parent.1, payload.into()))
+        };
+        let (ours, theirs) = (seal(&seven, b"ours"), seal(&seven, b"theirs"));
+        let (proposer, voter) = (seven.keys[6].public_key(), seven.keys[3].public_key());
+        let vote = seven.vote(3, Kind::Prepare, theirs.digest());
+        let block = |node: &mut Lbft, from, block: &Arc<Block>| {
+            node.step(Input::Message { from, message: Message::Block(block.clone()) })
+        };
+        if block_first {
+            block(&mut seven.node, proposer, &ours);
+            let outputs = seven.tell(3, forged(vote));
+            assert_eq!((blamed(&outputs), pulled(&outputs)), (vec![voter], vec![]), "forged votes pull nothing");
+            assert_eq!(pulled(&seven.tell(3, vote)), [(voter, theirs.digest())]);
+        } else {
+            assert!(seven.tell(3, vote).is_empty(), "without a block nothing is strange");
+            // The proposer is asked first, since it spoke, and others at the next retry.
+            assert_eq!(pulled(&block(&mut seven.node, proposer, &ours)), [(proposer, theirs.digest())]);
+            seven.node.step(Input::Retry);
+        }
+        let again = seven.vote(2, Kind::Prepare, theirs.digest());
+        assert!(pulled(&seven.tell(2, again)).is_empty(), "once in a retry interval");
+        let outputs = block(&mut seven.node, voter, &theirs);
+        let proofs = proofs(&outputs);
+        assert!(proofs.len() == 1 && proofs[0].verify() && proofs[0].key == proposer);
+        let impeaches = |output: &Output| {
+            matches!(output, Output::Send { message: Message::Vote(vote), .. }
+            if vote.kind == Kind::ImpeachPrepare)
+        };
+        assert!(outputs.iter().any(impeaches), "{outputs:?}");
+        seven.node.step(Input::Retry);
+        let outputs = seven.node.step(Input::Retry);
+        assert!(pulled(&outputs).is_empty(), "two are enough");
+    }
 }

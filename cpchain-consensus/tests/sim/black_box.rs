@@ -1,12 +1,16 @@
 //! The scenarios of the white paper's 2.6.2 that concern consensus, each with its steps and its expected result.
 
+use std::sync::Arc;
+
 use cpchain_consensus::{
     Height,
+    lbft::{Block, Message, Proposal},
     sim::{
         Latency, Links, Nemesis, Scenario, World,
-        actors::{self, MakeActor},
+        actors::{self, Actor, MakeActor, Stage},
     },
 };
+use cpchain_crypto::PublicKey;
 
 use crate::{calm, core, ms};
 
@@ -157,6 +161,41 @@ mod mining {
     fn two_blocks_are_proven() {
         let world = with_proposer(|| Box::new(actors::EquivocatingProposer));
         assert!(world.statistics().evidence > 0);
+    }
+
+    /// Seals two blocks, and shows one to each half of the validators.
+    struct TwoFaced;
+
+    impl Actor for TwoFaced {
+        fn name(&self) -> &'static str {
+            "two-faced proposer"
+        }
+
+        fn says(&mut self, stage: &mut Stage<'_>, to: &[PublicKey], message: Message) {
+            let Message::Propose(proposal) = &message else { return };
+            let (header, payload) = (proposal.block.header(), [proposal.block.payload(), &b"2"[..]].concat());
+            let parent = (header.parent_height, header.parent);
+            let second = Block::seal(stage.committee, stage.signer, header.height, parent.0, parent.1, payload.into());
+            let second = Message::Propose(Proposal { block: Arc::new(second), ..proposal.clone() });
+            let (these, those): (Vec<_>, Vec<_>) = to.iter().partition(|key| key.0[0] & 1 == 0);
+            stage.send(&these, message);
+            stage.send(&those, second);
+        }
+    }
+
+    /// Scenario: each half of the validators is shown another block, nobody both. Expected: proof all the same, and an impeachment
+    /// that does not wait for the timer.
+    #[test]
+    fn two_blocks_for_disjoint_halves_are_proven() {
+        for seed in 0..8 {
+            let scenario = calm(seed, 4, 3, 0).byzantine(4, || Box::new(TwoFaced));
+            let world = works(scenario);
+            let (last, statistics) = (world.judge().final_height().0, world.statistics());
+            // A quorum of validators reports each of its heights: they impeach for no other reason.
+            assert!(statistics.evidence >= 3 * (last / 3), "{} of {last}", statistics.evidence);
+            let finality = statistics.intervals();
+            assert!(finality.last() < Some(&ms(1_000)), "{finality:?}");
+        }
     }
 
     /// Scenario: a block on a parent that its place does not allow. Expected: nobody prepares it.
