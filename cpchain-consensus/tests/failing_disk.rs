@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use cpchain_consensus::{
     AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
-    lbft::{Committee, Evidence, FinalEntry, Record, Restored},
+    lbft::{Certificate, Committee, Evidence, FinalEntry, Record, Restored},
     network::{Libp2pConfig, Libp2pNetwork},
     node::{Node, NodeConfig, NodeError},
     storage::{MemoryStorage, Storage, StorageError},
@@ -32,6 +32,9 @@ impl Storage for FullDisk {
     }
     fn committee(&self, term: Term) -> Result<Option<Committee>, StorageError> {
         self.disk.committee(term)
+    }
+    fn handover(&self, term: Term) -> Result<Option<Certificate>, StorageError> {
+        self.disk.handover(term)
     }
     fn evidence(&self) -> Result<Vec<Evidence>, StorageError> {
         self.disk.evidence()

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::ids::{Height, Term};
 
-/// One validator's vote: PREPARE, COMMIT or IMPEACH PREPARE.
+/// One validator's vote: PREPARE, COMMIT, IMPEACH PREPARE or HANDOVER.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vote {
     /// The term that it counts in.
@@ -92,7 +92,7 @@ pub enum CertificateError {
     Signature(u16),
 }
 
-/// A quorum of equal votes: of PREPAREs (P-certificate), of COMMITs (C-certificate), or of IMPEACH PREPAREs.
+/// A quorum of equal votes: of PREPAREs (P-certificate), of COMMITs (C-certificate), of IMPEACH PREPAREs, or of HANDOVERs.
 ///
 /// It is judged alone, whoever sends it. A bitmap names the signers, so none can count twice.
 #[derive(Debug, Clone, PartialEq, Eq)]

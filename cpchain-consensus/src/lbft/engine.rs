@@ -15,6 +15,7 @@ use super::{
     cache::SignatureCache,
     certificate::Certificate,
     committee::{Committee, Role},
+    handover::Handover,
     io::{Fault, Input, Output, Record, Restored},
     message::Message,
     pacemaker::Pacemaker,
@@ -109,6 +110,7 @@ pub struct Lbft {
     pub(crate) index: Option<u16>,
     /// The committee of the term before.
     pub(crate) ended: Option<Committee>,
+    pub(crate) handover: Handover,
     /// The last height of the term is final and the next committee is not known yet.
     pub(crate) over: bool,
     /// Somebody spoke of a later term since the last retry.
@@ -175,6 +177,7 @@ impl Lbft {
             me,
             index,
             ended: None,
+            handover: Handover::default(),
             over: false,
             later: false,
             height: before.next(),

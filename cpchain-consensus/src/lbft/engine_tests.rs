@@ -80,6 +80,7 @@ fn restored(records: Vec<Record>) -> Restored {
             Record::Final(entry) => state.tip = Some(entry),
             Record::Fault(fault) => state.fault = Some(fault),
             Record::Committee(committee) => state.committee = Some(committee),
+            Record::Handover(proof) => state.handover = Some(proof),
             Record::Evidence(_) => {}
         }
     }

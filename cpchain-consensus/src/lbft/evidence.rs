@@ -19,8 +19,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Whether the two statements exclude each other: two digests under a seal, a PREPARE or a COMMIT at one height, or
-    /// COMMIT with IMPEACH PREPARE. PREPARE with IMPEACH PREPARE is normal.
+    /// Whether the two statements exclude each other: two digests under a seal, a PREPARE, a COMMIT or a HANDOVER at one
+    /// height, or COMMIT with IMPEACH PREPARE. PREPARE with IMPEACH PREPARE is normal.
     pub fn conflict(first: &Statement, second: &Statement) -> bool {
         let same = (first.chain, first.term, first.height) == (second.chain, second.term, second.height);
         let kinds = (first.kind, second.kind);
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn what_conflicts_and_what_does_not() {
-        use Kind::{Commit, ImpeachPrepare, Prepare, Seal};
-        for kind in [Seal, Prepare, Commit] {
+        use Kind::{Commit, Handover, ImpeachPrepare, Prepare, Seal};
+        for kind in [Seal, Prepare, Commit, Handover] {
             assert!(Evidence::conflict(&said(kind, 1, 1), &said(kind, 1, 2)));
             assert!(!Evidence::conflict(&said(kind, 1, 1), &said(kind, 1, 1)));
             assert!(!Evidence::conflict(&said(kind, 1, 1), &said(kind, 2, 2)));

@@ -27,6 +27,10 @@ impl Lbft {
     /// Certificates are exempt from the window: they prove themselves.
     pub(crate) fn take_certificate(&mut self, certificate: Certificate) {
         let Certificate { kind, height, digest, .. } = certificate;
+        if kind == Kind::Handover {
+            self.take_handover(certificate);
+            return;
+        }
         if !self.is_current(certificate.term) {
             return;
         }
@@ -88,7 +92,7 @@ impl Lbft {
         self.rounds.get(&height).is_some_and(|round| match kind {
             Kind::ImpeachPrepare => round.committed.is_some(),
             Kind::Commit => round.impeached.is_some() || round.certified().is_some_and(|c| c.digest != digest),
-            Kind::Prepare | Kind::Seal => round.certified().is_some_and(|c| c.digest != digest),
+            Kind::Prepare | Kind::Seal | Kind::Handover => round.certified().is_some_and(|c| c.digest != digest),
         })
     }
 

@@ -156,6 +156,8 @@ pub enum Record {
     Final(FinalEntry),
     /// Who serves a term that began. Never forgotten.
     Committee(Committee),
+    /// A quorum of HANDOVERs of an ended term. Never forgotten; the first one of a term stays.
+    Handover(Certificate),
     /// Why this node stopped voting, for ever. Never forgotten; the first one stays.
     Fault(Fault),
     /// Proof against a member. Never forgotten; one for each key, term, height and pair of kinds.
@@ -168,7 +170,9 @@ impl Record {
         match self {
             Self::Vote(vote) => Some((vote.term, vote.height)),
             Self::Sealed(block) | Self::Block(block) => Some((block.header().term, block.height())),
-            Self::Certificate(certificate) => Some((certificate.term, certificate.height)),
+            Self::Certificate(certificate) | Self::Handover(certificate) => {
+                Some((certificate.term, certificate.height))
+            }
             Self::Final(entry) => Some((entry.term, entry.block.height)),
             Self::Committee(committee) => Some((committee.term(), committee.first())),
             Self::Evidence(evidence) => Some((evidence.first.0.term, evidence.first.0.height)),
@@ -226,6 +230,8 @@ pub struct Restored {
     pub committee: Option<Committee>,
     /// The committee of the term before that, if the log has it.
     pub ended: Option<Committee>,
+    /// The last hand-over that the log has.
+    pub handover: Option<Certificate>,
     /// Why the node stopped voting.
     pub fault: Option<Fault>,
     /// The last final height.
@@ -254,8 +260,11 @@ pub enum Fault {
         "the own key voted at height {0} and the log does not know: the log was lost or the key runs twice; use a new key"
     )]
     LostLog(Height),
-    /// The application named a committee that cannot be the one of the next term.
-    #[error("the application gave a committee for term {0} that does not follow the ended one: see Committee::follows")]
+    /// The application named a committee that cannot be the one of the next term, or another one than a quorum of the ended term.
+    #[error(
+        "the application gave a committee for term {0} that does not follow the ended one (see Committee::follows) or \
+         that its validators do not hand over to: compare the application's version and state"
+    )]
     Committee(Term),
 }
 

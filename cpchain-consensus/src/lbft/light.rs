@@ -2,6 +2,7 @@
 //!
 //! - Only what a quorum of the committee in office committed is final (`a_light_client_follows_terms_and_takes_nothing_else`).
 //! - Across the end of a term the records up to its last height are final, closing heights are none (same test).
+//! - The next committee is the one that a quorum of the old one hands over to (same test).
 
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -31,8 +32,8 @@ pub enum LightError {
     /// The term has ended and the client does not know the next committee yet, or it has not ended.
     #[error("this needs the committee in office: call next_term when the term has ended, and only then")]
     Term,
-    /// The committee is not that of the next term.
-    #[error("the committee is not that of the next term of this chain")]
+    /// The committee is not that of the next term, or the hand-over names another one.
+    #[error("the committee is not the one that the ended term hands over to; ask another node")]
     Committee,
     /// The certificate proves nothing.
     #[error(transparent)]
@@ -71,8 +72,9 @@ pub fn verify_final_headers(
 
 /// Follows a chain by headers and certificates, from a checkpoint that its owner trusts.
 ///
-/// Headers do not commit to the next committee: it is a function of the application's state at the last height of the term.
-/// Take it from a proof of that state, or from nodes that are trusted.
+/// Headers do not commit to the next committee: it is a function of the application's state at the last height of the term. Its
+/// proof is a hand-over by a quorum of the committee in office: see [`next_term`](Self::next_term). Keys of old committees
+/// must not fall into one hand, so start from a checkpoint whose committee is not older than its keys are guarded.
 ///
 /// ```
 /// use cpchain_consensus::{ChainId, Height, Term, lbft::*};
@@ -149,17 +151,22 @@ impl LightClient {
         Ok(chain)
     }
 
-    /// The term has ended: this committee is in office from the next height on.
+    /// The term has ended: this committee is in office from the next height on, since a quorum of the one in office hands over
+    /// to it. Nodes keep both: [`Storage::committee`](crate::storage::Storage::committee) of the next term and
+    /// [`Storage::handover`](crate::storage::Storage::handover) of the ended one.
     ///
     /// # Errors
-    /// [`LightError::Term`] if it has not; [`LightError::Committee`] if the committee is not the one of the next term.
-    pub fn next_term(&mut self, next: Committee) -> Result<(), LightError> {
+    /// [`LightError::Term`] if it has not ended; [`LightError::Committee`] if the committee is not the one of the next term, or
+    /// the hand-over is not about it; [`LightError::Certificate`] if no quorum signed that. The client is unchanged then.
+    pub fn next_term(&mut self, next: Committee, handover: &Certificate) -> Result<(), LightError> {
         if !self.is_over() {
             return Err(LightError::Term);
         }
-        if !next.follows(&self.committee) {
+        let said = (handover.kind, Some(handover.height), handover.digest);
+        if !next.follows(&self.committee) || said != (Kind::Handover, self.committee.last(), next.digest()) {
             return Err(LightError::Committee);
         }
+        handover.verify(&self.committee, &self.cache)?;
         self.committee = next;
         Ok(())
     }

@@ -46,6 +46,9 @@ fn samples() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("range", Message::Range(Range { blocks: vec![block.clone(), block.clone()], certificate: parent.clone() })),
+        // What hands a term over travels as any vote and certificate.
+        ("vote", Message::Vote(vote(Kind::Handover, Height(9), committee.digest()))),
+        ("certificate", Message::Certificate(certificate(Kind::Handover, Height(9), committee.digest()))),
     ]
 }
 

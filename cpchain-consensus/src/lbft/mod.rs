@@ -16,6 +16,7 @@
 //! | (P-certificate) | [`Message::Certificate`] of PREPAREs | the next block may stand on this one |
 //! | IMPEACH COMMIT | [`Message::Certificate`] of IMPEACH PREPAREs | the next block may skip this height |
 //! | VALIDATE | [`Message::Certificate`] of COMMITs | the block and all its ancestors are final |
+//! | – | [`Message::Vote`] and [`Message::Certificate`], [`Kind::Handover`] | who serves the next term, by a validator and by a quorum of the ended one |
 //! | – | [`Message::Pull`], [`Message::Block`], [`Message::Range`] | asking for blocks and certificates; a block, and a piece of the final chain, as the answer |
 //!
 //! A signature binds protocol, chain, term, kind, height and digest (`every_field_is_bound`), and a digest never commits to
@@ -104,7 +105,11 @@
 //!   only serves (`a_committee_that_does_not_follow_is_a_fault`).
 //! - The next term begins at L+1 and stands on the record of L: its block, or its impeach block
 //!   (`a_term_without_a_block_ends_too`).
-//! - Both committees send what ended the term until something of the next one is final
+//! - Each validator of the ended term signs a HANDOVER: its last height, and the digest of the next committee. `Q` of them prove
+//!   to a light client who is next ([`LightClient::next_term`], `a_light_client_follows_terms_and_takes_nothing_else`); nodes
+//!   go by their own application, and compare (`a_hand_over_to_another_committee_is_a_fault`). The proof is logged, answers
+//!   every PULL of the last height, and counts for no block (`hand_overs_are_proven_or_punished`).
+//! - Both committees send what ended the term, and that proof, until something of the next one is final
 //!   (`an_old_validator_hands_over_until_the_new_term_has_a_final_block`).
 //! - A message of a later term means that this node is behind: it pulls. A message of an ended term says nothing
 //!   (`messages_of_other_terms_are_nobodys_fault`, `who_missed_the_boundaries_catches_up`).
@@ -123,6 +128,7 @@ mod engine;
 mod evidence;
 mod fetch;
 mod finality;
+mod handover;
 mod intake;
 mod io;
 mod light;

@@ -158,6 +158,8 @@ mod seam {
                 me: _,
                 index: _,
                 ended: _,
+                // Says nothing about blocks.
+                handover: _,
                 over,
                 later: _,
                 height,
@@ -207,5 +209,32 @@ mod seam {
                 matches!(held.check, Check::Valid).hash(hasher);
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "model"))]
+mod tests {
+    use alloc::sync::Arc;
+    use core::time::Duration;
+
+    use cpchain_crypto::{Signer, SigningKey};
+
+    use super::*;
+    use crate::{
+        ids::{ChainId, Term},
+        lbft::{Config, Output, Restored, SignatureCache},
+    };
+
+    #[test]
+    fn a_mutant_starts_with_the_same_outputs() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let me = vec![key.public_key()];
+        let committee = Committee::new(ChainId::new("seam", b""), Term(0), me.clone(), me).unwrap();
+        let config = Config { committee, timeout: Duration::from_secs(1), timeout_cap: Duration::from_secs(9) };
+        let (signer, cache) = (Arc::new(key), Arc::new(SignatureCache::new(10)));
+        let (_, plain) = Lbft::new(config.clone(), signer.clone(), cache.clone(), Restored::default());
+        let (_, outputs) = Lbft::without(&[Rule::Jump], config, signer, cache, Restored::default());
+        assert_eq!(format!("{outputs:?}"), format!("{plain:?}"));
+        assert!(outputs.iter().any(|output| matches!(output, Output::MayPropose { height: Height(1) })));
     }
 }

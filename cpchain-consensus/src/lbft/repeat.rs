@@ -70,10 +70,16 @@ impl Lbft {
             self.height = height.next();
             self.entry = certificate;
         }
+        let handover = restored.handover;
         if self.committee.last().is_some_and(|last| last == self.tip.height) {
             self.end_term();
+            self.handover.certificate = handover.filter(|proof| proof.term == self.committee.term());
             return;
         }
+        self.handover.certificate =
+            handover.filter(|proof| self.ended.as_ref().is_some_and(|ended| ended.term() == proof.term));
+        // The same as before: the committee was logged with it.
+        self.sign_handover();
         let term = self.committee.term();
         let above = |height: Height| height > self.tip.height;
         let mut certificates = restored.certificates;
@@ -99,7 +105,7 @@ impl Lbft {
                     round.committed = Some(certificate);
                     self.covered = self.covered.max(height);
                 }
-                Kind::Seal => {}
+                Kind::Seal | Kind::Handover => {}
             }
         }
         for vote in votes {

@@ -36,7 +36,7 @@ impl State {
     }
 }
 
-const VOTES: [Kind; 3] = [Kind::Prepare, Kind::Commit, Kind::ImpeachPrepare];
+const VOTES: [Kind; 4] = [Kind::Prepare, Kind::Commit, Kind::ImpeachPrepare, Kind::Handover];
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Round {

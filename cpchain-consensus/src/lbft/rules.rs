@@ -52,7 +52,7 @@ impl Lbft {
                     self.outputs.push(Output::Gossip(Message::Certificate(certificate.clone())));
                 }
             }
-            Kind::Seal => return,
+            Kind::Seal | Kind::Handover => return,
         }
         if height >= current && !stays {
             self.enter(height.next(), certificate);
@@ -171,7 +171,7 @@ impl Lbft {
         round.state = match kind {
             Kind::Prepare => State::Prepare,
             Kind::Commit => State::Commit,
-            Kind::ImpeachPrepare | Kind::Seal => State::ImpeachPrepare,
+            Kind::ImpeachPrepare | Kind::Seal | Kind::Handover => State::ImpeachPrepare,
         };
         self.send_vote(vote);
         self.tally(vote);

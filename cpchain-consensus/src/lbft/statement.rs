@@ -19,6 +19,9 @@ pub enum Kind {
     Commit = 3,
     /// A validator asks to impeach the proposer of the height; the digest is zero.
     ImpeachPrepare = 4,
+    /// A validator of an ended term says who serves the next one: the height is the last of its term, the digest that of the
+    /// next [`Committee`](super::Committee).
+    Handover = 5,
 }
 
 impl Kind {
@@ -29,6 +32,7 @@ impl Kind {
             2 => Some(Self::Prepare),
             3 => Some(Self::Commit),
             4 => Some(Self::ImpeachPrepare),
+            5 => Some(Self::Handover),
             _ => None,
         }
     }
@@ -45,7 +49,7 @@ pub struct Statement {
     pub kind: Kind,
     /// About which height.
     pub height: Height,
-    /// About which block; [`Digest::ZERO`] for [`Kind::ImpeachPrepare`].
+    /// About which block, or for [`Kind::Handover`] which committee; [`Digest::ZERO`] for [`Kind::ImpeachPrepare`].
     pub digest: Digest,
 }
 
@@ -106,6 +110,7 @@ mod tests {
         assert_eq!(bytes[40], 2);
         assert_eq!(bytes[41..49], [0, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(bytes[49..], [9; 32]);
+        assert_eq!(Statement { kind: Kind::Handover, ..statement() }.to_bytes()[40], 5);
     }
 
     #[test]

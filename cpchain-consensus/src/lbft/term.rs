@@ -8,6 +8,7 @@ use super::{
     certificate::Certificate,
     committee::Committee,
     engine::Lbft,
+    handover::Handover,
     io::{Closing, Fault, Output, Record},
     message::Message,
 };
@@ -36,6 +37,7 @@ impl Lbft {
     /// application has said who is next.
     pub(crate) fn end_term(&mut self) {
         self.over = true;
+        self.handover = Handover::default();
         self.rounds.clear();
         self.blocks.clear();
         self.asked.clear();
@@ -57,6 +59,9 @@ impl Lbft {
         self.ended = Some(core::mem::replace(&mut self.committee, next));
         self.index = self.committee.index_of(&self.me);
         (self.over, self.later, self.offered) = (false, false, None);
+        self.check_handover();
+        let own = self.sign_handover();
+        self.records.extend(own.map(Record::Vote));
         let first = self.committee.first();
         match self.tip.certificate.clone() {
             Some(certificate) => self.enter(first, certificate),
@@ -65,12 +70,15 @@ impl Lbft {
         self.hand_over();
     }
 
-    /// Sends what ended the last term to both committees, until the new one has something final: its members may not have
-    /// followed the old term, and the old members may not know that it ended.
+    /// Sends what ended the last term, and the proof of who follows, to both committees until the new one has something final:
+    /// its members may not have followed the old term, and the old members may not know that it ended. The own part of
+    /// the proof is repeated until the proof is whole.
     pub(crate) fn hand_over(&mut self) {
         let Some(ended) = &self.ended else { return };
         let is_young = self.tip.height.next() == self.committee.first();
-        let Some(certificate) = self.tip.certificate.clone().filter(|_| is_young) else { return };
+        let end = self.tip.certificate.clone().filter(|_| is_young);
+        let proof = self.handover.certificate.clone().filter(|_| is_young);
+        let own = self.handover.own.filter(|_| self.handover.certificate.is_none());
         if ended.index_of(&self.me).is_none() && self.index.is_none() {
             return;
         }
@@ -79,7 +87,8 @@ impl Lbft {
         to.extend(old.into_iter().filter(|key| *key != self.me && self.committee.index_of(key).is_none()));
         to.sort_unstable();
         to.dedup();
-        self.send(to, Message::Certificate(certificate));
+        let messages = end.into_iter().chain(proof).map(Message::Certificate).chain(own.map(Message::Vote));
+        messages.for_each(|message| self.send(to.clone(), message));
     }
 
     /// Whether blocks at this height are the application's; those of closing heights are empty and nobody's.

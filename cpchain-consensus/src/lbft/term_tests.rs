@@ -178,12 +178,12 @@ fn a_light_client_follows_terms_and_takes_nothing_else() {
         !(commit || block)
     });
     net.start();
-    net.reach(2 * SPAN + 2, 60_000);
+    net.reach(3 * SPAN + 2, 60_000);
     let keys: Vec<_> = net.keys.iter().map(Signer::public_key).collect();
     let mut client = LightClient::new(net.first.clone(), (Height(0), Digest::ZERO));
     let mut headers: Vec<Bytes> = vec![];
     let mut seen = 0;
-    for height in 1..=2 * SPAN + 2 {
+    for height in 1..=3 * SPAN + 2 {
         let entry = net.entry(9, height);
         headers.extend(entry.sealed.iter().map(|block| block.encoded_header().clone()));
         let proof = match &entry.closing {
@@ -200,19 +200,45 @@ fn a_light_client_follows_terms_and_takes_nothing_else() {
         assert!(client.advance(&headers[..headers.len() - 1], &proof).is_err());
         let few = Certificate { signatures: proof.signatures.slice(..64), ..proof.clone() };
         assert!(client.advance(&headers, &few).is_err());
-        assert_eq!(client.next_term(client.committee().again()), Err(LightError::Term));
+        assert_eq!(client.next_term(client.committee().again(), &proof), Err(LightError::Term));
         assert_eq!(client.tip(), before);
         seen += client.advance(&headers, &proof).unwrap().len();
         assert_eq!(client.tip(), (Height(height), entry.block.digest));
         headers.clear();
         if client.is_over() {
             assert_eq!(client.advance(&[], &proof), Err(LightError::Term));
-            assert_eq!(client.next_term(client.committee().clone()), Err(LightError::Committee));
-            let next = rotate(client.committee(), &keys);
-            client.next_term(next).unwrap();
+            let ended = client.committee().clone();
+            let handover = net.nodes[9].storage.handover(ended.term()).unwrap().unwrap();
+            let next = net.nodes[9].storage.committee(ended.term().next()).unwrap().unwrap();
+            assert_eq!(next, rotate(&ended, &keys));
+            let refused = |client: &mut LightClient, next: &Committee, handover: &Certificate| {
+                let outcome = client.next_term(next.clone(), handover);
+                assert_eq!(client.committee(), &ended);
+                outcome.unwrap_err()
+            };
+            // What somebody made up, with the true proof and with one by fewer than a quorum; another term's; another statement.
+            assert_eq!(refused(&mut client, &ended, &handover), LightError::Committee);
+            let forged = ended.next(keys[6..10].to_vec(), keys[7..9].to_vec(), Some(SPAN)).unwrap();
+            assert_eq!(refused(&mut client, &forged, &handover), LightError::Committee);
+            let last = ended.last().unwrap();
+            let sign = |place: u16, kind, digest| {
+                let key = net.keys.iter().find(|key| Some(key.public_key()) == ended.validator(place)).unwrap();
+                Vote::cast(&ended, place, key, kind, last, digest)
+            };
+            let prove = |kind, votes: u16, digest| {
+                let votes: Vec<_> = (0..votes).map(|place| sign(place, kind, digest)).collect();
+                Certificate::from_votes(&ended, kind, last, digest, &votes)
+            };
+            let few = prove(Kind::Handover, 2, forged.digest());
+            assert!(matches!(refused(&mut client, &forged, &few), LightError::Certificate(_)));
+            let stolen = Certificate { digest: forged.digest(), ..handover.clone() };
+            assert!(matches!(refused(&mut client, &forged, &stolen), LightError::Certificate(_)));
+            let other_kind = prove(Kind::Commit, 4, next.digest());
+            assert_eq!(refused(&mut client, &next, &other_kind), LightError::Committee);
+            client.next_term(next, &handover).unwrap();
         }
     }
-    assert_eq!(client.committee().term(), Term(2));
+    assert_eq!(client.committee().term(), Term(3));
     let blocks = net.nodes[9].finals.range(..=client.tip().0).filter(|(_, block)| !block.impeached).count();
     assert_eq!(seen, blocks);
     assert!(net.entry(9, SPAN).block.impeached, "the first term ends with an impeached height");
@@ -296,4 +322,97 @@ fn a_committee_that_does_not_follow_is_a_fault() {
     assert!(core.step(Input::Timeout { height }).is_empty(), "no vote before the next committee is known");
     core.step(Input::NextTerm(net.first.clone()));
     assert_eq!(core.fault(), Some(Fault::Committee(Term(0))));
+}
+
+/// A member of a first term with heights 1 to 5 that has ended, with the next committee, and the proof of that.
+fn handed_over(net: &mut Net) -> (Committee, Committee, Certificate) {
+    net.start();
+    net.reach(SPAN + 1, 60_000);
+    let next = net.nodes[0].storage.committee(Term(1)).unwrap().unwrap();
+    (net.first.clone(), next, net.nodes[0].storage.handover(Term(0)).unwrap().unwrap())
+}
+
+#[test]
+fn hand_overs_are_proven_or_punished() {
+    let mut net = Net::new(13);
+    let (ended, next, proof) = handed_over(&mut net);
+    assert!(net.nodes.iter().all(|node| node.storage.handover(Term(0)).unwrap().as_ref().is_some_and(|held| {
+        (held.kind, held.height, held.digest) == (Kind::Handover, Height(SPAN), next.digest())
+    })));
+    let other = Digest([7; 32]);
+    let cast = |net: &Net, place: u16, height, digest| {
+        Vote::cast(&ended, place, &net.keys[usize::from(place)], Kind::Handover, Height(height), digest)
+    };
+    let from = net.keys[1].public_key();
+    let tell = |net: &mut Net, message| net.nodes[4].core.as_mut().unwrap().step(Input::Message { from, message });
+    let blames = |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Blame { .. }));
+    // One that is known, by its signer: it wants the proof.
+    let known = proof.votes().find(|vote| vote.signer == 1);
+    let outputs = tell(&mut net, Message::Vote(known.unwrap_or_else(|| cast(&Net::new(13), 1, SPAN, next.digest()))));
+    assert!(!blames(&outputs) && net.nodes[4].core.as_ref().unwrap().fault().is_none());
+    // A second committee by one key.
+    let vote = cast(&net, 1, SPAN, other);
+    let outputs = tell(&mut net, Message::Vote(vote));
+    let accused = outputs.iter().find_map(|output| match output {
+        Output::Evidence(proof) => Some(*proof),
+        _ => None,
+    });
+    assert!(accused.is_some_and(|proof| proof.verify() && proof.key == from), "{outputs:?}");
+    assert!(tell(&mut net, Message::Vote(vote)).iter().all(|output| !matches!(output, Output::Evidence(_))), "once");
+    // Another height, a forgery, a proof by too few.
+    let vote = cast(&net, 2, SPAN + 1, next.digest());
+    assert!(blames(&tell(&mut net, Message::Vote(vote))));
+    let forged = Vote { signer: 2, ..cast(&net, 3, SPAN, other) };
+    assert!(blames(&tell(&mut net, Message::Vote(forged))));
+    let few = Certificate::from_votes(&ended, Kind::Handover, Height(SPAN), other, &[cast(&net, 2, SPAN, other)]);
+    assert!(blames(&tell(&mut net, Message::Certificate(few))));
+    // Of another term: nobody's fault, and no block is certified by any of it.
+    let core = net.nodes[4].core.as_ref().unwrap();
+    let (height, last) = (core.height(), core.final_height());
+    let strange = Vote::cast(&next, 0, &net.keys[1], Kind::Handover, height, other);
+    assert!(tell(&mut net, Message::Vote(strange)).is_empty());
+    let core = net.nodes[4].core.as_ref().unwrap();
+    assert_eq!((core.height(), core.final_height(), core.fault()), (height, last, None));
+}
+
+/// A quorum of the ended term names another committee than the own application: one of the two is wrong, and it is silent.
+#[test]
+fn a_hand_over_to_another_committee_is_a_fault() {
+    for early in [true, false] {
+        let mut net = Net::new(14);
+        // Nobody tells the follower who follows.
+        net.filter = Box::new(|flight| match &flight.message {
+            Message::Vote(vote) => vote.kind != Kind::Handover,
+            Message::Certificate(certificate) => certificate.kind != Kind::Handover,
+            _ => true,
+        });
+        net.start();
+        net.reach(SPAN, 60_000);
+        let votes: Vec<_> = (0..3)
+            .map(|place: u16| {
+                let key = &net.keys[usize::from(place)];
+                Vote::cast(&net.first, place, key, Kind::Handover, Height(SPAN), Digest([7; 32]))
+            })
+            .collect();
+        let other = Certificate::from_votes(&net.first, Kind::Handover, Height(SPAN), Digest([7; 32]), &votes);
+        // A node that has everything up to the end of the term, before or after its application said who follows.
+        let config = Config {
+            committee: net.first.clone(),
+            timeout: Duration::from_secs(1),
+            timeout_cap: Duration::from_secs(9),
+        };
+        let tip = Some(net.entry(9, SPAN));
+        let restored = Restored { tip, ..Restored::default() };
+        let (mut core, outputs) = Lbft::new(config, Arc::new(net.keys[4].clone()), net.cache.clone(), restored);
+        assert!(outputs.iter().any(|output| matches!(output, Output::TermEnded(_))));
+        let keys: Vec<_> = net.keys.iter().map(Signer::public_key).collect();
+        let proof = Input::Message { from: keys[1], message: Message::Certificate(other) };
+        let next = Input::NextTerm(rotate(&net.first, &keys));
+        let inputs = if early { [proof, next] } else { [next, proof] };
+        for input in inputs {
+            assert_eq!(core.fault(), None);
+            core.step(input);
+        }
+        assert_eq!(core.fault(), Some(Fault::Committee(Term(1))));
+    }
 }

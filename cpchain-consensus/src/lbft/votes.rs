@@ -12,10 +12,15 @@ use cpchain_crypto::PublicKey;
 use super::{
     certificate::{Certificate, Vote},
     engine::{FUTURE, Lbft},
+    statement::Kind,
 };
 
 impl Lbft {
     pub(crate) fn take_vote(&mut self, vote: Vote) {
+        if vote.kind == Kind::Handover {
+            self.take_handover_vote(vote);
+            return;
+        }
         if !self.is_current(vote.term) {
             return;
         }

@@ -184,4 +184,5 @@ pub(crate) enum KindNumber {
     Prepare = 2,
     Commit = 3,
     ImpeachPrepare = 4,
+    Handover = 5,
 }

@@ -62,7 +62,7 @@ impl Who {
             Kind::Prepare => facts.prepares >> block & 1 == 1,
             Kind::Commit => facts.commits >> block & 1 == 1,
             Kind::ImpeachPrepare => facts.impeaches >> height.saturating_sub(1) & 1 == 1,
-            Kind::Seal => false,
+            Kind::Seal | Kind::Handover => false,
         };
         let honest = self.said.iter().enumerate().filter(|(_, facts)| said(facts)).map(|(place, _)| place);
         honest.chain(self.byzantine.clone()).collect()
@@ -122,7 +122,7 @@ impl Validator {
             Kind::Prepare => self.prepares |= 1 << block,
             Kind::Commit => self.commits |= 1 << block,
             Kind::ImpeachPrepare => self.impeaches |= 1 << vote.height.0.saturating_sub(1),
-            Kind::Seal => {}
+            Kind::Seal | Kind::Handover => {}
         }
     }
 

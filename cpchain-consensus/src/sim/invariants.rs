@@ -134,8 +134,8 @@ pub enum Violation {
 /// What was said about one height.
 #[derive(Default)]
 struct Said {
-    /// By place in the validator list: PREPARE, COMMIT, IMPEACH PREPARE of the honest.
-    votes: Vec<[Option<Digest>; 3]>,
+    /// By place in the validator list: PREPARE, COMMIT, IMPEACH PREPARE, HANDOVER of the honest.
+    votes: Vec<[Option<Digest>; 4]>,
     seal: Option<Digest>,
     certified: Vec<(Kind, Digest)>,
 }
@@ -225,13 +225,14 @@ impl Judge {
         let Statement { term, kind, height, digest, .. } = *said;
         let round = self.said.entry((term, height)).or_default();
         if round.votes.len() <= place {
-            round.votes.resize(place + 1, [None; 3]);
+            round.votes.resize(place + 1, [None; 4]);
         }
-        let Some([prepare, commit, impeach]) = round.votes.get_mut(place) else { return Ok(()) };
+        let Some([prepare, commit, impeach, handover]) = round.votes.get_mut(place) else { return Ok(()) };
         let slot = match kind {
             Kind::Prepare => prepare,
             Kind::Commit => commit,
             Kind::ImpeachPrepare => impeach,
+            Kind::Handover => handover,
             Kind::Seal => return Ok(()),
         };
         let member = Keys::member(key);
@@ -378,7 +379,7 @@ impl Judge {
         }
         let spoke = |place: usize| {
             let votes = round.votes.get(place);
-            votes.is_some_and(|[prepare, _, impeach]| match kind {
+            votes.is_some_and(|[prepare, _, impeach, _]| match kind {
                 Kind::ImpeachPrepare => impeach.is_some(),
                 _ => *prepare == Some(digest),
             })

@@ -50,6 +50,7 @@ impl fmt::Display for Described<'_> {
             Kind::Prepare => "PREPARE",
             Kind::Commit => "COMMIT",
             Kind::ImpeachPrepare => "IMPEACH PREPARE",
+            Kind::Handover => "HANDOVER",
         };
         let short = |digest: &cpchain_crypto::Digest| digest.to_string().get(..8).unwrap_or_default().to_owned();
         match self.0 {
@@ -70,6 +71,7 @@ impl fmt::Display for Described<'_> {
                 match certificate.kind {
                     Kind::Commit => write!(f, "VALIDATE {height} {}", short(&certificate.digest)),
                     Kind::ImpeachPrepare => write!(f, "IMPEACH COMMIT {height}"),
+                    Kind::Handover => write!(f, "HANDOVER COMMIT {height} {}", short(&certificate.digest)),
                     _ => write!(f, "CERTIFICATE {height} {}", short(&certificate.digest)),
                 }
             }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Storage, StorageError};
 use crate::{
-    ids::Height,
+    ids::{Height, Term},
     lbft::{Kind, MAX_PAYLOAD, MAX_RANGE, Message, Pull, Range},
 };
 
@@ -19,8 +19,10 @@ const MAX_SPAN: u64 = 8 * MAX_RANGE as u64;
 /// [`StorageError`] if the store cannot be read.
 pub fn answer(storage: &dyn Storage, pull: &Pull) -> Result<Vec<Message>, StorageError> {
     let mut messages = Vec::new();
-    if let Some(from) = pull.range {
-        messages.extend(range(storage, from)?.map(Message::Range));
+    let range = pull.range.map(|from| range(storage, from)).transpose()?;
+    if let Some((range, ended)) = range.flatten() {
+        messages.push(Message::Range(range));
+        messages.extend(handover(storage, ended)?);
     }
     let mut heights = pull.heights.clone();
     for digest in &pull.digests {
@@ -33,6 +35,7 @@ pub fn answer(storage: &dyn Storage, pull: &Pull) -> Result<Vec<Message>, Storag
         let Some(entry) = storage.final_entry(height)? else { continue };
         weight = weight.saturating_add(entry.block.payload.len());
         messages.extend(entry.messages());
+        messages.extend(handover(storage, entry.closing.is_some().then_some(entry.term))?);
         if weight > MAX_ANSWER {
             break;
         }
@@ -40,8 +43,15 @@ pub fn answer(storage: &dyn Storage, pull: &Pull) -> Result<Vec<Message>, Storag
     Ok(messages)
 }
 
-/// The final chain of one term from this height on, up to the last C-certificate that fits; none if none does.
-fn range(storage: &dyn Storage, from: Height) -> Result<Option<Range>, StorageError> {
+/// Who lacks the end of a term is told who follows.
+fn handover(storage: &dyn Storage, ended: Option<Term>) -> Result<Option<Message>, StorageError> {
+    let Some(term) = ended else { return Ok(None) };
+    Ok(storage.handover(term)?.map(Message::Certificate))
+}
+
+/// The final chain of one term from this height on, up to the last C-certificate that fits, and the term if that ends it; none if
+/// none does.
+fn range(storage: &dyn Storage, from: Height) -> Result<Option<(Range, Option<Term>)>, StorageError> {
     let (mut blocks, mut best, mut term, mut weight) = (Vec::new(), None, None, 0_usize);
     for height in (from.0..from.0.saturating_add(MAX_SPAN)).map(Height) {
         let Some(entry) = storage.final_entry(height)? else { break };
@@ -54,15 +64,15 @@ fn range(storage: &dyn Storage, from: Height) -> Result<Option<Range>, StorageEr
         blocks.extend(entry.sealed);
         if let Some(closing) = entry.closing {
             blocks.extend(closing.blocks);
-            best = Some((blocks.len(), closing.certificate));
+            best = Some((blocks.len(), closing.certificate, term));
             break;
         }
         if let Some(certificate) = entry.certificate.filter(|certificate| certificate.kind == Kind::Commit) {
-            best = Some((blocks.len(), certificate));
+            best = Some((blocks.len(), certificate, None));
         }
     }
-    Ok(best.map(|(length, certificate)| {
+    Ok(best.map(|(length, certificate, ended)| {
         blocks.truncate(length);
-        Range { blocks, certificate }
+        (Range { blocks, certificate }, ended)
     }))
 }

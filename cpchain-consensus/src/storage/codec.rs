@@ -20,6 +20,7 @@ const CERTIFICATE: u8 = 4;
 const FAULT: u8 = 1;
 const COMMITTEE: u8 = 2;
 const EVIDENCE: u8 = 3;
+const HANDOVER: u8 = 4;
 
 /// Where a record is stored.
 pub(super) enum Place {
@@ -45,6 +46,7 @@ pub(super) fn place(record: &Record) -> Place {
         Record::Final(_) => Place::Final,
         Record::Fault(_) => Place::Kept([FAULT].into()),
         Record::Committee(committee) => Place::Kept(committee_key(committee.term())),
+        Record::Handover(proof) => Place::Kept(handover_key(proof.term)),
         Record::Evidence(evidence) => {
             let (first, second) = (&evidence.first.0, &evidence.second.0);
             let mut kinds = [first.kind as u8, second.kind as u8];
@@ -85,6 +87,11 @@ pub(super) fn committee_key(term: Term) -> Vec<u8> {
     [[COMMITTEE].as_slice(), &term.0.to_be_bytes()].concat()
 }
 
+/// The key of the hand-over that ended a term.
+pub(super) fn handover_key(term: Term) -> Vec<u8> {
+    [[HANDOVER].as_slice(), &term.0.to_be_bytes()].concat()
+}
+
 #[cfg_attr(not(feature = "redb"), allow(dead_code))]
 /// Keys of evidence are from the first on and below the second.
 pub(super) const EVIDENCE_KEYS: ([u8; 1], [u8; 1]) = ([EVIDENCE], [EVIDENCE + 1]);
@@ -95,7 +102,9 @@ pub(super) fn encode(record: &Record) -> Option<Bytes> {
     Some(match record {
         Record::Vote(vote) => Message::Vote(*vote).encode(),
         Record::Sealed(block) | Record::Block(block) => Message::Block(block.clone()).encode(),
-        Record::Certificate(certificate) => Message::Certificate(certificate.clone()).encode(),
+        Record::Certificate(certificate) | Record::Handover(certificate) => {
+            Message::Certificate(certificate.clone()).encode()
+        }
         Record::Fault(fault) => Bytes::copy_from_slice(&fault.to_bytes()),
         Record::Committee(committee) => committee.to_bytes(),
         Record::Evidence(evidence) => evidence.to_bytes().into(),
@@ -120,6 +129,10 @@ pub(super) fn decode_kept(key: &[u8], value: &[u8]) -> Option<Record> {
         FAULT => Fault::from_bytes(value).map(Record::Fault),
         COMMITTEE => Committee::from_bytes(value).map(Record::Committee),
         EVIDENCE => Evidence::from_bytes(value).map(Record::Evidence),
+        HANDOVER => match Message::decode(Bytes::copy_from_slice(value)).ok()? {
+            Message::Certificate(proof) => Some(Record::Handover(proof)),
+            _ => None,
+        },
         _ => None,
     }
 }

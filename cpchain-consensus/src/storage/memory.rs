@@ -8,7 +8,7 @@ use cpchain_crypto::Digest;
 use super::{Storage, StorageError, codec, codec::Place, restored};
 use crate::{
     ids::{Height, Term},
-    lbft::{Committee, Evidence, FinalEntry, Record, Restored},
+    lbft::{Certificate, Committee, Evidence, FinalEntry, Record, Restored},
 };
 
 #[derive(Debug, Clone, Default)]
@@ -84,6 +84,13 @@ impl Storage for MemoryStorage {
     fn committee(&self, term: Term) -> Result<Option<Committee>, StorageError> {
         Ok(self.live.kept.get(&codec::committee_key(term)).and_then(|record| match record {
             Record::Committee(committee) => Some(committee.clone()),
+            _ => None,
+        }))
+    }
+
+    fn handover(&self, term: Term) -> Result<Option<Certificate>, StorageError> {
+        Ok(self.live.kept.get(&codec::handover_key(term)).and_then(|record| match record {
+            Record::Handover(proof) => Some(proof.clone()),
             _ => None,
         }))
     }

@@ -13,7 +13,7 @@ use cpchain_crypto::Digest;
 
 use crate::{
     ids::{Height, Term},
-    lbft::{Committee, Evidence, FinalEntry, Record, Restored},
+    lbft::{Certificate, Committee, Evidence, FinalEntry, Record, Restored},
 };
 
 #[cfg(feature = "redb")]
@@ -65,6 +65,13 @@ pub trait Storage: Send + 'static {
     /// [`StorageError`] if the store cannot be read.
     fn committee(&self, term: Term) -> Result<Option<Committee>, StorageError>;
 
+    /// The quorum of HANDOVERs by which a term's validators named the next committee; `None` if this node never had it. It is
+    /// what a light client asks for at the end of a term.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the store cannot be read.
+    fn handover(&self, term: Term) -> Result<Option<Certificate>, StorageError>;
+
     /// Every proof of misbehaviour that was logged, by term and height.
     ///
     /// # Errors
@@ -98,6 +105,10 @@ fn restored(tip: Option<FinalEntry>, records: impl IntoIterator<Item = Record>) 
                 };
                 state.ended = if newer(&state.ended) { before } else { state.ended };
                 state.committee = last;
+            }
+            Record::Handover(proof) => {
+                let later = state.handover.as_ref().is_none_or(|known| known.term < proof.term);
+                state.handover = if later { Some(proof) } else { state.handover };
             }
             Record::Final(_) | Record::Evidence(_) => {}
         }

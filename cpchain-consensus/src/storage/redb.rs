@@ -8,7 +8,7 @@ use cpchain_crypto::Digest;
 use super::{Storage, StorageError, codec, codec::Place, restored};
 use crate::{
     ids::{Height, Term},
-    lbft::{Committee, Evidence, FinalEntry, Record, Restored},
+    lbft::{Certificate, Committee, Evidence, FinalEntry, Record, Restored},
 };
 
 const LOG: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("log");
@@ -129,6 +129,17 @@ impl Storage for RedbStorage {
         let key = codec::committee_key(term);
         let Some(bytes) = kept.get(key.as_slice()).map_err(io)? else { return Ok(None) };
         Committee::from_bytes(bytes.value()).map(Some).ok_or_else(|| corrupt("kept", &key))
+    }
+
+    fn handover(&self, term: Term) -> Result<Option<Certificate>, StorageError> {
+        let transaction = self.database.begin_read().map_err(io)?;
+        let kept = transaction.open_table(KEPT).map_err(io)?;
+        let key = codec::handover_key(term);
+        let Some(bytes) = kept.get(key.as_slice()).map_err(io)? else { return Ok(None) };
+        match codec::decode_kept(&key, bytes.value()) {
+            Some(Record::Handover(proof)) => Ok(Some(proof)),
+            _ => Err(corrupt("kept", &key)),
+        }
     }
 
     fn evidence(&self) -> Result<Vec<Evidence>, StorageError> {

@@ -154,6 +154,10 @@ fn ends_a_term(store: &mut dyn Storage, samples: &Samples) -> Result<(), Broken>
     let vote = Vote::cast(&next, 0, &samples.key, Kind::Prepare, Height(7), Digest([3; 32]));
     store.append(&[Record::Vote(vote)], true)?;
     must(log_of(store.restore()?) == [Record::Vote(vote)], "heights of different terms are told apart")?;
+    let last = Vote::cast(&samples.committee, 0, &samples.key, Kind::Handover, Height(5), next.digest());
+    let proof = Certificate::from_votes(&samples.committee, Kind::Handover, Height(5), next.digest(), &[last]);
+    store.append(&[Record::Handover(proof.clone())], true)?;
+    must(store.restore()?.handover.as_ref() == Some(&proof), "the last hand-over comes back")?;
     let third = next.again();
     store.append(&[Record::Committee(third.clone())], true)?;
     let restored = store.restore()?;
@@ -162,7 +166,9 @@ fn ends_a_term(store: &mut dyn Storage, samples: &Samples) -> Result<(), Broken>
         "the last two committees",
     )?;
     must(store.committee(Term(1))?.as_ref() == Some(&next), "committees are found by term")?;
-    must(store.committee(Term(9))?.is_none(), "other terms are not known")
+    must(store.committee(Term(9))?.is_none(), "other terms are not known")?;
+    must(store.handover(Term(0))?.as_ref() == Some(&proof), "hand-overs are found by the term that ended")?;
+    must(store.handover(Term(1))?.is_none(), "other terms handed nothing over")
 }
 
 fn never_forgets(store: &mut dyn Storage, samples: &Samples) -> Result<(), Broken> {
