@@ -3,10 +3,11 @@
 
 use chacha20poly1305::{AeadInOut, KeyInit};
 use cpchain_crypto::{
-    Aead, ChaCha20Poly1305, Digest, Domain, Key, Nonce, Signer, SigningKey, VerifyingKey,
+    Aead, ChaCha20Poly1305, Digest, Domain, Key, Nonce, SeededEntropy, Signer, SigningKey, VerifyingKey,
     batch::Batch,
     block,
-    key_tree::{IntervalId, StreamSecret},
+    key_tree::{IntervalId, StreamSecret, TreeNode},
+    pre::{Parties, PreError, ProxyReEncryption, Threshold, Umbral},
     signing_digest,
     stream::{StreamPrefix, StreamSealer},
 };
@@ -89,5 +90,51 @@ fn key_tree(c: &mut Criterion) {
     c.bench_function("crypto::interval_key/depth=32", |b| b.iter(|| secret.interval_key(IntervalId(123_456))));
 }
 
-criterion_group!(benches, aead, stream, signatures, sealed_block, key_tree);
+/// Each step of a sale, and the grant of a year of hourly intervals.
+fn pre(c: &mut Criterion) -> Result<(), PreError> {
+    let (secret, stream) = (StreamSecret::from_bytes([7; 32]), Digest([2; 32]));
+    let node = TreeNode::new(30, 2).ok_or(PreError::Root)?;
+    let seed = secret.seed(node).ok_or(PreError::Root)?;
+    let mut entropy = SeededEntropy::new(&[3; 32]);
+    let two_of_three = Threshold::new(2, 3)?;
+    let (delegating, granting) = (Umbral.delegating_key(&secret, node)?, Umbral.granting_key(&secret)?);
+    let receiving = Umbral.generate_key(&mut entropy)?;
+    let parties = Parties {
+        delegating: Umbral.public_key(&delegating)?,
+        receiving: Umbral.public_key(&receiving)?,
+        verifying: Umbral.public_key(&granting)?,
+    };
+    let capsule = Umbral.encapsulate(&parties.delegating, &stream, &seed, &mut entropy)?;
+    let keys = Umbral.grant(&delegating, &granting, &parties.receiving, two_of_three, &mut entropy)?;
+    let proxy = |key: &_| Umbral.reencrypt(&capsule, &Umbral.verify_key_fragment(Clone::clone(key), &parties)?);
+    let posted = keys.iter().map(proxy).collect::<Result<Vec<_>, _>>()?;
+    let check = |fragment: &_| Umbral.verify_capsule_fragment(Clone::clone(fragment), &capsule, &parties);
+    let verified = posted.iter().take(2).map(check).collect::<Result<Vec<_>, _>>()?;
+    Umbral.open(&receiving, &parties.delegating, &capsule, &verified)?;
+
+    let mut group = c.benchmark_group("crypto::pre");
+    group.bench_function("encapsulate", |b| {
+        b.iter(|| Umbral.encapsulate(&parties.delegating, &stream, &seed, &mut entropy))
+    });
+    group.bench_function("grant/threshold=2/3", |b| {
+        b.iter(|| Umbral.grant(&delegating, &granting, &parties.receiving, two_of_three, &mut entropy))
+    });
+    group.bench_function("verify_and_reencrypt", |b| b.iter(|| keys.first().map(proxy)));
+    group.bench_function("verify", |b| b.iter(|| posted.first().map(check)));
+    group.bench_function("open/threshold=2/3", |b| {
+        b.iter(|| Umbral.open(&receiving, &parties.delegating, &capsule, &verified))
+    });
+    group.sample_size(10).bench_function("grant/intervals=8760", |b| {
+        b.iter(|| Umbral.grant_range(&secret, &stream, 5..8765, &parties.receiving, two_of_three, &mut entropy))
+    });
+    Ok(())
+}
+
+fn proxy_re_encryption(c: &mut Criterion) {
+    if let Err(error) = pre(c) {
+        unreachable!("an honest sale is refused: {error}")
+    }
+}
+
+criterion_group!(benches, aead, stream, signatures, sealed_block, key_tree, proxy_re_encryption);
 criterion_main!(benches);

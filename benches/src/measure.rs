@@ -1,9 +1,9 @@
 //! Timing that stands on a noisy machine: many short runs, medians, and two candidates run in turn.
+//!
+//! On Linux the clock is the time that this thread has had a processor, so other programs are not counted; elsewhere it is the
+//! time that passed.
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Duration};
 
 /// How much time a measurement may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,11 +80,40 @@ fn sorted(mut values: Vec<f64>) -> Sample {
 }
 
 fn time<T>(batch: u32, operation: &mut impl FnMut() -> T) -> f64 {
-    let start = Instant::now();
+    let start = Clock::now();
     (0..batch).for_each(|_| {
         black_box(operation());
     });
-    start.elapsed().as_nanos() as f64 / f64::from(batch)
+    start.elapsed_nanos() / f64::from(batch)
+}
+
+/// A moment on the clock of the measurements.
+pub(crate) struct Clock(
+    #[cfg(target_os = "linux")] rustix::time::Timespec,
+    #[cfg(not(target_os = "linux"))] std::time::Instant,
+);
+
+#[cfg(target_os = "linux")]
+impl Clock {
+    pub(crate) fn now() -> Self {
+        Self(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime))
+    }
+
+    pub(crate) fn elapsed_nanos(&self) -> f64 {
+        let (start, end) = (&self.0, Self::now().0);
+        (end.tv_sec - start.tv_sec) as f64 * 1e9 + (end.tv_nsec - start.tv_nsec) as f64
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Clock {
+    pub(crate) fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    pub(crate) fn elapsed_nanos(&self) -> f64 {
+        self.0.elapsed().as_nanos() as f64
+    }
 }
 
 /// How often the operation fits into one run; also warms it up.
