@@ -5,7 +5,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use cpchain_crypto::{
-    Did, Digest, Domain, SigningKey,
+    Did, Digest, Domain, Signer as _, SigningKey,
     block::{BlockHeader, LEAF_LEN, LeafCommitment, SealedBlock},
     key_tree::{IntervalId, StreamSecret, TreeNode},
     merkle,
@@ -94,8 +94,8 @@ pub fn sealed_box(bytes: &[u8]) {
     // Nothing was ever sealed for this purpose.
     let key = SigningKey::from_seed(&[0x5a; 32]);
     assert!(sealed_box::open(&key, PURPOSE, b"bound", bytes).is_err());
-    let opening = sealed_box::prove(&key, bytes);
-    assert_eq!(opening.is_ok(), sealed_box::is_well_formed(bytes));
+    let opening = sealed_box::prove(&key, PURPOSE, b"bound", bytes);
+    assert_eq!(opening.is_ok(), sealed_box::is_well_formed(&key.public_key(), PURPOSE, b"bound", bytes));
     if let Some(opening) = Opening::from_bytes(bytes) {
         assert_eq!(opening.to_bytes().as_slice(), bytes);
     }

@@ -10,15 +10,17 @@ use cpchain_crypto::{
     Digest, PublicKey, SeededEntropy, Signer, SigningKey,
     key_tree::{IntervalId, StreamSecret},
     pre::{Capsule, KeyFragment, Parties, PrePublicKey, PreSecretKey, ProxyReEncryption, Threshold, Umbral},
-    sealed_box,
 };
 use cpchain_examples::adapters::{
     UmbralJudge,
     chain::{EscrowModule, ListingModule, StakeCommand, burn_account, read_order},
-    fragment_bundle, open_bundle, seal_bundle,
+    fragment_bundle, granted_fragments, open_bundle, prove_bundle, seal_bundle,
 };
 use cpchain_market::{
-    escrow::{Command, Event, FragmentId, GrantedNode, Order, OrderId, ProxyGrant, Rules, State, Terms},
+    escrow::{
+        Command, Event, FragmentId, FragmentKeys, FragmentVerifier as _, GrantedNode, Order, OrderId, ProxyGrant,
+        Rules, State, Terms,
+    },
     listing::{Action, Listing, Operation, SignedOperation, Unit},
 };
 
@@ -204,17 +206,23 @@ impl World {
             let (delegating_key, capsule) = (public.as_bytes().to_vec(), capsule.as_bytes().to_vec());
             nodes.push(GrantedNode { node, delegating_key, capsule });
         }
+        let verifying_key = Umbral.public_key(&granting).unwrap().as_bytes().to_vec();
         let proxies = order.slots().iter().zip(&bundles).enumerate().map(|(place, (slot, fragments))| {
             let fragment_ids: Vec<_> = fragments.iter().map(|fragment| FragmentId(fragment.id())).collect();
             let bundle = spoil(place, fragment_bundle(fragments));
-            let mut sealed = seal_bundle(&slot.proxy(), &fragment_ids, &bundle, &mut self.entropy).unwrap();
+            let keys = nodes.iter().map(|node: &GrantedNode| FragmentKeys {
+                delegating: &node.delegating_key,
+                receiving: &order.terms().buyer_key,
+                verifying: &verifying_key,
+            });
+            let granted: Vec<_> = keys.zip(fragment_ids.iter().copied()).collect();
+            let mut sealed = seal_bundle(&slot.proxy(), &granted, &bundle, &mut self.entropy).unwrap();
             if self.rubbish {
                 sealed = vec![0];
             }
             ProxyGrant { fragment_ids, sealed }
         });
         let proxies: Vec<_> = proxies.collect();
-        let verifying_key = Umbral.public_key(&granting).unwrap().as_bytes().to_vec();
         let seller = self.seller.clone();
         let outcome = self.event(&seller, id, Event::Grant { verifying_key, nodes, proxies: proxies.clone() });
         assert_eq!(outcome, Outcome::Applied);
@@ -240,7 +248,7 @@ impl World {
         let drawn = order.slots()[place].proxy();
         let proxy = self.proxies.iter().find(|key| key.public_key() == drawn).unwrap().clone();
         let grant = &self.granted[place];
-        let fragments = open_bundle(&proxy, &grant.fragment_ids, &grant.sealed).unwrap();
+        let fragments = open_bundle(&proxy, &granted_fragments(&order, grant), &grant.sealed).unwrap();
         let made = order.nodes().iter().zip(fragments).map(|(node, fragment)| {
             let fragment = Umbral.verify_key_fragment(fragment, &parties(&order, node)).unwrap();
             Umbral.reencrypt(&Capsule::from_bytes(&node.capsule).unwrap(), &fragment).unwrap().as_bytes().to_vec()
@@ -316,8 +324,10 @@ fn a_bad_grant_is_proven_and_costs_the_seller() {
         let drawn = world.order(id).slots()[1].proxy();
         let proxy = world.proxies.iter().find(|key| key.public_key() == drawn).unwrap().clone();
         let grant = world.granted[1].clone();
-        assert!(open_bundle(&proxy, &grant.fragment_ids, &grant.sealed).is_err());
-        let proof = sealed_box::prove(&proxy, &grant.sealed).unwrap().to_bytes().to_vec();
+        let order = world.order(id);
+        let fragments = granted_fragments(&order, &grant);
+        assert!(open_bundle(&proxy, &fragments, &grant.sealed).is_err());
+        let proof = prove_bundle(&proxy, &fragments, &grant.sealed).unwrap().to_bytes().to_vec();
         let event = Event::BadGrant { sealed: grant.sealed, proof };
         assert_eq!(world.event(&proxy, id, event), Outcome::Applied);
         assert_eq!(world.order(id).state(), State::SellerFault);
@@ -334,8 +344,9 @@ fn a_box_that_is_none_is_proven_bad_without_an_opening() {
     world.grant(id, |_, bundle| bundle);
     let drawn = world.order(id).slots()[0].proxy();
     let proxy = world.proxies.iter().find(|key| key.public_key() == drawn).unwrap().clone();
-    let sealed = world.granted[0].sealed.clone();
-    assert!(sealed_box::prove(&proxy, &sealed).is_err());
+    let (order, grant) = (world.order(id), world.granted[0].clone());
+    let sealed = grant.sealed.clone();
+    assert!(prove_bundle(&proxy, &granted_fragments(&order, &grant), &sealed).is_err());
     assert_eq!(world.event(&proxy, id, Event::BadGrant { sealed, proof: vec![] }), Outcome::Applied);
     assert_eq!(world.order(id).state(), State::SellerFault);
 }
@@ -388,10 +399,28 @@ fn another_orders_fragments_in_a_grant_are_proven_bad() {
     });
     let drawn = world.order(id).slots()[1].proxy();
     let proxy = world.proxies.iter().find(|key| key.public_key() == drawn).unwrap().clone();
-    let sealed = world.granted[1].sealed.clone();
-    let proof = sealed_box::prove(&proxy, &sealed).unwrap().to_bytes().to_vec();
+    let (order, grant) = (world.order(id), world.granted[1].clone());
+    let sealed = grant.sealed.clone();
+    let proof = prove_bundle(&proxy, &granted_fragments(&order, &grant), &sealed).unwrap().to_bytes().to_vec();
     assert_eq!(world.event(&proxy, id, Event::BadGrant { sealed, proof }), Outcome::Applied);
     assert_eq!(world.order(id).state(), State::SellerFault);
+}
+
+/// Its opening would give the honest order's fragments away.
+#[test]
+fn a_bundle_copied_into_another_order_is_bad_without_an_opening() {
+    let mut world = World::new();
+    let id = world.accepted();
+    world.grant(id, |_, bundle| bundle);
+    let (proxy, _) = world.bundle(id, 0);
+    let (order, grant) = (world.order(id), world.granted[0].clone());
+    let honest = granted_fragments(&order, &grant);
+    let other = Umbral.public_key(&Umbral.generate_key(&mut world.entropy).unwrap()).unwrap();
+    let copied: Vec<_> =
+        honest.iter().map(|(keys, id)| (FragmentKeys { receiving: other.as_bytes(), ..*keys }, *id)).collect();
+    assert!(prove_bundle(&proxy, &copied, &grant.sealed).is_err());
+    assert!(UmbralJudge.proves_bad_grant(&proxy.public_key(), &grant.sealed, &[], &copied));
+    assert!(!UmbralJudge.proves_bad_grant(&proxy.public_key(), &grant.sealed, &[], &honest));
 }
 
 #[test]
@@ -400,9 +429,12 @@ fn an_honest_grant_cannot_be_proven_bad() {
     let id = world.accepted();
     world.grant(id, |_, bundle| bundle);
     let (proxy, _) = world.bundle(id, 0);
-    let (sealed, foreign) = (world.granted[0].sealed.clone(), world.granted[1].sealed.clone());
-    let true_opening = sealed_box::prove(&proxy, &sealed).unwrap().to_bytes().to_vec();
-    let other_box = sealed_box::prove(&proxy, &foreign).unwrap().to_bytes().to_vec();
+    let (order, grant) = (world.order(id), world.granted[0].clone());
+    let sealed = grant.sealed.clone();
+    let fragments = granted_fragments(&order, &grant);
+    let true_opening = prove_bundle(&proxy, &fragments, &sealed).unwrap().to_bytes().to_vec();
+    let foreign = seal_bundle(&proxy.public_key(), &fragments, b"another box", &mut world.entropy).unwrap();
+    let other_box = prove_bundle(&proxy, &fragments, &foreign).unwrap().to_bytes().to_vec();
     for proof in [true_opening.clone(), other_box, vec![0; 96], vec![], vec![1; 95]] {
         let outcome = world.event(&proxy, id, Event::BadGrant { sealed: sealed.clone(), proof });
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");

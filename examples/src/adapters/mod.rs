@@ -28,5 +28,7 @@ pub use {
     listing_log::ChainListingLog,
     registry::ChainRegistry,
     search_service::SearchService,
-    umbral::{UmbralJudge, fragment_bundle, open_bundle, seal_bundle},
+    umbral::{
+        GrantedFragment, UmbralJudge, fragment_bundle, granted_fragments, open_bundle, prove_bundle, seal_bundle,
+    },
 };

@@ -8,9 +8,15 @@ use cpchain_crypto::{
     },
     sealed_box::{self, Opening, SealedBoxError},
 };
-use cpchain_market::escrow::{FragmentError, FragmentId, FragmentKeys, FragmentVerifier, GrantedNode, Recovered};
+use cpchain_market::escrow::{
+    FragmentError, FragmentId, FragmentKeys, FragmentVerifier, GrantedNode, Order, ProxyGrant, Recovered,
+};
 
-const BUNDLE: Domain = Domain::new("cpchain/examples/key-fragments/v1");
+const BUNDLE: Domain = Domain::new("cpchain/examples/key-fragments/v2");
+const BINDING: Domain = Domain::new("cpchain/examples/key-fragment-binding/v1");
+
+/// The keys of one granted node, and the id of a proxy's fragment for it.
+pub type GrantedFragment<'a> = (FragmentKeys<'a>, FragmentId);
 
 /// Judges fragments and grants by Umbral.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,30 +27,55 @@ pub fn fragment_bundle<'a>(fragments: impl IntoIterator<Item = &'a KeyFragment>)
     fragments.into_iter().flat_map(|fragment| fragment.expose().iter().copied()).collect()
 }
 
-/// Seals a bundle to a proxy, bound to the public ids of its fragments.
+/// What a proxy's bundle of this order must hold: one fragment a node.
+pub fn granted_fragments<'a>(order: &'a Order, grant: &ProxyGrant) -> Vec<GrantedFragment<'a>> {
+    order.nodes().iter().map(|node| order.keys_of(node)).zip(grant.fragment_ids.iter().copied()).collect()
+}
+
+/// Seals a bundle to a proxy, bound to the keys and the public ids of its fragments: copied into another order it is no box, so
+/// that its opening cannot be had by a complaint there.
 ///
 /// # Errors
 /// [`SealedBoxError`].
 pub fn seal_bundle(
     proxy: &PublicKey,
-    ids: &[FragmentId],
+    granted: &[GrantedFragment<'_>],
     bundle: &[u8],
     entropy: &mut dyn Entropy,
 ) -> Result<Vec<u8>, SealedBoxError> {
-    sealed_box::seal(proxy, BUNDLE, &binding(ids.iter().copied()), bundle, entropy)
+    sealed_box::seal(proxy, BUNDLE, &binding(granted), bundle, entropy)
 }
 
 /// Opens a bundle as the proxy that it is for.
 ///
 /// # Errors
-/// [`SealedBoxError`]: the seller's grant is bad, and [`sealed_box::prove`] shows it.
-pub fn open_bundle(proxy: &SigningKey, ids: &[FragmentId], sealed: &[u8]) -> Result<Vec<KeyFragment>, SealedBoxError> {
-    let bundle = sealed_box::open(proxy, BUNDLE, &binding(ids.iter().copied()), sealed)?;
-    split(&bundle, ids.len()).ok_or(SealedBoxError::Format)
+/// [`SealedBoxError`]: the seller's grant is bad, and [`prove_bundle`] shows it.
+pub fn open_bundle(
+    proxy: &SigningKey,
+    granted: &[GrantedFragment<'_>],
+    sealed: &[u8],
+) -> Result<Vec<KeyFragment>, SealedBoxError> {
+    let bundle = sealed_box::open(proxy, BUNDLE, &binding(granted), sealed)?;
+    split(&bundle, granted.len()).ok_or(SealedBoxError::Format)
 }
 
-fn binding(ids: impl Iterator<Item = FragmentId>) -> Vec<u8> {
-    ids.flat_map(|id| id.0.0).collect()
+/// Shows the judge what was sealed to a proxy.
+///
+/// # Errors
+/// [`SealedBoxError::Format`]: it is no box for these fragments, and needs no opening to be proven bad.
+pub fn prove_bundle(
+    proxy: &SigningKey,
+    granted: &[GrantedFragment<'_>],
+    sealed: &[u8],
+) -> Result<Opening, SealedBoxError> {
+    sealed_box::prove(proxy, BUNDLE, &binding(granted), sealed)
+}
+
+fn binding(granted: &[GrantedFragment<'_>]) -> Vec<u8> {
+    let bound = |(keys, id): &GrantedFragment<'_>| {
+        Digest::of(BINDING, &[keys.delegating, keys.receiving, keys.verifying, &id.0.0]).0
+    };
+    granted.iter().flat_map(bound).collect()
 }
 
 /// Exactly `count` fragments, or nothing.
@@ -94,11 +125,11 @@ impl FragmentVerifier for UmbralJudge {
         proof: &[u8],
         nodes: &[(FragmentKeys<'_>, FragmentId)],
     ) -> bool {
-        if !sealed_box::is_well_formed(sealed) {
+        let binding = binding(nodes);
+        if !sealed_box::is_well_formed(proxy, BUNDLE, &binding, sealed) {
             return true;
         }
         let Some(opening) = Opening::from_bytes(proof) else { return false };
-        let binding = binding(nodes.iter().map(|(_, id)| *id));
         let bundle = match sealed_box::judge(proxy, BUNDLE, &binding, sealed, &opening) {
             Ok(Some(bundle)) => bundle,
             Ok(None) => return true,

@@ -6,7 +6,7 @@ use cpchain_crypto::{
 };
 use cpchain_market::escrow::{Order, ProxyGrant};
 
-use crate::adapters::open_bundle;
+use crate::adapters::{granted_fragments, open_bundle};
 
 /// Can the drawn proxies and the buyer, with every key fragment of the order, open `capsule`? They re-encrypt it with the
 /// fragments of each granted node in turn, under the keys of that node: so their fragments verify, whatever the capsule.
@@ -31,7 +31,7 @@ pub(crate) fn opens(
             .zip(grants)
             .filter_map(|(slot, grant)| {
                 let proxy = proxies.iter().find(|proxy| proxy.public_key() == slot.proxy())?;
-                let bundle = open_bundle(proxy, &grant.fragment_ids, &grant.sealed).ok()?;
+                let bundle = open_bundle(proxy, &granted_fragments(order, grant), &grant.sealed).ok()?;
                 let fragment = Umbral.verify_key_fragment(bundle.into_iter().nth(place)?, &parties).ok()?;
                 let made = Umbral.reencrypt(capsule, &fragment).ok()?;
                 Umbral.verify_capsule_fragment(made, capsule, &parties).ok()

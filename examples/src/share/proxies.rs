@@ -6,7 +6,6 @@ use cpchain_consensus::ledger::{Amount, Cursor};
 use cpchain_crypto::{
     PublicKey,
     pre::{Capsule, Parties, PrePublicKey, ProxyReEncryption, Umbral},
-    sealed_box,
 };
 use cpchain_market::escrow::{Command, Event, Order, ProxyGrant, State};
 use cpchain_otp::{NodeConfig, NodeHandle, NodeParts, ProxyNode, backend::OpendalBackend};
@@ -22,7 +21,7 @@ use super::{
 use crate::adapters::{
     ChainClient, ChainRegistry, DhtObjects, UmbralJudge,
     chain::{EscrowModule, EscrowNotice, StakeCommand, read_order},
-    open_bundle,
+    granted_fragments, open_bundle, prove_bundle,
 };
 
 /// What each proxy has at stake.
@@ -110,13 +109,15 @@ async fn watch(client: ChainClient) {
 fn answer(order: &Order, grant: &ProxyGrant, key: &cpchain_crypto::SigningKey) -> Event {
     reencrypt(order, grant, key).unwrap_or_else(|| Event::BadGrant {
         sealed: grant.sealed.clone(),
-        proof: sealed_box::prove(key, &grant.sealed).map(|opening| opening.to_bytes().to_vec()).unwrap_or_default(),
+        proof: prove_bundle(key, &granted_fragments(order, grant), &grant.sealed)
+            .map(|opening| opening.to_bytes().to_vec())
+            .unwrap_or_default(),
     })
 }
 
 /// One capsule fragment for each granted node; `None` if a key fragment is not what the grant says.
 fn reencrypt(order: &Order, grant: &ProxyGrant, key: &cpchain_crypto::SigningKey) -> Option<Event> {
-    let fragments = open_bundle(key, &grant.fragment_ids, &grant.sealed).ok()?;
+    let fragments = open_bundle(key, &granted_fragments(order, grant), &grant.sealed).ok()?;
     let made = order.nodes().iter().zip(fragments).zip(&grant.fragment_ids).map(|((node, fragment), id)| {
         let keys = order.keys_of(node);
         let parties = Parties {

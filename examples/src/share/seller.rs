@@ -9,7 +9,7 @@ use cpchain_crypto::{
     pre::{KeyFragment, PreError, PrePublicKey, ProxyReEncryption, Threshold, Umbral},
 };
 use cpchain_market::{
-    escrow::{Command, Event, FragmentId, GrantedNode, Order, OrderId, ProxyGrant},
+    escrow::{Command, Event, FragmentId, FragmentKeys, GrantedNode, Order, OrderId, ProxyGrant},
     listing::{Action, Listing, Operation, SignedOperation, Unit},
 };
 use cpchain_otp::{
@@ -345,14 +345,20 @@ impl Seller {
             bundles.iter_mut().zip(fragments).for_each(|(bundle, fragment)| bundle.push(fragment));
             nodes.push(GrantedNode { node, delegating_key, capsule });
         }
+        let verifying_key = Umbral.public_key(&granting)?.as_bytes().to_vec();
         let mut proxies = Vec::new();
         for (slot, fragments) in order.slots().iter().zip(&bundles) {
             let fragment_ids: Vec<_> = fragments.iter().map(|fragment| FragmentId(fragment.id())).collect();
             let bundle = zeroize::Zeroizing::new(fragment_bundle(fragments));
-            let sealed = seal_bundle(&slot.proxy(), &fragment_ids, &bundle, entropy)?;
+            let keys = nodes.iter().map(|node: &GrantedNode| FragmentKeys {
+                delegating: &node.delegating_key,
+                receiving: &order.terms().buyer_key,
+                verifying: &verifying_key,
+            });
+            let granted: Vec<_> = keys.zip(fragment_ids.iter().copied()).collect();
+            let sealed = seal_bundle(&slot.proxy(), &granted, &bundle, entropy)?;
             proxies.push(ProxyGrant { fragment_ids, sealed });
         }
-        let verifying_key = Umbral.public_key(&granting)?.as_bytes().to_vec();
         Ok(Event::Grant { verifying_key, nodes, proxies })
     }
 
