@@ -159,8 +159,8 @@ pub(crate) unsafe fn with(context: *mut Context, work: impl FnOnce(&mut State) -
 ///
 /// # Safety
 /// `context` is memory for a `cpc_ctx` that no call is using, no callback of its own either; `config` and what it points to can be read;
-/// `load` and `store` may be called with `user`, from here until `cpc_close`. No other context seals the same stream meanwhile: it would
-/// take the same intervals.
+/// `load` and `store` may be called with `user`, from here until `cpc_close`. No other context seals the same stream meanwhile: the one
+/// that comes second is answered `COUNTER`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cpc_init(context: *mut Context, config: *const Config) -> Status {
     let work = || {
@@ -205,6 +205,7 @@ unsafe fn start(config: &Config) -> Result<State, Status> {
         blocks_per_interval,
         first_interval: IntervalId(config.first_interval),
         blocks: position.next_block,
+        attempted: None,
     };
     Ok(State {
         stream,

@@ -3,7 +3,8 @@
 //! The counter decides; here are only the record and what the caller says about it when a context begins. A new interval
 //! and its block numbers, as many as share a key, are reserved by one write before the first block is sealed. Every
 //! start takes an interval in which nothing was reserved, so no key seals a number twice, whatever was lost
-//! (`tests/counter.rs`). A flash page bears one write per interval for decades.
+//! (`tests/counter.rs`). The record is read again before each write, so a second context of the same stream is refused
+(`two_contexts_of_one_counter_share_no_key`). A flash page bears one write per interval for decades.
 //!
 //! Bytes, little endian: magic, blocks per interval, interval, four zero bytes, first block number that is not reserved,
 //! and 8 bytes of a hash over the stream and the rest (torn and foreign records are seen).
@@ -94,6 +95,8 @@ pub(crate) struct Store {
     pub(crate) first_interval: IntervalId,
     /// Blocks that the stream has.
     pub(crate) blocks: u64,
+    /// What this store wrote last, or tried to.
+    pub(crate) attempted: Option<Mark>,
 }
 
 impl Store {
@@ -133,6 +136,17 @@ impl CounterStore for Store {
     }
 
     fn store(&mut self, mark: &Mark) -> Result<(), Status> {
+        let place = |mark: &Mark| (mark.interval, mark.unreserved);
+        match self.read() {
+            // Another context of this stream has gone on meanwhile.
+            Ok(Some(record)) if place(&record.mark) >= place(mark) && Some(record.mark) != self.attempted => {
+                return Err(Status::Counter);
+            }
+            Err(Status::Store) => return Err(Status::Store),
+            // A damaged one is our own that was cut short, or was given up by the caller at the start.
+            Ok(_) | Err(_) => {}
+        }
+        self.attempted = Some(*mark);
         let record = Record { mark: *mark, blocks_per_interval: self.blocks_per_interval }.to_bytes(&self.stream);
         // SAFETY: who configured the callback promised that it may be called with its `user`; the record is ours and as long as said.
         match unsafe { (self.store)(self.user, record.as_ptr(), record.len()) } {

@@ -299,6 +299,11 @@ fn what_cannot_be_configured_is_refused() {
     unsafe { (*page).is_unreadable = false };
     unsafe { (*page).record = Some(vec![0; CPC_COUNTER_LEN]) };
     assert_eq!(init(&good), Status::Counter);
+    // So it is with a damaged one.
+    assert_eq!(init(&Config { first_interval: 100, ..good }), Status::Ok);
+    let sealed = next_block(context, b"x").unwrap();
+    assert_eq!(SealedBlock::parse(&sealed.bytes).unwrap().header().interval, IntervalId(100));
+    assert_eq!(init(&Config { position: &Position { next_block: 1, previous: [1; 32] }, ..good }), Status::Ok);
 }
 
 #[test]

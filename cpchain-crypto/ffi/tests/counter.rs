@@ -90,6 +90,25 @@ proptest! {
 }
 
 #[test]
+fn two_contexts_of_one_counter_share_no_key() {
+    let (mut page, mut first, mut second) = (Page::default(), Context::new(), Context::new());
+    let (page, first, second) = (&raw mut page, &raw mut first, &raw mut second);
+    assert_eq!(init(first, page, 2, None), Status::Ok);
+    assert_eq!(init(second, page, 2, None), Status::Ok);
+    let mut used = HashSet::new();
+    for context in [first, second, first, second, second, first, first, second] {
+        match next_block(context, b"x") {
+            Ok(sealed) => {
+                let header = *SealedBlock::parse(&sealed.bytes).unwrap().header();
+                assert!(used.insert((header.interval, header.index)), "{header:?} again");
+            }
+            Err(status) => assert_eq!((status, context), (Status::Counter, second)),
+        }
+    }
+    assert_eq!(used.len(), 4);
+}
+
+#[test]
 fn one_write_an_interval_and_none_before_the_first_block() {
     let (mut page, mut context) = (Page::default(), Context::new());
     let (page, context) = (&raw mut page, &raw mut context);
