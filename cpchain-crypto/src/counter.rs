@@ -158,15 +158,17 @@ impl<S: CounterStore> SealCounter<S> {
     }
 
     /// Begins at the interval `unused`, whatever the store says: for one that is lost or was copied back. Take an interval
-    /// that is surely above all that were ever used, they are plenty; a store that knows a higher one is believed.
+    /// that is surely above all that were ever used, they are plenty. If the store knows that one or a higher one, the one after it
+    /// begins: the store's index may be old.
     ///
     /// # Errors
     /// [`CounterError::Store`].
     pub fn recover(mut store: S, unused: IntervalId) -> Result<Self, CounterError<S::Error>> {
         let mut mark = Mark { interval: unused, unreserved: 0 };
         match store.load() {
-            Ok(Loaded::Proven(known)) if known.interval >= unused => mark = known,
-            Ok(Loaded::Unproven(last)) if last >= unused => mark.interval = following(last)?,
+            Ok(Loaded::Proven(Mark { interval: last, .. }) | Loaded::Unproven(last)) if last >= unused => {
+                mark.interval = following(last)?
+            }
             _ => {}
         }
         store.store(&mark).map_err(CounterError::Store)?;

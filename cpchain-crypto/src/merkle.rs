@@ -86,6 +86,9 @@ pub fn path(leaves: &[Digest], index: usize) -> Option<alloc::vec::Vec<Digest>> 
 }
 
 /// Does `path` lead from `leaf` at `index` of `count` leaves to `root`?
+///
+/// The root does not say how many leaves it has: take `count` from what was signed, or bind the place into the leaf. Under another
+/// count a leaf can stand at another index (`the_root_does_not_fix_the_count`).
 pub fn verify(root: Digest, leaf: Digest, index: u64, count: u64, path: &[Digest]) -> bool {
     fn climb(leaf: Digest, index: u64, count: u64, path: &[Digest]) -> Option<Digest> {
         match (count, path.split_last()) {
@@ -132,6 +135,14 @@ mod tests {
                 prop_assert!(!verify(root, leaves[index], i, n, &path[1..]));
             }
         }
+    }
+
+    #[test]
+    fn the_root_does_not_fix_the_count() {
+        let leaves = [Digest([1; 32]), Digest([2; 32]), Digest([3; 32])];
+        let (root, path) = (root(&leaves), path(&leaves, 2).unwrap());
+        assert!(verify(root, leaves[2], 2, 3, &path));
+        assert!(verify(root, leaves[2], 1, 2, &path));
     }
 
     #[test]

@@ -178,7 +178,8 @@ fn a_recovered_counter_begins_above_what_is_known() {
     for (loaded, expected) in [
         (Loaded::Fresh, (8, 0)),
         (Loaded::Proven(mark(3, 7)), (8, 0)),
-        (Loaded::Proven(mark(8, 7)), (8, 7)),
+        (Loaded::Proven(mark(8, 7)), (9, 0)),
+        (Loaded::Proven(mark(9, 0)), (10, 0)),
         (Loaded::Unproven(IntervalId(7)), (8, 0)),
         (Loaded::Unproven(IntervalId(8)), (9, 0)),
     ] {

@@ -87,13 +87,22 @@ impl FileCounter {
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
         let mut folder = Disk(path.to_path_buf());
-        // The name of a folder that was just made lies in the folder above.
         folder.sync().map_err(failed)?;
-        if let Some(above) = path.canonicalize().map_err(failed)?.parent() {
-            Disk(above.to_path_buf()).sync().map_err(failed)?;
+        // The name of a folder that was made lies in the folder above, and several may have been made.
+        for (level, above) in path.canonicalize().map_err(failed)?.ancestors().skip(1).enumerate() {
+            match Disk(above.to_path_buf()).sync() {
+                Err(error) if level > 0 && is_not_ours(&error) => break,
+                synced => synced.map_err(failed)?,
+            }
         }
         Ok(Self { folder, _lock: lock })
     }
+}
+
+/// Says this that nothing was made in a folder, and nothing above it?
+fn is_not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
 
 impl CounterStore for FileCounter {

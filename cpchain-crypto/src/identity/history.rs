@@ -243,6 +243,9 @@ impl<const N: usize> KeyHistory<N> {
 
 /// Two validly signed statements of one sequence by one key: proof that its holder contradicted itself, or lost the key.
 ///
+/// It is about the [`key`](Self::key) that signed. Whether that key ever spoke for the identity that the statements name is not
+/// proven: anybody can name a stranger's. Compare it with [`KeyHistory::speaker_after`] the sequence before.
+///
 /// ```
 /// use cpchain_crypto::{Did, Signer, SigningKey, identity::{ForkEvidence, KeyRecord, Rotation}};
 /// let key = |seed| SigningKey::from_seed(&[seed; 32]);
