@@ -291,7 +291,7 @@ typedef struct cpc_config {
      */
     const uint8_t *stream;
     /**
-     * Secret of the stream, 32 bytes, copied.
+     * Secret of the stream, 32 bytes, copied. Each stream has one of its own: two streams under one secret share their keys.
      */
     const uint8_t *stream_secret;
     /**
@@ -438,7 +438,8 @@ cpc_status cpc_open_block(const uint8_t *key,
 /**
  * Begins or resumes a stream in `context`. What `config` points to is copied and may be wiped afterwards.
  *
- * The first block after this begins an encryption interval that was never used, also after a crash. Initialising a context that is
+ * The first block after this begins an encryption interval that was never used, also after a crash. Never call it from a callback
+ * for the context that is in use. Initialising a context that is
  * in use abandons it; its secrets stay in memory until they are overwritten: call `cpc_close` before.
  *
  * Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`.
