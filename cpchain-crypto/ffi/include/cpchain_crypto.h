@@ -291,7 +291,7 @@ typedef struct cpc_config {
      */
     const uint8_t *stream;
     /**
-     * Secret of the stream, 32 bytes, copied. Each stream has one of its own: two streams under one secret share their keys.
+     * Secret of the stream, 32 bytes, copied.
      */
     const uint8_t *stream_secret;
     /**
@@ -438,16 +438,15 @@ cpc_status cpc_open_block(const uint8_t *key,
 /**
  * Begins or resumes a stream in `context`. What `config` points to is copied and may be wiped afterwards.
  *
- * The first block after this begins an encryption interval that was never used, also after a crash. Never call it from a callback
- * for the context that is in use. Initialising a context that is
+ * The first block after this begins an encryption interval that was never used, also after a crash. Initialising a context that is
  * in use abandons it; its secrets stay in memory until they are overwritten: call `cpc_close` before.
  *
  * Answers `NULL`, `OVERLAP`, `CONTEXT` (misaligned), `CONFIG`, `STORE`, `COUNTER`, `POSITION`.
  *
  * # Safety
  * `context` is memory for a `cpc_ctx` that no call is using, no callback of its own either; `config` and what it points to can be read;
- * `load` and `store` may be called with `user`, from here until `cpc_close`. No other context seals the same stream meanwhile: it would
- * take the same intervals.
+ * `load` and `store` may be called with `user`, from here until `cpc_close`. No other context seals the same stream meanwhile: the one
+ * that comes second is answered `COUNTER`.
  */
 cpc_status cpc_init(struct cpc_ctx *context,
                     const struct cpc_config *config);

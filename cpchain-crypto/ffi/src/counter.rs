@@ -4,7 +4,7 @@
 //! and its block numbers, as many as share a key, are reserved by one write before the first block is sealed. Every
 //! start takes an interval in which nothing was reserved, so no key seals a number twice, whatever was lost
 //! (`tests/counter.rs`). The record is read again before each write, so a second context of the same stream is refused
-(`two_contexts_of_one_counter_share_no_key`). A flash page bears one write per interval for decades.
+//! (`two_contexts_of_one_counter_share_no_key`). A flash page bears one write per interval for decades.
 //!
 //! Bytes, little endian: magic, blocks per interval, interval, four zero bytes, first block number that is not reserved,
 //! and 8 bytes of a hash over the stream and the rest (torn and foreign records are seen).
