@@ -137,6 +137,12 @@ pub struct Lbft {
     pub(crate) asked: BTreeSet<Want>,
     /// The last range that was asked for did not come.
     pub(crate) no_ranges: bool,
+    /// A range came since the last retry, so that the next one may be on its way.
+    pub(crate) ranged: bool,
+    /// At the last retry it was waited for.
+    pub(crate) waited: bool,
+    /// Ranges that the next pull asks for: more with each whole answer, one after a lost one.
+    pub(crate) pieces: u32,
     /// Neighbours that handed over news of late, whether validators or not.
     pub(crate) heard: Vec<PublicKey>,
     pub(crate) cursor: usize,
@@ -194,6 +200,9 @@ impl Lbft {
             building: None,
             asked: BTreeSet::new(),
             no_ranges: false,
+            ranged: false,
+            waited: false,
+            pieces: 1,
             heard: Vec::new(),
             cursor: 0,
             neighbour: None,

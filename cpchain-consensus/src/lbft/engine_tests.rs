@@ -259,7 +259,7 @@ fn faults_stop_votes_and_nothing_else() {
         let height = node.height();
         assert!(votes(&node.step(Input::Timeout { height })).is_empty());
         // It still serves.
-        let pull = Message::Pull(Pull { heights: vec![], digests: vec![digest], range: None });
+        let pull = Message::Pull(Pull { digests: vec![digest], ..Pull::default() });
         assert!(matches!(net.tell(&mut node, pull)[..], [.., Output::Serve { .. }]));
     }
 }

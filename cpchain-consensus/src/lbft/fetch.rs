@@ -49,7 +49,7 @@ impl Lbft {
             match want {
                 Want::Height(height) => pull.heights.push(height),
                 Want::Block(digest) => pull.digests.push(digest),
-                Want::Range(from) => pull.range = Some(from),
+                Want::Range(from) => (pull.range, pull.pieces) = (Some(from), self.pieces),
             }
         }
         if let Some(source) = self.source() {
@@ -168,7 +168,8 @@ impl Lbft {
 
     /// Answers from what is held here; the rest is left to the driver's storage.
     pub(crate) fn serve(&mut self, from: PublicKey, pull: &Pull) {
-        let mut rest = Pull { range: pull.range.filter(|from| *from <= self.tip.height), ..Pull::default() };
+        let range = pull.range.filter(|from| *from <= self.tip.height);
+        let mut rest = Pull { range, pieces: range.map_or(0, |_| pull.pieces), ..Pull::default() };
         let mut answers = Vec::new();
         let heights: BTreeSet<_> = pull.heights.iter().take(MAX_PULL).collect();
         for height in heights {

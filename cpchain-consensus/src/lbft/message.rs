@@ -23,6 +23,8 @@ pub const MAX_MESSAGE: usize = MAX_PAYLOAD + (64 << 10);
 pub const MAX_PULL: usize = 64;
 /// Most blocks in one RANGE; their payloads together have at most [`MAX_PAYLOAD`] bytes.
 pub const MAX_RANGE: usize = 192;
+/// Most RANGEs in the answer to one PULL.
+pub const MAX_PIECES: u32 = 16;
 
 /// Bytes that are no message of this protocol; blame the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +60,9 @@ pub struct Pull {
     pub digests: Vec<Digest>,
     /// The final chain from this height on.
     pub range: Option<Height>,
+    /// Most [`Range`]s that the answer may have, each standing on the one before; 0 is one, and no answer has more than
+    /// [`MAX_PIECES`].
+    pub pieces: u32,
 }
 
 /// A piece of the final chain: one certificate proves all of it.
@@ -67,6 +72,8 @@ pub struct Range {
     pub blocks: Vec<Arc<Block>>,
     /// A C-certificate of the last of them.
     pub certificate: Certificate,
+    /// Whether the next piece follows in the same answer. A hint: a lie costs what a lost message costs.
+    pub more: bool,
 }
 
 /// Every message of LBFT.
@@ -102,10 +109,12 @@ impl Message {
                 heights: pull.heights.iter().map(|h| h.0).collect(),
                 digests: pull.digests.iter().map(|d| Bytes::copy_from_slice(&d.0)).collect(),
                 range: pull.range.map_or(0, |height| height.0),
+                pieces: pull.pieces,
             }),
             Self::Range(range) => wire::Body::Range(wire::Range {
                 blocks: range.blocks.iter().map(|block| block.to_wire()).collect(),
                 certificate: Some(range.certificate.to_wire()),
+                more: range.more,
             }),
         };
         wire::Envelope { body: Some(body) }.encode_to_vec().into()
@@ -136,7 +145,8 @@ impl Message {
                 let digests = wire.digests.iter().map(|d| Digest::from_slice(d)).collect::<Option<_>>();
                 let heights = wire.heights.into_iter().map(Height).collect();
                 let range = Some(Height(wire.range)).filter(|height| *height > Height::GENESIS);
-                Ok(Self::Pull(Pull { heights, digests: digests.ok_or(DecodeError::Bounds)?, range }))
+                let digests = digests.ok_or(DecodeError::Bounds)?;
+                Ok(Self::Pull(Pull { heights, digests, range, pieces: wire.pieces }))
             }
             wire::Body::Range(wire) => {
                 if wire.blocks.len() > MAX_RANGE {
@@ -144,7 +154,7 @@ impl Message {
                 }
                 let blocks = wire.blocks.into_iter().map(read_block).collect::<Result<_, _>>()?;
                 let certificate = read_certificate(wire.certificate.ok_or(DecodeError::Malformed)?)?;
-                Ok(Self::Range(Range { blocks, certificate }))
+                Ok(Self::Range(Range { blocks, certificate, more: wire.more }))
             }
         }
     }

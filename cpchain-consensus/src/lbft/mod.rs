@@ -158,7 +158,7 @@ pub use {
     evidence::Evidence,
     io::{Closing, Fault, FinalEntry, Input, Output, Record, Restored},
     light::{LightClient, LightError, verify_final_headers},
-    message::{DecodeError, MAX_MESSAGE, MAX_PAYLOAD, MAX_PULL, MAX_RANGE, Message, Proposal, Pull, Range},
+    message::{DecodeError, MAX_MESSAGE, MAX_PAYLOAD, MAX_PIECES, MAX_PULL, MAX_RANGE, Message, Proposal, Pull, Range},
     round::State,
     snapshot::{Snapshot, SnapshotError},
     statement::{Kind, LBFT, Statement},

@@ -16,8 +16,9 @@ impl Lbft {
     /// At the retry interval: own votes at H, own COMMITs that nothing covers, the certificate that let it into H, the own
     /// proposal. Nothing in the first interval after H changed, and what is missing may be pulled again.
     pub(crate) fn repeat(&mut self) {
-        self.give_up_ranges();
+        let coming = self.ranges_that_come();
         self.asked.clear();
+        self.asked.extend(coming);
         self.later = false;
         if !core::mem::take(&mut self.moved) {
             self.say_again();

@@ -2,8 +2,10 @@
 //!
 //! - A range counts only if it was asked for and stands on the last final block, so a peer that lies costs one range and
 //!   is blamed; the next range is asked of another (`a_lying_peer_costs_one_range`).
-//! - Whoever lacks more than a few heights asks for ranges alone; single heights only when no range came
-//!   (`who_has_no_ranges_is_asked_for_heights`).
+//! - An answer has several ranges, one behind the other, and more of them each time that all came: a link with a long way
+//!   is kept busy, a slow or lossy one is not flooded (`answers_grow_while_they_come_whole`).
+//! - Whoever lacks more than a few heights asks for ranges alone; single heights only when none came for
+//!   a retry interval (`who_has_no_ranges_is_asked_for_heights`, `a_range_under_way_at_the_retry_is_waited_for`).
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -11,7 +13,7 @@ use super::{
     block::Block,
     engine::{Check, Held, Lbft, Want},
     io::Fault,
-    message::Range,
+    message::{MAX_PIECES, Range},
     statement::Kind,
 };
 use crate::ids::Height;
@@ -27,7 +29,7 @@ impl Lbft {
     }
 
     pub(crate) fn take_range(&mut self, range: Range) {
-        let Range { blocks, certificate } = range;
+        let Range { blocks, certificate, more } = range;
         let from = self.tip.height.next();
         if !self.is_current(certificate.term) || !self.asked.contains(&Want::Range(from)) {
             return;
@@ -46,6 +48,13 @@ impl Lbft {
         if certificate.verify(&self.committee, &self.cache).is_err() || !self.are_sealed(&blocks) {
             self.blame("a range that is not proved");
             return;
+        }
+        self.ranged = true;
+        if more {
+            // Nothing is asked for: it is on its way.
+            self.asked.insert(Want::Range(certificate.height.next()));
+        } else {
+            self.pieces = self.pieces.saturating_mul(2).min(MAX_PIECES);
         }
         if certificate.height > self.covered {
             for block in blocks {
@@ -82,10 +91,20 @@ impl Lbft {
         self.cache.invalid(&seals.collect::<Vec<_>>()).is_empty()
     }
 
-    /// At the retry interval: a range that was asked for and never came is not asked for in the next.
-    pub(crate) fn give_up_ranges(&mut self) {
+    /// At the retry interval: the range that is still waited for. If ranges came in this interval it may be on its way; but
+    /// every second time another peer is asked, so that one that trickles does not hold this node. If none came, none is
+    /// asked for in the next interval.
+    pub(crate) fn ranges_that_come(&mut self) -> Option<Want> {
         let from: Height = self.tip.height.next();
-        self.no_ranges = self.asked.contains(&Want::Range(from));
+        let open = Some(Want::Range(from)).filter(|want| self.asked.contains(want));
+        let came = core::mem::take(&mut self.ranged);
+        self.no_ranges = open.is_some() && !came;
+        if open.is_some() {
+            // An answer is to fit into an interval.
+            self.pieces = if came { (self.pieces / 2).max(1) } else { 1 };
+        }
+        self.waited = came && !self.waited;
+        open.filter(|_| self.waited)
     }
 }
 

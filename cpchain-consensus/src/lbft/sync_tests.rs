@@ -235,6 +235,80 @@ fn a_node_starts_from_a_snapshot() {
     assert!(blamed.is_empty());
 }
 
+/// Pieces of each answer, as the asked node stores make them of pulls that came one after the other.
+#[test]
+fn answers_grow_while_they_come_whole() {
+    let chain = Chain::new(6000, 10);
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    let mut open = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    let mut asked = vec![];
+    while let Some((from, pull)) = open.pop() {
+        asked.push(pull.pieces);
+        let answer = answer(&chain.storage, &pull).unwrap();
+        let last = answer.len() - 1;
+        for (place, message) in answer.into_iter().enumerate() {
+            assert!(matches!(&message, Message::Range(range) if range.more == (place < last)));
+            let more = pulls(&node.step(Input::Message { from, message }));
+            assert!(more.is_empty() || place == last, "asked for what is on its way");
+            open.extend(more);
+        }
+    }
+    assert_eq!(node.final_height(), Height(6000));
+    assert_eq!(asked, [1, 2, 4, 8, 16]);
+}
+
+/// The end of an answer is lost: it is waited for over one retry, then another peer is asked, and for less.
+#[test]
+fn a_range_under_way_at_the_retry_is_waited_for() {
+    let chain = Chain::new(4000, 10);
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    let mut open = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    let mut cut = vec![];
+    for _ in 0..3 {
+        let (from, pull) = open.pop().unwrap();
+        cut = answer(&chain.storage, &pull).unwrap();
+        let rest = cut.split_off((cut.len() / 2).max(1));
+        for message in core::mem::replace(&mut cut, rest) {
+            open = pulls(&node.step(Input::Message { from, message }));
+        }
+        if open.is_empty() {
+            break;
+        }
+    }
+    assert!(open.is_empty() && !cut.is_empty(), "in the middle of an answer");
+    let before = node.final_height();
+    assert!(pulls(&node.step(Input::Retry)).is_empty(), "on its way");
+    node.step(Input::Message { from, message: cut.remove(0) });
+    assert!(node.final_height() > before, "it came late and counts");
+    let again = pulls(&node.step(Input::Retry));
+    assert!(
+        matches!(again.as_slice(), [(_, Pull { range: Some(_), pieces: 1, .. })]),
+        "another one is asked: {again:?}"
+    );
+    // Nothing comes: heights, and a range no more.
+    let heights = pulls(&node.step(Input::Retry));
+    assert!(heights.iter().all(|(_, pull)| pull.range.is_none() && !pull.heights.is_empty()), "{heights:?}");
+}
+
+/// Who promises more and sends nothing costs what a silent peer costs.
+#[test]
+fn a_promise_of_more_is_not_believed_for_long() {
+    let chain = Chain::new(600, 10);
+    let liar = chain.keys[1].public_key();
+    let (mut node, _) = chain.node(0);
+    let first = pulls(&node.step(Input::Message { from: liar, message: chain.tip() }));
+    let message = answer(&chain.storage, &first[0].1).unwrap().remove(0);
+    let Message::Range(range) = message else { panic!() };
+    let lie = Message::Range(crate::lbft::Range { more: true, ..range });
+    assert!(pulls(&node.step(Input::Message { from: liar, message: lie })).is_empty());
+    assert!(pulls(&node.step(Input::Retry)).is_empty());
+    let open = pulls(&node.step(Input::Retry));
+    assert!(!open.is_empty());
+    catch_up(&chain, &mut node, open, |from, message| (*from != liar).then_some(message));
+}
+
 /// Prints how fast the core takes in a chain of small blocks from ranges: `cargo test --release -p cpchain-consensus
 /// --no-default-features --features std --lib catching_up_speed -- --ignored --nocapture`.
 #[test]

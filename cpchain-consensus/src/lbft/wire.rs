@@ -117,6 +117,8 @@ pub(crate) struct Pull {
     pub(crate) digests: Vec<Bytes>,
     #[prost(uint64, tag = "3")]
     pub(crate) range: u64,
+    #[prost(uint32, tag = "4")]
+    pub(crate) pieces: u32,
 }
 
 /// A piece of the final chain.
@@ -126,6 +128,8 @@ pub(crate) struct Range {
     pub(crate) blocks: Vec<Block>,
     #[prost(message, optional, tag = "2")]
     pub(crate) certificate: Option<Certificate>,
+    #[prost(bool, tag = "3")]
+    pub(crate) more: bool,
 }
 
 /// Who serves a term.

@@ -53,9 +53,8 @@ impl Lane {
 }
 
 fn weight(received: &Received) -> u32 {
-    let (Received::Direct { bytes, .. } | Received::Gossip { bytes, .. }) = received;
     // Also an empty message takes room. None is over the limit, so every lane can hold any.
-    u32::try_from(bytes.len().clamp(64, MAX_MESSAGE)).unwrap_or(u32::MAX)
+    u32::try_from(received.len().clamp(64, MAX_MESSAGE)).unwrap_or(u32::MAX)
 }
 
 /// Nobody reads any more.

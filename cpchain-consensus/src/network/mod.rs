@@ -92,6 +92,15 @@ pub enum Received {
     },
 }
 
+impl Received {
+    /// How many bytes arrived.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Direct { bytes, .. } | Self::Gossip { bytes, .. } => bytes.len(),
+        }
+    }
+}
+
 /// Links to the other nodes. Messages may be lost, doubled, delayed and reordered; they are never altered, and the sender
 /// is authenticated by its key. LBFT repeats what matters.
 #[async_trait]

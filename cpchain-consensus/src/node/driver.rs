@@ -24,8 +24,9 @@ use crate::{
     storage::{self, Storage, StorageError},
 };
 
-/// Inputs that share one sync of the log.
+/// Inputs that share one sync of the log, and their bytes.
 const BATCH: usize = 64;
+const BATCH_BYTES: usize = 4 << 20;
 const REQUESTS: usize = 1024;
 const SUBSCRIBERS: usize = 1024;
 const REMEMBERED_SIGNATURES: usize = 16 << 10;
@@ -205,11 +206,15 @@ impl Driver {
 
     /// Takes in a message and those that are already here behind it, so that they share one sync.
     async fn receive(&mut self, first: Received) -> Result<(), NodeError> {
-        let mut outputs = Vec::new();
+        let (mut outputs, mut bytes) = (Vec::new(), 0_usize);
         let mut next = Some(first);
         for _ in 0..BATCH {
             let Some(received) = next.take().or_else(|| self.network.next().now_or_never().flatten()) else { break };
+            bytes = bytes.saturating_add(received.len());
             self.take(received, &mut outputs);
+            if bytes >= BATCH_BYTES {
+                break;
+            }
         }
         self.perform(outputs).await
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Storage, StorageError};
 use crate::{
     ids::{Height, Term},
-    lbft::{Kind, MAX_PAYLOAD, MAX_RANGE, Message, Pull, Range},
+    lbft::{FinalEntry, Kind, MAX_PAYLOAD, MAX_PIECES, MAX_RANGE, Message, Pull, Range},
 };
 
 /// Bytes of payloads after which an answer brings no further block.
@@ -19,9 +19,9 @@ const MAX_SPAN: u64 = 8 * MAX_RANGE as u64;
 /// [`StorageError`] if the store cannot be read.
 pub fn answer(storage: &dyn Storage, pull: &Pull) -> Result<Vec<Message>, StorageError> {
     let mut messages = Vec::new();
-    let range = pull.range.map(|from| range(storage, from)).transpose()?;
-    if let Some((range, ended)) = range.flatten() {
-        messages.push(Message::Range(range));
+    if let Some(from) = pull.range {
+        let (ranges, ended) = ranges(storage, from, pull.pieces.clamp(1, MAX_PIECES))?;
+        messages.extend(ranges.into_iter().map(Message::Range));
         messages.extend(handover(storage, ended)?);
     }
     let mut heights = pull.heights.clone();
@@ -49,30 +49,71 @@ fn handover(storage: &dyn Storage, ended: Option<Term>) -> Result<Option<Message
     Ok(storage.handover(term)?.map(Message::Certificate))
 }
 
-/// The final chain of one term from this height on, up to the last C-certificate that fits, and the term if that ends it; none if
-/// none does.
-fn range(storage: &dyn Storage, from: Height) -> Result<Option<(Range, Option<Term>)>, StorageError> {
-    let (mut blocks, mut best, mut term, mut weight) = (Vec::new(), None, None, 0_usize);
-    for height in (from.0..from.0.saturating_add(MAX_SPAN)).map(Height) {
-        let Some(entry) = storage.final_entry(height)? else { break };
-        weight = weight.saturating_add(entry.block.payload.len());
-        let closing = entry.closing.as_ref().map_or(0, |closing| closing.blocks.len());
-        let fits = weight <= MAX_PAYLOAD && blocks.len() + usize::from(entry.sealed.is_some()) + closing <= MAX_RANGE;
-        if !fits || *term.get_or_insert(entry.term) != entry.term {
-            break;
+/// Up to so many pieces of the final chain of one term from this height on; each but the last says that there is more.
+/// And the term, if they end it.
+fn ranges(storage: &dyn Storage, from: Height, pieces: u32) -> Result<(Vec<Range>, Option<Term>), StorageError> {
+    let mut reader = Reader { storage, next: from, ahead: None, weight: 0 };
+    let mut ranges: Vec<Range> = Vec::new();
+    for _ in 0..pieces {
+        let Some((range, ended)) = reader.range()? else { break };
+        if let Some(before) = ranges.last_mut() {
+            before.more = true;
         }
-        blocks.extend(entry.sealed);
-        if let Some(closing) = entry.closing {
-            blocks.extend(closing.blocks);
-            best = Some((blocks.len(), closing.certificate, term));
-            break;
-        }
-        if let Some(certificate) = entry.certificate.filter(|certificate| certificate.kind == Kind::Commit) {
-            best = Some((blocks.len(), certificate, None));
+        ranges.push(range);
+        if ended.is_some() || reader.weight > MAX_ANSWER {
+            return Ok((ranges, ended));
         }
     }
-    Ok(best.map(|(length, certificate, ended)| {
-        blocks.truncate(length);
-        (Range { blocks, certificate }, ended)
-    }))
+    Ok((ranges, None))
+}
+
+/// Reads final heights in order.
+struct Reader<'a> {
+    storage: &'a dyn Storage,
+    next: Height,
+    /// Read already, and not part of a range yet.
+    ahead: Option<FinalEntry>,
+    /// Bytes of payloads in the ranges so far.
+    weight: usize,
+}
+
+impl Reader<'_> {
+    fn entry(&mut self, height: Height) -> Result<Option<FinalEntry>, StorageError> {
+        match self.ahead.take().filter(|entry| entry.block.height == height) {
+            Some(entry) => Ok(Some(entry)),
+            None => self.storage.final_entry(height),
+        }
+    }
+
+    /// The chain of one term from here on, up to the last C-certificate that fits, and the term if that ends it; none
+    /// if none fits.
+    fn range(&mut self) -> Result<Option<(Range, Option<Term>)>, StorageError> {
+        let (mut blocks, mut best, mut term, mut weight) = (Vec::new(), None, None, 0_usize);
+        for height in (self.next.0..self.next.0.saturating_add(MAX_SPAN)).map(Height) {
+            let Some(mut entry) = self.entry(height)? else { break };
+            weight = weight.saturating_add(entry.block.payload.len());
+            let closing = entry.closing.as_ref().map_or(0, |closing| closing.blocks.len());
+            let more = usize::from(entry.sealed.is_some()) + closing;
+            let fits = weight <= MAX_PAYLOAD && blocks.len() + more <= MAX_RANGE;
+            if !fits || *term.get_or_insert(entry.term) != entry.term {
+                self.ahead = Some(entry);
+                break;
+            }
+            blocks.extend(entry.sealed.take());
+            if let Some(closing) = entry.closing {
+                blocks.extend(closing.blocks);
+                best = Some((blocks.len(), weight, closing.certificate, height, term));
+                break;
+            }
+            if let Some(certificate) = entry.certificate.filter(|certificate| certificate.kind == Kind::Commit) {
+                best = Some((blocks.len(), weight, certificate, height, None));
+            }
+        }
+        Ok(best.map(|(length, weight, certificate, end, ended)| {
+            blocks.truncate(length);
+            self.next = end.next();
+            self.weight = self.weight.saturating_add(weight);
+            (Range { blocks, certificate, more: false }, ended)
+        }))
+    }
 }

@@ -39,7 +39,7 @@ impl Actor for LyingPeer {
 
     fn ticks(&mut self, stage: &mut Stage<'_>) {
         let heights = (0..40).map(|_| Height(stage.random.below(1_000))).chain([Height(u64::MAX)]).collect();
-        let pull = Pull { heights, digests: vec![Digest([3; 32]); 3], range: Some(Height(1)) };
+        let pull = Pull { heights, digests: vec![Digest([3; 32]); 3], range: Some(Height(1)), pieces: u32::MAX };
         let to = stage.some(2_000);
         stage.send(&to, Message::Pull(pull));
     }
