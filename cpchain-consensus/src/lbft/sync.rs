@@ -34,8 +34,9 @@ impl Lbft {
         if !self.is_current(certificate.term) || !self.asked.contains(&Want::Range(from)) {
             return;
         }
-        // The answer to an earlier question, which another node answered sooner.
-        if blocks.first().is_some_and(|first| first.header().parent_height < self.tip.height) {
+        // The answer to an earlier question, which another node answered sooner; or a piece that overtook the one before it:
+        // who leaves one out on purpose costs what a silent peer costs.
+        if blocks.first().is_some_and(|first| first.header().parent_height != self.tip.height) {
             return;
         }
         self.asked.remove(&Want::Range(from));

@@ -163,8 +163,12 @@ fn a_lying_peer_costs_one_range() {
             }
             Some(Message::Range(range))
         });
-        assert!(blamed.iter().all(|peer| *peer == liar) && blamed.len() == told, "lie {lie}: {blamed:?}");
-        assert!(told >= 1 && answers <= chain.blocks.len().div_ceil(MAX_RANGE) + told, "lie {lie}: {answers}");
+        // A gap may be a piece that overtook another: nobody is blamed, and the next interval brings heights.
+        let is_gap = lie == 3;
+        let expected = if is_gap { 0 } else { told };
+        assert!(blamed.iter().all(|peer| *peer == liar) && blamed.len() == expected, "lie {lie}: {blamed:?}");
+        let few = answers <= chain.blocks.len().div_ceil(MAX_RANGE) + told;
+        assert!(told >= 1 && (few || is_gap), "lie {lie}: {answers}");
     }
 }
 
