@@ -36,10 +36,10 @@
 //! | --- | --- | --- |
 //! | `pure` (default) | BLAKE3 in Rust alone. Without it (`default-features = false`) a C compiler is asked for, and BLAKE3 has its assembly | – |
 //! | `alloc` | vectors of sealed blocks, Merkle paths, sealed boxes, issuing credentials, the traits of [`pre`] and [`search`] | – |
-//! | `std` | `SystemEntropy`, `identity::KeyFile`, faster signatures | – |
-//! | `did-document` | reading DID documents back, over `serde_json` | – |
-//! | `umbral` | proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
-//! | `tfhe` | private search over `tfhe` | BSD-3-Clause-Clear, no patent grant: see its README before commercial use |
+//! | `std` | `alloc`; `SystemEntropy`, `identity::KeyFile`, `counter::FileCounter`, faster signatures | – |
+//! | `did-document` | `alloc`; reading DID documents back, over `serde_json` | – |
+//! | `umbral` | `alloc`; proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
+//! | `tfhe` | `std`; private search over `tfhe` | BSD-3-Clause-Clear, no patent grant: see its README before commercial use |
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]

@@ -4,7 +4,7 @@
 
 use cpchain_crypto::{
     Digest,
-    block::{BlockHeader, LeafSecrets, SealedBlock, seal},
+    block::{BlockHeader, ChainError, LeafSecrets, SealedBlock, seal},
     key_tree::{IntervalId, IntervalKey, StreamSecret},
 };
 use proptest::prelude::*;
@@ -96,4 +96,73 @@ fn the_key_commitment_binds_the_salt() {
     assert_ne!(made_up.key_hash(), commitments[0].key);
     assert_ne!(made_up, secrets);
     assert_eq!(format!("{secrets:?}"), "LeafSecrets(..)");
+}
+
+/// Four blocks of one chain, the last two in a later interval.
+fn chain(stream: u8) -> Vec<Vec<u8>> {
+    let mut previous = Digest::ZERO;
+    let mut sealed = |index| {
+        let interval = IntervalId(2 + (index as u32) / 2);
+        let header = BlockHeader { stream: Digest([stream; 32]), index, interval, previous, ..header(100) };
+        let key = StreamSecret::from_bytes([5; 32]).interval_key(interval);
+        let (bytes, _) = seal(&header, &key, &[index as u8; 100]).unwrap();
+        previous = SealedBlock::parse(&bytes).unwrap().hash();
+        bytes
+    };
+    (0..4).map(&mut sealed).collect()
+}
+
+fn walk(blocks: &[Vec<u8>]) -> Result<(), ChainError> {
+    let mut last = None;
+    for bytes in blocks {
+        let block = SealedBlock::parse(bytes).unwrap();
+        block.follows(last.as_ref())?;
+        last = Some(block);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_chain_shows_what_was_done_to_it() {
+    let whole = chain(1);
+    assert_eq!(walk(&whole), Ok(()));
+    for missing in 0..3 {
+        let mut blocks = whole.clone();
+        blocks.remove(missing);
+        let (expected, found) = (missing as u64, missing as u64 + 1);
+        assert_eq!(walk(&blocks), Err(ChainError::WrongIndex { expected, found }));
+    }
+    for at in 0..3 {
+        let mut swapped = whole.clone();
+        swapped.swap(at, at + 1);
+        assert_eq!(walk(&swapped), Err(ChainError::WrongIndex { expected: at as u64, found: at as u64 + 1 }));
+
+        let mut twice = whole.clone();
+        twice.insert(at, whole[at].clone());
+        assert_eq!(walk(&twice), Err(ChainError::WrongIndex { expected: at as u64 + 1, found: at as u64 }));
+
+        let mut changed = whole.clone();
+        *changed[at].last_mut().unwrap() ^= 1;
+        assert_eq!(walk(&changed), Err(ChainError::WrongPrevious));
+
+        let mut foreign = whole.clone();
+        foreign[at + 1] = chain(2)[at + 1].clone();
+        assert_eq!(walk(&foreign), Err(ChainError::WrongStream));
+    }
+}
+
+#[test]
+fn a_chain_neither_goes_back_nor_ends_in_a_circle() {
+    let after = |first: &BlockHeader, index, interval| {
+        let (bytes, _) = seal(first, &key(), &[1; 10]).unwrap();
+        let first = SealedBlock::parse(&bytes).unwrap();
+        let next = BlockHeader { index, interval, previous: first.hash(), ..*first.header() };
+        let (bytes, _) = seal(&next, &key(), &[1; 10]).unwrap();
+        SealedBlock::parse(&bytes).unwrap().follows(Some(&first))
+    };
+    assert_eq!(after(&header(10), 8, IntervalId(2)), Ok(()));
+    assert_eq!(after(&header(10), 8, IntervalId(1)), Err(ChainError::IntervalGoesBack));
+    let last = BlockHeader { index: u64::MAX, ..header(10) };
+    let wrong = ChainError::WrongIndex { expected: u64::MAX, found: u64::MAX };
+    assert_eq!(after(&last, u64::MAX, IntervalId(2)), Err(wrong));
 }

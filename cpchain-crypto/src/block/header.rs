@@ -18,7 +18,8 @@ pub struct BlockHeader {
     pub start_ms: u64,
     /// Readings inside.
     pub count: u32,
-    /// How the body is compressed; the numbers are those of the codec registry of the stream's owner.
+    /// How the body is compressed: a number that you choose and your reader knows. This crate never reads it; in
+    /// `cpchain-storage` it names a codec of the registry.
     pub codec: u16,
     /// Bytes of the body before sealing.
     pub body_len: u32,

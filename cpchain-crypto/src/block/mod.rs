@@ -3,7 +3,10 @@
 //! A block's body (compressed readings) is cut into leaves of [`LEAF_LEN`] bytes. Leaf `i` is sealed under a key of
 //! its own, derived with a salt from (interval key, block index, `i`). The header is bound to every leaf as associated data,
 //! together with the leaf's place. The next block's header carries the [`SealedBlock::hash`] of this one (white paper 2.2.1: a chain
-//! guards the interval).
+//! guards the interval), and [`SealedBlock::follows`] checks it.
+//!
+//! Who seals keeps its last block: the next index and `previous` come from it, and
+//! [`SealCounter::claim`](crate::counter::SealCounter::claim) of that index gives the interval whose key may be used.
 //!
 //! Bytes: header (fixed [`HEADER_LEN`]), then each leaf's ciphertext followed by its 16-byte tag.
 //!
@@ -17,8 +20,10 @@
 //! - One leaf opens alone, at its own place of its own block (`one_leaf_opens_alone_and_only_at_its_place`).
 //! - The commitment binds key, salt and plaintext (`the_key_commitment_binds_the_salt`).
 //! - A block that was changed anywhere does not open, and nothing of it stays in the buffer (`any_flipped_bit_is_found`).
+//! - A block that is missing, swapped, changed or foreign breaks the chain (`a_chain_shows_what_was_done_to_it`).
 //! - Bytes have one form, and any bytes are read without a panic (`golden_block`, `parsing_any_bytes_never_panics`).
 
+mod chain;
 mod header;
 mod leaf;
 mod sealed;
@@ -26,6 +31,7 @@ mod sealed;
 #[cfg(feature = "alloc")]
 pub use sealed::seal;
 pub use {
+    chain::ChainError,
     header::BlockHeader,
     leaf::{LeafCommitment, LeafSecrets},
     sealed::{SealedBlock, seal_into},

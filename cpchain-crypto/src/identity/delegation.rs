@@ -61,7 +61,9 @@ pub enum DelegationError {
     #[error("the delegation does not name this stream")]
     WrongStream,
     /// The terms break their bounds: no device, too many, out of order, or a time that ends before it begins.
-    #[error("the terms name 1 to 255 devices, at most 255 streams, none twice, and end after they begin")]
+    #[error(
+        "the terms name 1 to 255 devices, at most 255 streams, both sorted and none twice, and end after they begin"
+    )]
     Terms,
 }
 
@@ -100,7 +102,7 @@ pub struct DelegationTerms<'a> {
     pub from_ms: u64,
     /// When it has ended: the first millisecond at which it does not hold.
     pub until_ms: u64,
-    /// For which devices, in ascending order, none twice.
+    /// For which devices, in ascending order (`sort` them), none twice.
     pub devices: &'a [DeviceId],
     /// For which of their streams.
     pub scope: Scope<'a>,
