@@ -67,7 +67,7 @@ pub(super) trait Folder {
 #[derive(Debug)]
 pub struct FileCounter {
     folder: Disk,
-    _lock: File,
+    lock: File,
 }
 
 impl FileCounter {
@@ -95,7 +95,14 @@ impl FileCounter {
                 synced => synced.map_err(failed)?,
             }
         }
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { folder, lock })
+    }
+}
+
+impl Drop for FileCounter {
+    /// Closing alone would leave the lock to a child process that is just being started and still has the file.
+    fn drop(&mut self) {
+        self.lock.unlock().ok();
     }
 }
 

@@ -6,7 +6,7 @@
 //! 2. To sell, the owner makes `n` [`KeyFragment`]s from the delegating secret to the buyer's *receiving* public key, and gives each
 //!    of `n` proxies one. A fragment is secret between owner and proxy.
 //! 3. A proxy turns capsule and key fragment into a [`CapsuleFragment`], which carries its own proof: anyone, a chain too,
-//!    verifies it ([`verify_fragment_bytes`]) without any secret.
+//!    verifies it (`verify_fragment_bytes`) without any secret.
 //! 4. Any `t` verified capsule fragments and the receiving secret open the capsule. Fewer say nothing.
 //!
 //! # Rules, and the tests that hold them
@@ -31,7 +31,7 @@
 //! | type | bytes | the scheme's own bytes |
 //! | --- | --- | --- |
 //! | [`PrePublicKey`] | 35 | point |
-//! | [`PreSecretKey`] | 34 | the seed that the scalar is derived from ([`Umbral::KEY_LABEL`](Umbral)) |
+//! | [`PreSecretKey`] | 34 | the seed that the scalar is derived from (`Umbral::KEY_LABEL`) |
 //! | [`Capsule`] | 241 | stream (32), node (5), point E, point V, signature scalar, then nonce (24), ciphertext (64), tag (16) |
 //! | [`KeyFragment`] | 196 | id (32), share, precursor, commitment, signature (64) over id, commitment, precursor and both keys |
 //! | [`CapsuleFragment`] | 361 | E₁, V₁, key fragment id (32), precursor, E₂, V₂, U₁ commitment, U₁, proof scalar, signature (64) |
