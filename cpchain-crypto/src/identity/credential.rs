@@ -113,7 +113,8 @@ impl Credential {
         self.root
     }
 
-    /// Did this issuer sign it, and does it hold at the time `at_ms`?
+    /// Did this issuer sign it, and does it hold at the time `at_ms`? The issuer is judged by the key of the [`Speaker`] given:
+    /// with the key that speaks at `at_ms`, a rotation of the issuer ends what its old key attested.
     ///
     /// # Errors
     /// [`CredentialError::WrongIssuer`], [`CredentialError::Signature`], [`CredentialError::NotInForce`].

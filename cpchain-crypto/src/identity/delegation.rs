@@ -195,7 +195,8 @@ pub struct Act {
     pub stream: Digest,
 }
 
-/// Whom a delegation is judged for, by the keys that speak for them at the time.
+/// Whom a delegation is judged for. The controller by the key that speaks for it at the time judged: a rotation ends what its
+/// old key granted, so grant again, and withdraw again, after it. The gateway by the key that spoke when it acted.
 #[derive(Debug, Clone, Copy)]
 pub struct Parties<'a> {
     /// The owner whom the verifier takes the devices to belong to.

@@ -104,7 +104,8 @@ impl DeviceIdentity {
     /// The signing key number `generation`, 0 the first. A [`Rotation`](super::Rotation) leads from one to the next,
     /// so a device that rotates stores a number and no key.
     ///
-    /// All come from one secret: this guards against a signing key that leaked, not against a secret that did.
+    /// All come from one secret, so old keys cannot be destroyed. A leaked key speaks no more after a rotation, but its thief can
+    /// still fork the history and so end the identity, unless a ledger orders the records; a leaked secret is lost whole.
     pub fn signing_key(&self, generation: u32) -> SigningKey {
         signing_key(&self.root, generation)
     }

@@ -140,7 +140,9 @@ impl Revocation {
             .finish()
     }
 
-    /// Signs with the key that ends. Make this record when the key is made and keep it apart: then a lost key can be ended too.
+    /// Signs with the key that ends. Made in advance and kept apart it can end a lost key too, at a price: it holds from its own
+    /// `since_ms`, so all that the key signed since then falls; and once a rotation has taken its sequence it is a fork. Keep
+    /// it as secret as the key, and destroy it before you rotate.
     ///
     /// # Errors
     /// [`WrongSigner`] if the signer is not the one of `key`.
