@@ -51,13 +51,6 @@ impl RootBuilder {
 }
 
 /// The root over `leaves`.
-///
-/// ```
-/// use cpchain_crypto::{Digest, merkle};
-/// let leaves = [Digest([1; 32]), Digest([2; 32]), Digest([3; 32])];
-/// let path = merkle::path(&leaves, 1).unwrap();
-/// assert!(merkle::verify(merkle::root(&leaves), leaves[1], 1, 3, &path));
-/// ```
 pub fn root<'a>(leaves: impl IntoIterator<Item = &'a Digest>) -> Digest {
     let mut builder = RootBuilder::default();
     leaves.into_iter().for_each(|leaf| builder.push(*leaf));
@@ -65,6 +58,13 @@ pub fn root<'a>(leaves: impl IntoIterator<Item = &'a Digest>) -> Digest {
 }
 
 /// The sibling digests from leaf `index` up to the root; `None` if there is no such leaf.
+///
+/// ```
+/// use cpchain_crypto::{Digest, merkle};
+/// let leaves = [Digest([1; 32]), Digest([2; 32]), Digest([3; 32])];
+/// let path = merkle::path(&leaves, 1).unwrap();
+/// assert!(merkle::verify(merkle::root(&leaves), leaves[1], 1, 3, &path));
+/// ```
 #[cfg(feature = "alloc")]
 pub fn path(leaves: &[Digest], index: usize) -> Option<alloc::vec::Vec<Digest>> {
     let mut siblings = alloc::vec::Vec::new();
