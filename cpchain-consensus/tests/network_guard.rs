@@ -4,6 +4,7 @@
 
 use std::{
     future::Future,
+    io::Read as _,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -115,7 +116,38 @@ async fn known_peers_have_their_places() {
     let mut known = dialler(9, &node, 1, config()).await;
     gets_through(&mut known, 1, &mut node).await;
     assert_eq!(control.stats().connected, 3);
+    assert!(node.reaches(&key(9).public_key()));
+    assert!(!node.reaches(&key(2).public_key()), "there is no way to a stranger");
     for network in strangers.iter_mut().chain([&mut node, &mut known]) {
+        network.stop().await;
+    }
+}
+
+/// Connections that never say anything lose their places soon, and one address cannot take them all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_connections_keep_nobody_out() {
+    let limits = Limits { pending_per_address: 4, ..Limits::default() };
+    let mut node = start(1, Libp2pConfig { limits, ..config() }).await;
+    node.expect_peer(key(9).public_key()).unwrap();
+    let control = node.control();
+    let port = node.address().to_string().rsplit('/').next().unwrap().parse::<u16>().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(std::net::TcpStream::connect(("127.0.0.1", port)).unwrap());
+    }
+    until("those over the bound are refused", || control.stats().refused >= 6).await;
+    assert_eq!(control.stats().refused, 6);
+    // The other four are given up.
+    let begin = Instant::now();
+    for socket in &mut silent {
+        socket.set_read_timeout(Some(LONG)).unwrap();
+        // Closed or reset, it ends.
+        let _ = socket.read_to_end(&mut Vec::new());
+    }
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    let mut known = dialler(9, &node, 1, config()).await;
+    gets_through(&mut known, 1, &mut node).await;
+    for network in [&mut node, &mut known] {
         network.stop().await;
     }
 }

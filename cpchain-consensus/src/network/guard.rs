@@ -53,7 +53,7 @@ struct State {
     /// Peers that this node was told about.
     known: HashSet<PublicKey>,
     incompatible: HashSet<PublicKey>,
-    /// New links of strangers and limits reached since the last look.
+    /// New links of strangers, and messages that were dropped, since the last look.
     connections: u64,
     excess: u64,
 }
@@ -132,6 +132,10 @@ impl Guard {
         self.limits.strangers
     }
 
+    pub(super) const fn pending_per_address(&self) -> usize {
+        self.limits.pending_per_address
+    }
+
     pub(super) fn know(&self, peer: PublicKey) {
         self.state().known.insert(peer);
     }
@@ -144,9 +148,6 @@ impl Guard {
     pub(super) fn report(&self, peer: PublicKey, offence: Offence) {
         let mut state = self.state();
         let member = state.members.contains(&peer);
-        if offence == Offence::Excess {
-            state.excess += 1;
-        }
         if state.scores.report(peer, member, offence, self.now()) {
             drop(state);
             tracing::warn!(%peer, ?offence, "a peer is banned for a time");
@@ -198,7 +199,8 @@ impl Guard {
         let mut state = self.state();
         let before = state.white_list.is_on();
         let many = u128::from(self.limits.white_list.connections) * interval.as_millis() / 1000;
-        let overloaded = u128::from(state.connections) > many || state.excess > 0 || self.inbox.is_crowded();
+        let overloaded =
+            u128::from(state.connections) > many || u128::from(state.excess) > many || self.inbox.is_crowded();
         (state.connections, state.excess) = (0, 0);
         state.white_list.observe(overloaded, now);
         let after = state.white_list.is_on();
@@ -248,5 +250,30 @@ impl NetworkControl {
         let after = state.white_list.is_on();
         drop(state);
         self.guard.tell(before, after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{WhiteListRules, inbox::Inbox};
+
+    #[tokio::test]
+    async fn a_few_drops_are_no_overload() {
+        let rules = WhiteListRules { overload: Duration::ZERO, connections: 10, ..Limits::default().white_list };
+        let (put, _inbox) = Inbox::new();
+        let guard = Guard::new(Limits { white_list: rules, ..Limits::default() }, [], put);
+        let control = NetworkControl { guard: Arc::new(guard) };
+        let looks = async |drops: u64| {
+            for _ in 0..3 {
+                (0..drops).for_each(|_| control.guard.dropped());
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                control.guard.look(Duration::from_secs(1));
+            }
+            control.stats().white_list
+        };
+        assert!(!looks(10).await);
+        assert!(looks(11).await);
+        assert_eq!(control.stats().dropped, 63);
     }
 }

@@ -188,6 +188,11 @@ impl Network for Libp2pNetwork {
         }
     }
 
+    fn reaches(&self, peer: &PublicKey) -> bool {
+        let outgoing = self.outgoing.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        outgoing.get(peer).is_some_and(Outgoing::is_connected)
+    }
+
     fn gossip(&mut self, topic: Topic, message: Bytes) {
         self.order(Command::Gossip { topic, message });
     }

@@ -20,6 +20,8 @@ pub struct Limits {
     pub stranger: Rate,
     /// Strangers that may be connected at one time. Known peers always get their place.
     pub strangers: usize,
+    /// Connections of one address (IPv6: of one /64 network) that may be in the middle of being set up.
+    pub pending_per_address: usize,
     /// When the white list turns on and off.
     pub white_list: WhiteListRules,
 }
@@ -33,18 +35,20 @@ pub struct WhiteListRules {
     pub calm: Duration,
     /// On for longer than this turns it off, whatever the load.
     pub longest: Duration,
-    /// More new connections of strangers in a second than this are overload.
+    /// More new connections of strangers, or more messages that were dropped, in a second than this are overload.
     pub connections: u64,
 }
 
 impl Default for Limits {
-    /// Known peers 50,000 messages and 256 MiB in a second; strangers 100 and 512 KiB, 256 of them; the white list after
+    /// Known peers 50,000 messages and 256 MiB in a second; strangers 100 and 512 KiB, 256 of them; 32 half-open
+    /// connections of an address; the white list after
     /// five seconds of overload, for at least 30 s and at most ten minutes.
     fn default() -> Self {
         Self {
             known: Rate { messages: 50_000, bytes: 256 << 20 },
             stranger: Rate { messages: 100, bytes: 512 << 10 },
             strangers: 256,
+            pending_per_address: 32,
             white_list: WhiteListRules {
                 overload: Duration::from_secs(5),
                 calm: Duration::from_secs(30),

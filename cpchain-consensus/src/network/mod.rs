@@ -8,7 +8,11 @@
 //! - Rubbish, oversize frames and messages that no honest node sends count against the neighbour that sent them, up to a
 //!   ban (`score.rs`; `rubbish_is_banned`).
 //! - Strangers share a bounded number of places; a known peer always has its own (`known_peers_have_their_places`).
-//! - Overload turns the white list on, see [`WhiteList`] (`whitelist.rs`; `a_flooded_node_keeps_finalising`).
+//! - Connections that are not set up in three seconds are closed, and one address has few of them at a time
+//!   (`silent_connections_keep_nobody_out`).
+//! - Subscriptions to gossip topics other than the two of the chain are not remembered.
+//! - Overload turns the white list on, see [`WhiteList`] (`whitelist.rs`; `a_flooded_node_keeps_finalising`); a few dropped
+//!   messages are no overload (`guard.rs`).
 //! - Peers that are away are dialled again, less and less often (`backoff.rs`); a link whose other end is silent is closed.
 
 mod backoff;
@@ -108,6 +112,12 @@ pub trait Network: Send + 'static {
     /// Queues a message of at most [`MAX_MESSAGE`](crate::lbft::MAX_MESSAGE) bytes for one node. Never waits: without a
     /// way to the node, or with a full queue, the message is dropped.
     fn send(&mut self, to: &PublicKey, message: Bytes);
+
+    /// Whether a message for this node would be sent now; work on an answer that cannot leave is saved.
+    fn reaches(&self, peer: &PublicKey) -> bool {
+        let _ = peer;
+        true
+    }
 
     /// Queues a message for every node. Never waits; bytes that were spread before cost nothing.
     fn gossip(&mut self, topic: Topic, message: Bytes);

@@ -55,11 +55,16 @@ impl Outgoing {
         (out, task)
     }
 
+    /// Whether the peer is connected.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     /// Takes a message, or drops it when the peer is away or the queue is full.
     pub(super) fn push(&self, message: Bytes) {
         let size = message.len();
         let full = self.waiting.load(Ordering::Relaxed).saturating_add(size) > QUEUE_BYTES;
-        if full || !self.connected.load(Ordering::Relaxed) {
+        if full || !self.is_connected() {
             return;
         }
         self.waiting.fetch_add(size, Ordering::Relaxed);

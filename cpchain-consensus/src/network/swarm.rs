@@ -40,20 +40,25 @@ const LOOK: Duration = Duration::from_millis(500);
 const SAME_GOSSIP: Duration = Duration::from_secs(4);
 /// A link whose other end does not answer for so long is closed.
 const SILENT: Duration = Duration::from_secs(10);
-/// Connections that are being set up, and those with one peer.
-const MAX_PENDING: u32 = 128;
+/// Connections from outside that are being set up, and connections with one peer.
+const MAX_PENDING: u32 = 1024;
 const MAX_PER_PEER: u32 = 8;
+/// A connection that is not set up in so long is given up, so that silent ones hold no places.
+const SET_UP: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_millis(700);
 /// Gossip that waits for the first neighbour.
 const BACKLOG: usize = 256;
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// Only our own topics are kept: peers cannot make this node remember others.
+type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, gossipsub::WhitelistSubscriptionFilter>;
 
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     gate: Gate,
     limits: connection_limits::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
-    gossip: gossipsub::Behaviour,
+    gossip: Gossip,
     ping: ping::Behaviour,
 }
 
@@ -104,11 +109,13 @@ pub(super) fn build(
         .message_id_fn(|message| Digest::content(&message.data).0.to_vec().into())
         .build()
         .map_err(|e| setup(&e))?;
-    let mut gossip =
-        gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config).map_err(|e| setup(&e))?;
     let topics = Topics::new(chain, version);
-    for about in [Topic::Validate, Topic::Transactions] {
-        gossip.subscribe(topics.get(about)).map_err(|e| setup(&e))?;
+    let about = [&topics.validate, &topics.transactions];
+    let filter = gossipsub::WhitelistSubscriptionFilter(about.iter().map(|topic| topic.hash()).collect());
+    let mut gossip = Gossip::new_with_subscription_filter(gossipsub::MessageAuthenticity::Anonymous, config, filter)
+        .map_err(|e| setup(&e))?;
+    for topic in about {
+        gossip.subscribe(topic).map_err(|e| setup(&e))?;
     }
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(MAX_PENDING))
@@ -127,6 +134,7 @@ pub(super) fn build(
         .with_behaviour(|_| behaviour)
         .map_err(|e| setup(&e))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
+        .with_connection_timeout(SET_UP)
         .build())
 }
 
