@@ -28,7 +28,8 @@ use crate::{
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 4 << 20;
 const REQUESTS: usize = 1024;
-const SUBSCRIBERS: usize = 1024;
+/// Final blocks that are held for subscribers; who is further behind reads from the log.
+const SUBSCRIBERS: usize = 16;
 const REMEMBERED_SIGNATURES: usize = 16 << 10;
 
 /// Starts nodes.
@@ -416,6 +417,10 @@ impl Driver {
     }
 
     fn serve(&mut self, to: &PublicKey, pull: &Pull) -> Result<(), NodeError> {
+        // An answer is up to some MiB of reads: not for who would not get it.
+        if !self.network.reaches(to) {
+            return Ok(());
+        }
         let Some(storage) = &self.storage else { return Ok(()) };
         for message in storage::answer(&**storage, pull)? {
             self.network.send(to, message.encode());
