@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_consensus::{ledger::Amount, node::NodeError};
+use cpchain_consensus::ledger::Amount;
 use cpchain_crypto::PublicKey;
 use cpchain_node::{
     client::Client,
@@ -157,35 +157,40 @@ async fn carry_out(options: &Options) -> Result<(), Failure> {
 }
 
 async fn run(options: &Options, dir: PathBuf) -> Result<(), Failure> {
+    // Before the start, so that a signal during it ends the node too.
+    let told = told_to_stop()?;
     let service = Service::start(&dir).await?;
     print(options, &json!({ "rpc": service.rpc().to_string(), "key": service.node().key().to_string() }))?;
     tokio::select! {
         cause = service.ended() => {
             service.stop().await;
-            return match cause {
-                NodeError::Stopped => Ok(()),
-                cause => Err(cause.into()),
-            };
+            return Err(format!("the node ended without being told to: {cause}").into());
         }
-        outcome = told_to_stop() => outcome?,
+        () = told => {}
     }
     service.stop().await;
     Ok(())
 }
 
 #[cfg(unix)]
-async fn told_to_stop() -> io::Result<()> {
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        outcome = tokio::signal::ctrl_c() => outcome,
-        _ = terminate.recv() => Ok(()),
-    }
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 #[cfg(not(unix))]
-async fn told_to_stop() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
 }
 
 /// One JSON object on a line, or a line for each field.

@@ -3,12 +3,15 @@
 //! - [`Outbox::add`] returns when the transaction is durable: a crash of the node does not lose it.
 //! - What is in it is spread again, at an interval and after a restart, until it is final, can no longer be executed,
 //!   or has expired: neither a lost message nor a full pool of a proposer loses it (`stress` in `tests/scenarios.rs`).
+//! - Each sender has a bounded share, so that one does not take the places of the others
+//!   (`a_sender_has_a_bounded_share`).
 //! - Additions that come together share one sync.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
 };
 
 use bytes::Bytes;
@@ -16,6 +19,7 @@ use cpchain_consensus::{
     Height,
     ledger::{LedgerView, Nonce, Outcome, Transaction, TransactionId},
 };
+use cpchain_crypto::PublicKey;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,6 +27,8 @@ const WAITING: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("wai
 /// Most transactions, and bytes, that wait.
 const MAX_WAITING: usize = 50_000;
 const MAX_BYTES: usize = 64 << 20;
+/// Most transactions of one sender that wait.
+const MAX_OF_SENDER: usize = 1_000;
 /// Additions that share a sync.
 const BATCH: usize = 512;
 
@@ -32,6 +38,9 @@ pub enum OutboxError {
     /// Too much waits already.
     #[error("too many accepted transactions wait for a block: try again later")]
     Full,
+    /// Too much of this sender waits already.
+    #[error("too many accepted transactions of this sender wait for a block: try again later")]
+    FullOfSender,
     /// The disk failed.
     #[error("the outbox failed: {0}; check the disk")]
     Io(String),
@@ -46,21 +55,43 @@ type Waiting = Arc<Mutex<Held>>;
 #[derive(Default)]
 struct Held {
     transactions: HashMap<TransactionId, Transaction>,
+    /// How many of each sender.
+    senders: HashMap<PublicKey, usize>,
     bytes: usize,
 }
 
 impl Held {
     fn insert(&mut self, transaction: Transaction) {
         let size = transaction.bytes().len();
+        let sender = transaction.sender();
         if self.transactions.insert(transaction.id(), transaction).is_none() {
             self.bytes += size;
+            *self.senders.entry(sender).or_default() += 1;
         }
     }
 
     fn remove(&mut self, id: &TransactionId) {
         if let Some(transaction) = self.transactions.remove(id) {
             self.bytes = self.bytes.saturating_sub(transaction.bytes().len());
+            if let Entry::Occupied(mut of_sender) = self.senders.entry(transaction.sender()) {
+                *of_sender.get_mut() -= 1;
+                if *of_sender.get() == 0 {
+                    of_sender.remove();
+                }
+            }
         }
+    }
+
+    /// Why a transaction has no room.
+    fn room(&self, transaction: &Transaction) -> Result<(), OutboxError> {
+        if self.transactions.contains_key(&transaction.id()) {
+            return Ok(());
+        }
+        if self.transactions.len() >= MAX_WAITING || self.bytes >= MAX_BYTES {
+            return Err(OutboxError::Full);
+        }
+        let of_sender = self.senders.get(&transaction.sender()).copied().unwrap_or(0);
+        if of_sender >= MAX_OF_SENDER { Err(OutboxError::FullOfSender) } else { Ok(()) }
     }
 }
 
@@ -79,6 +110,7 @@ enum Order {
 pub struct Outbox {
     waiting: Waiting,
     orders: mpsc::Sender<Order>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Outbox {
@@ -103,8 +135,19 @@ impl Outbox {
         let waiting: Waiting = Arc::new(Mutex::new(waiting));
         let (orders, inbox) = mpsc::channel(4 * BATCH);
         let held = waiting.clone();
-        std::thread::spawn(move || write(&database, inbox, &held));
-        Ok(Self { waiting, orders })
+        let thread = std::thread::spawn(move || write(&database, inbox, &held));
+        Ok(Self { waiting, orders, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Waits until the file is closed, which it is when every other clone is dropped.
+    pub async fn close(self) {
+        let Self { orders, thread, .. } = self;
+        drop(orders);
+        let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A thread that panicked is over too.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
     }
 
     /// Keeps a transaction; returns when it is durable. Adding it again changes nothing.
@@ -113,12 +156,7 @@ impl Outbox {
     /// [`OutboxError`]; nothing is promised then.
     pub async fn add(&self, transaction: Transaction) -> Result<(), OutboxError> {
         let stopped = || OutboxError::Io("its thread has ended".into());
-        {
-            let waiting = lock(&self.waiting);
-            if waiting.transactions.len() >= MAX_WAITING || waiting.bytes >= MAX_BYTES {
-                return Err(OutboxError::Full);
-            }
-        }
+        lock(&self.waiting).room(&transaction)?;
         let (done, answer) = oneshot::channel();
         self.orders.send(Order::Add { transaction, done }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -215,7 +253,7 @@ fn store(database: &Database, batch: &[Order]) -> Result<(), OutboxError> {
 #[cfg(test)]
 mod tests {
     use cpchain_consensus::ledger::{Amount, Genesis, Ledger, TransactionDraft, Transfer};
-    use cpchain_crypto::{PublicKey, Signer as _, SigningKey};
+    use cpchain_crypto::{Signer as _, SigningKey};
 
     use super::*;
 
@@ -243,16 +281,34 @@ mod tests {
             outbox.add(transaction).await.unwrap();
         }
         assert!(outbox.holds(&transfer(1, 9).id()));
-        drop(outbox);
-        // The thread closes the file when it has seen that nobody is left.
-        let outbox = loop {
-            match Outbox::open(&path) {
-                Ok(outbox) => break outbox,
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-            }
-        };
+        outbox.close().await;
+        let outbox = Outbox::open(&path).unwrap();
         assert_eq!(outbox.len(), 3);
         let left = outbox.sweep(&view).await;
         assert_eq!(left, [transfer(0, 9), transfer(1, 9)], "in order, without the expired one");
+    }
+    #[test]
+    fn a_sender_has_a_bounded_share() {
+        let transfer = |seed: u8, nonce: u64| {
+            TransactionDraft {
+                chain: Genesis::new().chain_id("x"),
+                nonce: Nonce(nonce),
+                expires: Height(9),
+                kind: Transfer::KIND.into(),
+                payload: Transfer { to: PublicKey([2; 32]), amount: Amount(1) }.encode(),
+            }
+            .sign(&SigningKey::from_seed(&[seed; 32]))
+            .unwrap()
+        };
+        let mut held = Held::default();
+        for nonce in 0..MAX_OF_SENDER as u64 {
+            held.room(&transfer(1, nonce)).unwrap();
+            held.insert(transfer(1, nonce));
+        }
+        assert_eq!(held.room(&transfer(1, 5000)), Err(OutboxError::FullOfSender));
+        held.room(&transfer(1, 3)).expect("again is no more");
+        held.room(&transfer(2, 0)).expect("another sender");
+        held.remove(&transfer(1, 3).id());
+        held.room(&transfer(1, 5000)).unwrap();
     }
 }

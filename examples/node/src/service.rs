@@ -58,6 +58,7 @@ pub enum ServiceError {
 pub struct Service {
     node: NodeHandle,
     rpc: SocketAddr,
+    outbox: Outbox,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -103,8 +104,8 @@ impl Service {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(http::serve(listener, rpc, file.rpc.max_connections, stopped.clone()));
-        tasks.spawn(spread(node.clone(), view, outbox, stopped));
-        Ok(Self { node, rpc: rpc_address, stop, tasks })
+        tasks.spawn(spread(node.clone(), view, outbox.clone(), stopped));
+        Ok(Self { node, rpc: rpc_address, outbox, stop, tasks })
     }
 
     /// Where it answers.
@@ -117,7 +118,8 @@ impl Service {
         &self.node
     }
 
-    /// Waits until the node ends by itself, which it does when its log fails.
+    /// Waits until the node ends without [`stop`](Self::stop): its log or its network failed, or its driver panicked, which
+    /// is [`NodeError::Stopped`]. None of them is a good end.
     pub async fn ended(&self) -> NodeError {
         let mut status = self.node.watch();
         let ended = status.wait_for(|status| status.ended.is_some()).await;
@@ -129,6 +131,7 @@ impl Service {
         let _ = self.stop.send(true);
         self.node.stop().await;
         while self.tasks.join_next().await.is_some() {}
+        self.outbox.close().await;
     }
 }
 

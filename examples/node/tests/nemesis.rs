@@ -66,7 +66,7 @@ impl Worker {
         let draft = TransactionDraft {
             chain: self.chain,
             nonce: Nonce(self.nonce),
-            expires: Height(1_000_000),
+            expires: Height(100_000),
             kind: Transfer::KIND.into(),
             payload: Transfer { to, amount: Amount(amount) }.encode(),
         };

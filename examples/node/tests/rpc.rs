@@ -12,7 +12,7 @@ use cpchain_consensus::{
 use cpchain_crypto::{Digest, PublicKey, SigningKey};
 use cpchain_node::{
     client::{Client, ClientError},
-    config::{GenesisFile, TimingTable},
+    config::{GenesisFile, NODE_FILE, NodeFile, TimingTable},
     keys,
     rpc::{METHOD, NOT_FOUND, PARAMS, PARSE, REFUSED, RpcError, http::MAX_BODY},
     service::Service,
@@ -33,12 +33,20 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
+        Self::with_connections(64).await
+    }
+
+    async fn with_connections(max_connections: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let timing = TimingTable { idle_block_interval_ms: 100, block_interval_ms: 50, ..TimingTable::default() };
         let plan = Plan { validators: 1, proposers: 1, followers: 0, chain: "rpc".into(), base_port: None, timing };
         let nodes = init(&folder.path().join("net"), &plan).unwrap();
         let mut services = Vec::new();
         for dir in &nodes {
+            let settings = std::fs::read_to_string(dir.join(NODE_FILE)).unwrap();
+            let mut file: NodeFile = toml::from_str(&settings).unwrap();
+            file.rpc.max_connections = max_connections;
+            file.write(dir).unwrap();
             services.push(Service::start(dir).await.unwrap());
         }
         services[0].node().wait_final(Height(3)).await.unwrap();
@@ -148,12 +156,14 @@ async fn a_transaction_is_accepted_once_and_final_once() {
     let chain = pair.committee().chain();
     let other = ChainId(Digest([3; 32]));
     for transaction in [
-        wrong(chain, 0, 1_000_000, &key),
+        wrong(chain, 0, 100_000, &key),
         wrong(chain, 1, 1, &key),
-        wrong(other, 1, 1_000_000, &key),
-        wrong(chain, 0, 1_000_000, &stranger),
+        wrong(other, 1, 100_000, &key),
+        wrong(chain, 0, 100_000, &stranger),
+        // To be kept for too long.
+        wrong(chain, 1, 1_000_000, &key),
         // So far ahead that it waits outside of the pool, and of another chain.
-        wrong(other, 5_000, 1_000_000, &key),
+        wrong(other, 5_000, 100_000, &key),
     ] {
         assert_eq!(code(client.submit(&transaction, false).await), REFUSED);
     }
@@ -224,4 +234,60 @@ async fn blocks_are_streamed_without_a_gap_and_metrics_are_counted() {
     let answer = pair.client().call("white_list", json!({ "set": "auto" })).await.unwrap();
     assert_eq!(answer["white_list"], false);
     pair.end().await;
+}
+
+/// Opens a subscription and reads until `text` comes.
+async fn subscribe(to: std::net::SocketAddr, path: &str, text: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(to).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    let arrives = async {
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            assert_ne!(socket.read_buf(&mut seen).await.unwrap(), 0, "{}", String::from_utf8_lossy(&seen));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), arrives).await.expect(text);
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_leave_room_and_a_full_door_does_not_hold_up_the_end() {
+    let pair = Pair::with_connections(4).await;
+    let address = pair.services[0].rpc();
+    // Nothing is final there for long: only the comment that shows life comes.
+    let quiet = subscribe(address, "/subscribe?from=1000000", ": ping\n\n").await;
+    let live = subscribe(address, "/subscribe", "event: block").await;
+    let full = subscribe(address, "/subscribe", "HTTP/1.1 503").await;
+    drop(full);
+    // Others still have their half, and who leaves makes room.
+    assert_eq!(pair.client().call("term", json!({})).await.unwrap(), json!({ "term": 0 }));
+    drop(live);
+    let begin = std::time::Instant::now();
+    while pair.raw(b"GET /subscribe HTTP/1.1\r\nHost: x\r\n\r\n").await.starts_with("HTTP/1.1 503") {
+        assert!(begin.elapsed() < Duration::from_secs(30), "the place is not free again");
+    }
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::timeout(Duration::from_secs(8), pair.end()).await.expect("it ends though all slots are taken");
+    drop((quiet, idle));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_that_panics_is_noticed() {
+    let pair = Pair::start().await;
+    let node = pair.services[0].node().clone();
+    let broken = |_: &mut cpchain_consensus::ledger::Ledger| panic!("on purpose");
+    node.with_application::<_, ()>(broken).await.unwrap_err();
+    let ended = tokio::time::timeout(Duration::from_secs(10), pair.services[0].ended()).await;
+    ended.expect("noticed");
+    // The rest of it still stops, and the outbox is closed.
+    let outbox = pair.nodes[0].join("outbox.redb");
+    for service in pair.services {
+        service.stop().await;
+    }
+    cpchain_node::outbox::Outbox::open(&outbox).unwrap();
 }

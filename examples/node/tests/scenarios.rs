@@ -138,7 +138,7 @@ async fn stress() {
                 let draft = cpchain_consensus::ledger::TransactionDraft {
                     chain: cpchain_consensus::ChainId(cpchain_crypto::Digest(chain.0)),
                     nonce: cpchain_consensus::ledger::Nonce(first.nonce().0 + more),
-                    expires: cpchain_consensus::Height(1_000_000),
+                    expires: cpchain_consensus::Height(100_000),
                     kind: first.kind().to_owned(),
                     payload: first.payload().clone(),
                 };

@@ -15,11 +15,11 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
 
-use super::{Rpc, answer, stream};
+use super::{Rpc, answer, patient::Patient, stream};
 use crate::metrics;
 
 /// Most bytes of a request's body: a transaction of the largest size in hexadecimal digits, with room around it.
@@ -28,15 +28,24 @@ const MAX_HEADERS: usize = 16 << 10;
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const REQUEST_WITHIN: Duration = Duration::from_secs(75);
 
+/// A client that takes nothing for so long loses its connection.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+
 type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Answers until `stop` says so; then ends all connections.
 pub(crate) async fn serve(listener: TcpListener, rpc: Rpc, connections: usize, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(connections));
+    // Readers that stay leave half of the slots to others.
+    let streams = Arc::new(Semaphore::new(connections.div_ceil(2)));
     let mut tasks = JoinSet::new();
     loop {
         // Who comes when all slots are taken waits in the system's queue.
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let slot = tokio::select! {
+            slot = slots.clone().acquire_owned() => slot,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Ok(slot) = slot else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
@@ -44,9 +53,9 @@ pub(crate) async fn serve(listener: TcpListener, rpc: Rpc, connections: usize, m
         while tasks.try_join_next().is_some() {}
         match accepted {
             Ok((socket, from)) => {
-                let rpc = rpc.clone();
+                let (rpc, streams) = (rpc.clone(), streams.clone());
                 tasks.spawn(async move {
-                    connection(socket, from, rpc).await;
+                    connection(socket, from, rpc, streams).await;
                     drop(slot);
                 });
             }
@@ -59,23 +68,23 @@ pub(crate) async fn serve(listener: TcpListener, rpc: Rpc, connections: usize, m
     tasks.shutdown().await;
 }
 
-async fn connection(socket: tokio::net::TcpStream, from: SocketAddr, rpc: Rpc) {
+async fn connection(socket: tokio::net::TcpStream, from: SocketAddr, rpc: Rpc, streams: Arc<Semaphore>) {
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| {
-        let rpc = rpc.clone();
-        async move { Ok::<_, Infallible>(route(&rpc, request).await) }
+        let (rpc, streams) = (rpc.clone(), streams.clone());
+        async move { Ok::<_, Infallible>(route(&rpc, &streams, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(Patient::new(socket, TAKEN_WITHIN)), service);
     if let Err(error) = pin!(served).await {
         tracing::debug!(%from, %error, "a connection broke");
     }
 }
 
-async fn route(rpc: &Rpc, request: Request<Incoming>) -> Response<Body> {
+async fn route(rpc: &Rpc, streams: &Arc<Semaphore>, request: Request<Incoming>) -> Response<Body> {
     if request.headers().contains_key(ORIGIN) {
         return text(StatusCode::FORBIDDEN, "pages of a browser are not served\n");
     }
@@ -90,16 +99,20 @@ async fn route(rpc: &Rpc, request: Request<Incoming>) -> Response<Body> {
             with_type(text(StatusCode::OK, page), "text/plain; version=0.0.4")
         }
         (Method::GET, "/subscribe") => match from_height(request.uri().query()) {
-            Some(from) => {
-                let body = StreamBody::new(stream::events(&rpc.node, from.unwrap_or(rpc.view.height().next())));
-                let response = Response::new(Either::Right(body.boxed_unsync()));
-                with_type(response, "text/event-stream")
-            }
+            Some(from) => match streams.clone().try_acquire_owned() {
+                Ok(place) => subscription(rpc, from, place),
+                Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "too many subscriptions: try again later\n"),
+            },
             None => text(StatusCode::BAD_REQUEST, "write /subscribe?from=HEIGHT\n"),
         },
         (_, "/" | "/metrics" | "/subscribe") => text(StatusCode::METHOD_NOT_ALLOWED, "POST /, GET the others\n"),
         _ => text(StatusCode::NOT_FOUND, "there are /, /metrics and /subscribe\n"),
     }
+}
+
+fn subscription(rpc: &Rpc, from: Option<Height>, place: OwnedSemaphorePermit) -> Response<Body> {
+    let events = stream::events(&rpc.node, from.unwrap_or(rpc.view.height().next()), place);
+    with_type(Response::new(Either::Right(StreamBody::new(events).boxed_unsync())), "text/event-stream")
 }
 
 /// `None` for a query that is not understood, `Some(None)` without one.

@@ -24,6 +24,9 @@ use crate::{
 const MAX_WAIT: Duration = Duration::from_secs(60);
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
+/// A transaction that expires more heights ahead than this is refused: the node would have to keep it for too long.
+pub const MAX_LIFE: u64 = 100_000;
+
 /// What the methods work on. Clones are the same node.
 #[derive(Clone)]
 pub struct Rpc {
@@ -234,6 +237,10 @@ impl Rpc {
     /// Into the pool, onto the disk, to the proposers, in this order: what the ledger refuses is not kept. What the pool
     /// has no room for waits on the disk.
     async fn accept(&self, transaction: Transaction) -> Result<(), RpcError> {
+        let latest = self.view.height().0.saturating_add(MAX_LIFE);
+        if transaction.expires().0 > latest {
+            return Err(RpcError::new(REFUSED, format!("it expires too late: choose a height up to {latest}")));
+        }
         let bytes = transaction.bytes().clone();
         let admitted = self.node.with_application(move |ledger: &mut Ledger| ledger.admit(bytes)).await;
         let now = match admitted.map_err(ended)? {
@@ -247,7 +254,7 @@ impl Rpc {
         };
         let bytes = transaction.bytes().clone();
         self.outbox.add(transaction).await.map_err(|error| match error {
-            OutboxError::Full => RpcError::new(BUSY, error),
+            OutboxError::Full | OutboxError::FullOfSender => RpcError::new(BUSY, error),
             OutboxError::Io(_) => RpcError::new(INTERNAL, error),
         })?;
         if now { self.node.spread(bytes).await.map_err(ended) } else { Ok(()) }

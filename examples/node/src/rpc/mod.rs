@@ -19,8 +19,9 @@
 //!
 //! # What it promises
 //! - Nothing that is not final is ever shown as part of the chain.
-//! - `accepted`: the transaction is on this node's disk and will be spread until it is final or has expired. It
-//!   survives a crash of this node, not the loss of its disk.
+//! - `accepted`: the transaction is on this node's disk and will be spread until it is final, has expired, or another
+//!   transaction of its sender with the same nonce is final (it is `unknown` then). It survives a crash of this node, not
+//!   the loss of its disk.
 //! - `final`: the transaction is in a final block and executed here. A quorum has that block on disk: no crash of any
 //!   node loses it. The answer to a `final` that takes too long is an error with code [`TIMEOUT`]; the transaction is
 //!   accepted all the same.
@@ -32,16 +33,19 @@
 //!
 //! # Bounds
 //! Bodies up to [`MAX_BODY`](http::MAX_BODY), headers up to 16 KiB that come within 10 s, requests within 75 s,
-//! `rpc.max_connections` connections. Requests with an `Origin` (from a browser's page) are refused.
+//! `rpc.max_connections` connections, at most half of them subscriptions (status 503 above that). A subscription without
+//! news gets a comment line every 15 s. A connection whose client takes nothing for 10 s is closed. Transactions may expire
+//! at most [`MAX_LIFE`] heights ahead; a sender may have 1,000 waiting. Requests with an `Origin` (from a browser's page) are refused.
 
 pub mod http;
 mod methods;
+mod patient;
 mod stream;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use methods::Rpc;
+pub use methods::{MAX_LIFE, Rpc};
 
 /// Not JSON.
 pub const PARSE: i64 = -32700;

@@ -1,6 +1,6 @@
 //! `GET /subscribe`: final heights as server-sent events.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_consensus::{
@@ -10,8 +10,12 @@ use cpchain_consensus::{
 };
 use futures::{Stream, stream};
 use hyper::body::Frame;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::methods::block_json;
+
+/// A comment is sent when there was no news for so long: it shows that the stream lives, and finds readers that are gone.
+const PING: Duration = Duration::from_secs(15);
 
 struct Reader {
     node: NodeHandle,
@@ -20,9 +24,12 @@ struct Reader {
     next: Height,
     /// Where the subscription stands.
     held: Option<Arc<FinalEntry>>,
+    /// Free again when the reader goes.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Reader {
+    /// Cancelling it loses nothing.
     async fn read(&mut self) -> Option<Arc<FinalEntry>> {
         loop {
             if self.held.is_none() && self.next > self.node.status().final_height {
@@ -44,11 +51,21 @@ impl Reader {
 }
 
 /// One event for each final height from `from` on; ends with the node.
-pub(super) fn events(node: &NodeHandle, from: Height) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + use<> {
-    let reader = Reader { node: node.clone(), live: node.subscribe(), next: from.max(Height(1)), held: None };
+pub(super) fn events(
+    node: &NodeHandle,
+    from: Height,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + use<> {
+    let reader =
+        Reader { node: node.clone(), live: node.subscribe(), next: from.max(Height(1)), held: None, _place: place };
     stream::unfold(reader, |mut reader| async move {
-        let entry = reader.read().await?;
-        let text = format!("id: {}\nevent: block\ndata: {}\n\n", entry.block.height, block_json(&entry));
+        let text = match timeout(PING, reader.read()).await {
+            Ok(entry) => {
+                let entry = entry?;
+                format!("id: {}\nevent: block\ndata: {}\n\n", entry.block.height, block_json(&entry))
+            }
+            Err(_) => ": ping\n\n".to_owned(),
+        };
         Some((Ok(Frame::data(Bytes::from(text))), reader))
     })
 }
