@@ -107,7 +107,7 @@ pub struct RpcTable {
     /// Whether the white list may be turned on and off by hand. Refused on an address that is not a loopback.
     #[serde(default)]
     pub admin: bool,
-    /// Connections at one time, subscriptions included.
+    /// Connections at one time; at most half of them are subscriptions.
     #[serde(default = "connections")]
     pub max_connections: usize,
 }
