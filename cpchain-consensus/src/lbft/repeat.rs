@@ -55,7 +55,8 @@ impl Lbft {
     pub(crate) fn restore(&mut self, restored: Restored) {
         if let Some(committee) = restored.committee.filter(|later| later.term() > self.committee.term()) {
             let first = core::mem::replace(&mut self.committee, committee);
-            self.ended = restored.ended.or(Some(first));
+            // After a snapshot the first committee may be terms away: what it handed over is not this term.
+            self.ended = restored.ended.or(Some(first)).filter(|ended| self.committee.follows(ended));
             self.index = self.committee.index_of(&self.me);
         }
         if let Some(fault) = restored.fault {

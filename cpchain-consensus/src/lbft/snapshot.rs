@@ -29,8 +29,9 @@ pub enum SnapshotError {
 /// The committee is trusted: take it from a [`LightClient`](super::LightClient) or from whoever runs the chain. The state of
 /// the application comes from elsewhere, checked against the digest that
 /// [`Application::finalised`](crate::Application::finalised) gave at that height on a trusted node; the application then says
-/// that height in `last_height`, and the node starts (`a_node_starts_from_a_snapshot`). A key that voted before must not
-/// start like this without its log.
+/// that height in `last_height`, and the node starts (`a_node_starts_from_a_snapshot`). [`Config`](super::Config) holds the
+/// first committee of the chain as ever, or any later one up to this (`a_snapshot_of_a_later_term_knows_no_ended_term`).
+/// A key that voted before must not start like this without its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Who serves the term of the entry.

@@ -10,8 +10,8 @@ use super::{
     *,
 };
 use crate::{
-    lbft::{Config, Input, Kind, LightClient, LightError, Restored, Vote},
-    storage::Storage,
+    lbft::{Config, FinalEntry, Input, Kind, LightClient, LightError, Restored, Snapshot, Vote},
+    storage::{MemoryStorage, Storage},
 };
 
 #[test]
@@ -373,6 +373,29 @@ fn hand_overs_are_proven_or_punished() {
     assert!(tell(&mut net, Message::Vote(strange)).is_empty());
     let core = net.nodes[4].core.as_ref().unwrap();
     assert_eq!((core.height(), core.final_height(), core.fault()), (height, last, None));
+}
+
+/// A node with the first committee in its configuration starts at a height of the third term: who followed the first is
+/// true, and says nothing about its own committee.
+#[test]
+fn a_snapshot_of_a_later_term_knows_no_ended_term() {
+    let mut net = Net::new(15);
+    let (_, _, proof) = handed_over(&mut net);
+    net.reach(3 * SPAN, 60_000);
+    let proved = |entry: &FinalEntry| entry.certificate.as_ref().is_some_and(|c| c.kind == Kind::Commit);
+    let entry = (2 * SPAN + 1..3 * SPAN).map(|height| net.entry(9, height)).find(proved).unwrap();
+    let committee = net.nodes[9].storage.committee(Term(2)).unwrap().unwrap();
+    let start = entry.block.height;
+    let mut store = MemoryStorage::new();
+    store.append(&Snapshot { committee, entry }.records(&net.cache).unwrap(), true).unwrap();
+    let config =
+        Config { committee: net.first.clone(), timeout: Duration::from_secs(1), timeout_cap: Duration::from_secs(9) };
+    let signer = Arc::new(net.keys[9].clone());
+    let (mut core, _) = Lbft::new(config, signer, net.cache.clone(), store.restore().unwrap());
+    assert_eq!((core.committee().term(), core.final_height()), (Term(2), start));
+    let from = net.keys[1].public_key();
+    let outputs = core.step(Input::Message { from, message: Message::Certificate(proof) });
+    assert!(outputs.is_empty() && core.fault().is_none(), "{outputs:?}");
 }
 
 /// A quorum of the ended term names another committee than the own application: one of the two is wrong, and it is silent.
