@@ -313,3 +313,32 @@ fn votes_out_of_the_window_are_not_kept() {
     let (rounds, blocks) = node.held();
     assert!(rounds <= CATCH_UP as usize && blocks <= 2 * CATCH_UP as usize, "{rounds} {blocks}");
 }
+
+/// A certificate between the offer and its acceptance gives the block another parent, which is not here yet.
+#[test]
+fn a_height_is_offered_again_once_its_parent_is_here() {
+    let mut net = Four::new();
+    let public: Vec<_> = net.keys.iter().map(Signer::public_key).collect();
+    let (chain, me) = (net.committee.chain(), public[4]);
+    net.committee = Committee::new(chain, Term(0), public[..4].to_vec(), public[4..6].to_vec()).unwrap();
+    let own = (2..4).find(|height| net.committee.proposer(Height(*height)) == me).unwrap();
+    let (mut node, _) = net.node(4, Restored::default());
+    let offers = |outputs: &[Output]| {
+        outputs.iter().any(|output| matches!(output, Output::MayPropose { height } if *height == Height(own)))
+    };
+    let builds = |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::BuildPayload { .. }));
+    let from = public[0];
+    let tell = |node: &mut Lbft, message| node.step(Input::Message { from, message });
+    let impeached = net.certificate(Kind::ImpeachPrepare, own - 1, Digest::ZERO);
+    for height in 1..own - 1 {
+        tell(&mut node, Message::Certificate(net.certificate(Kind::ImpeachPrepare, height, Digest::ZERO)));
+    }
+    assert!(offers(&tell(&mut node, Message::Certificate(impeached))));
+    let payload = Bytes::from_static(b"late");
+    let below = Block::seal(&net.committee, &net.keys[5], Height(own - 1), Height(0), Digest::ZERO, payload);
+    tell(&mut node, Message::Certificate(net.certificate(Kind::Prepare, own - 1, below.digest())));
+    let outputs = node.step(Input::Propose { height: Height(own) });
+    assert!(!builds(&outputs) && !offers(&outputs), "{outputs:?}");
+    assert!(offers(&tell(&mut node, Message::Block(Arc::new(below)))));
+    assert!(builds(&node.step(Input::Propose { height: Height(own) })));
+}

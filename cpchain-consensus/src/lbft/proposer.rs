@@ -54,8 +54,11 @@ impl Lbft {
         if height != self.height || !self.my_turn() {
             return;
         }
+        // If something came in between that it would stand on and that is not here, the height is offered again.
+        self.offered = None;
         let Some((parent_height, parent)) = self.best_parent() else { return };
         if let Lineage::Whole(chain) = self.lineage(parent_height, parent) {
+            self.offered = Some(height);
             self.building = Some((height, parent_height, parent));
             if self.is_closing(height) {
                 self.seal(height, Bytes::new());
