@@ -11,6 +11,7 @@ use super::{
     engine::{Lbft, Lineage, Want},
     io::Output,
     message::{MAX_PULL, Message, Pull},
+    round::{Round, State},
 };
 use crate::ids::Height;
 
@@ -29,6 +30,10 @@ impl Lbft {
         }
         if self.wants_range() {
             wants.push(Want::Range(self.tip.height.next()));
+            // The word of a later term may be made up.
+            if !self.is_behind() {
+                self.want_final(&mut wants);
+            }
         } else {
             self.want_final(&mut wants);
             self.want_later(&mut wants);
@@ -86,7 +91,8 @@ impl Lbft {
         if self.index.is_none() {
             return;
         }
-        for (height, round) in self.rounds.iter().filter(|(height, round)| round.armed && **height > self.covered) {
+        let waits = |round: &Round| round.armed && round.state != State::Commit;
+        for (height, round) in self.rounds.iter().filter(|(height, round)| waits(round) && **height > self.covered) {
             if let Some(certificate) = &round.prepared {
                 self.want_lineage(*height, certificate.digest, wants);
             }

@@ -97,7 +97,7 @@ impl Lbft {
     }
 
     /// Far below a C-certificate and far above the tip: it will be fetched when catching up gets there.
-    fn below_window(&self, height: Height) -> bool {
+    pub(crate) fn below_window(&self, height: Height) -> bool {
         height < self.covered && height.0 > self.tip.height.0.saturating_add(CATCH_UP)
     }
 

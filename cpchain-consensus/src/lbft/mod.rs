@@ -65,8 +65,9 @@
 //!   `forged_votes_are_found_and_blamed`, `a_forgery_does_not_keep_the_true_vote_out`).
 //! - Every double vote is evidence, once for each key, term, height and pair of kinds, also when a certificate shows it
 //!   (`every_double_vote_is_evidence_once_and_logged`, `a_certificate_gives_its_double_voters_away`).
-//! - Votes are kept in a window above H, blocks in a window above the last final height
-//!   (`votes_out_of_the_window_are_not_kept`); every length on the wire has a cap (`bounds`).
+//! - Votes are kept from the last final height to a window above H, but not those that a C-certificate covers far above
+//!   the last final height; blocks in a window above it (`votes_out_of_the_window_are_not_kept`,
+//!   `votes_that_catching_up_passes_are_not_kept`); every length on the wire has a cap (`bounds`).
 //! - Who was away catches up by ranges, each with one certificate, of whoever brings news; a peer that lies costs one range
 //!   (`ranges_bring_the_chain_with_one_certificate_each`, `a_lying_peer_costs_one_range`, `a_follower_among_followers_catches_up`).
 //!

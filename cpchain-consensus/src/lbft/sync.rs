@@ -6,6 +6,8 @@
 //!   is kept busy, a slow or lossy one is not flooded (`answers_grow_while_they_come_whole`).
 //! - Whoever lacks more than a few heights asks for ranges alone; single heights only when none came for
 //!   a retry interval (`who_has_no_ranges_is_asked_for_heights`, `a_range_under_way_at_the_retry_is_waited_for`).
+//! - Word of a later term, which nobody here can check, has ranges asked for too, but nothing less for that
+//!   (`word_of_a_later_term_brings_ranges`, `a_made_up_later_term_keeps_nothing_back`).
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -24,8 +26,12 @@ const BEHIND: u64 = 3;
 impl Lbft {
     /// Whether so much is final elsewhere that ranges are worth it, and they come.
     pub(crate) fn wants_range(&self) -> bool {
-        let behind = self.covered.0.saturating_sub(self.tip.height.0) >= BEHIND;
-        (behind || self.later) && !self.no_ranges
+        (self.is_behind() || self.later) && !self.no_ranges
+    }
+
+    /// Whether so much is proved to be final elsewhere.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.covered.0.saturating_sub(self.tip.height.0) >= BEHIND
     }
 
     pub(crate) fn take_range(&mut self, range: Range) {
@@ -57,12 +63,15 @@ impl Lbft {
         } else {
             self.pieces = self.pieces.saturating_mul(2).min(MAX_PIECES);
         }
-        if certificate.height > self.covered {
-            for block in blocks {
+        let height = certificate.height;
+        if height > self.covered {
+            // Covering drops blocks far above the tip: these come after it.
+            self.take_certificate(certificate);
+            let covered = self.covered >= height;
+            for block in blocks.into_iter().filter(|_| covered) {
                 let held = Held { block: block.clone(), check: Check::New, logged: false };
                 self.blocks.entry(block.digest()).or_insert(held);
             }
-            self.take_certificate(certificate);
         } else if self.contradicts(&certificate) {
             self.stop(Fault::Contradiction(certificate.height));
         } else {

@@ -239,6 +239,68 @@ fn a_node_starts_from_a_snapshot() {
     assert!(blamed.is_empty());
 }
 
+/// A vote of a term after this one, which ends at the chain's last height.
+fn later_vote(chain: &Chain) -> Message {
+    let next = chain.committee.clone().until(chain.blocks.last().unwrap().height()).unwrap().again();
+    let height = next.first();
+    Message::Vote(Vote::cast(&next, 1, &chain.keys[1], Kind::Prepare, height, Digest([7; 32])))
+}
+
+/// No certificate of the own term says how far the chain is; each range makes all its blocks final at once.
+#[test]
+fn word_of_a_later_term_brings_ranges() {
+    let mut chain = Chain::new(1001, 10);
+    chain.committee = chain.committee.until(Height(1001)).unwrap();
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    let first = pulls(&node.step(Input::Message { from, message: later_vote(&chain) }));
+    let mut last = Height::GENESIS;
+    let (answers, blamed) = catch_up(&chain, &mut node, first, |_, message| {
+        let Message::Range(range) = &message else { panic!("{message:?}") };
+        let first = range.blocks.first().unwrap().header().parent_height;
+        assert_eq!(core::mem::replace(&mut last, range.certificate.height), first);
+        Some(message)
+    });
+    assert_eq!((answers, blamed), (chain.blocks.len().div_ceil(MAX_RANGE), vec![]));
+}
+
+/// A stranger makes a later term up: what is proved to be final is still pulled, and the stranger is not asked again.
+#[test]
+fn a_made_up_later_term_keeps_nothing_back() {
+    let chain = Chain::new(2, 10);
+    let (mut node, _) = chain.node(0);
+    let stranger = SigningKey::from_seed(&[99; 32]).public_key();
+    node.step(Input::Message { from: stranger, message: later_vote(&chain) });
+    assert!(node.heard.is_empty());
+    let from = chain.keys[1].public_key();
+    let open = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    let last = chain.blocks.last().unwrap().digest();
+    assert!(matches!(open.as_slice(), [(to, pull)] if *to == from && pull.digests == [last]), "{open:?}");
+    node.step(Input::Message { from, message: later_vote(&chain) });
+    assert_eq!(node.heard, [from]);
+}
+
+/// Far behind, a validator of this term votes at every height up to H.
+#[test]
+fn votes_that_catching_up_passes_are_not_kept() {
+    let chain = Chain::new(1001, 10);
+    let (mut node, _) = chain.node(0);
+    let from = chain.keys[1].public_key();
+    node.step(Input::Message { from, message: chain.tip() });
+    assert_eq!((node.final_height(), node.height()), (Height(0), Height(1002)));
+    let (before, _) = node.held();
+    let mut tell = |height| {
+        let vote = Vote::cast(&chain.committee, 1, &chain.keys[1], Kind::Prepare, Height(height), Digest([7; 32]));
+        node.step(Input::Message { from, message: Message::Vote(vote) });
+        node.held().0
+    };
+    for height in 65..1001 {
+        assert_eq!(tell(height), before, "height {height}");
+    }
+    assert_eq!(tell(64), before + 1);
+    assert_eq!(tell(1002), before + 2);
+}
+
 /// Pieces of each answer, as the asked node stores make them of pulls that came one after the other.
 #[test]
 fn answers_grow_while_they_come_whole() {

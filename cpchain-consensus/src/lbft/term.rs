@@ -3,10 +3,12 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
+use cpchain_crypto::PublicKey;
+
 use super::{
     block::Block,
     certificate::Certificate,
-    committee::Committee,
+    committee::{Committee, Role},
     engine::Lbft,
     handover::Handover,
     io::{Closing, Fault, Output, Record},
@@ -16,11 +18,20 @@ use crate::ids::{Height, Term};
 
 impl Lbft {
     /// Whether a message of this term can be judged. One of an ended term says nothing any more; one of a later term says
-    /// that this node is behind, and its neighbour knows more. Neither is anybody's fault.
+    /// that this node is behind. Neither is anybody's fault. Nobody here can check it, so its neighbour is taken to know more
+    /// only as a member of this committee or the one before.
     pub(crate) fn is_current(&mut self, term: Term) -> bool {
         if term > self.committee.term() {
             self.later = true;
-            self.hear();
+            let known = |key: &PublicKey| {
+                [Some(&self.committee), self.ended.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .any(|c| c.role(key) != Role::Follower)
+            };
+            if self.neighbour.as_ref().is_some_and(known) {
+                self.hear();
+            }
         }
         term == self.committee.term() && !self.over
     }

@@ -25,7 +25,10 @@ impl Lbft {
             return;
         }
         let window = vote.height > self.tip.height && vote.height.0 <= self.height.0.saturating_add(FUTURE);
-        if !window || self.rounds.get(&vote.height).is_some_and(|round| round.has_vote(&vote)) {
+        if !window
+            || self.below_window(vote.height)
+            || self.rounds.get(&vote.height).is_some_and(|round| round.has_vote(&vote))
+        {
             return;
         }
         if vote.signed_by(&self.committee).is_none() {
