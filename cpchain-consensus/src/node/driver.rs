@@ -241,12 +241,14 @@ impl Driver {
         }
     }
 
-    /// Whether nothing was wrong with it.
-    /// Gossip about finality: a C-certificate that was news here travels on, one that was not ends here, and anything else
-    /// is its sender's fault.
+    /// Gossip about finality: a C-certificate, or the proof of a hand-over, that was news here travels on, one that was not
+    /// ends here, and anything else is its sender's fault.
     fn validate(&mut self, from: PublicKey, bytes: Bytes, outputs: &mut Vec<Output>) -> Verdict {
-        let is_commit = |message: &Message| matches!(message, Message::Certificate(c) if c.kind == Kind::Commit);
-        if !Message::decode(bytes.clone()).is_ok_and(|message| is_commit(&message)) {
+        let fits = |message: &Message| match message {
+            Message::Certificate(certificate) => matches!(certificate.kind, Kind::Commit | Kind::Handover),
+            _ => false,
+        };
+        if !Message::decode(bytes.clone()).is_ok_and(|message| fits(&message)) {
             self.network.report(&from, Offence::Malformed);
             return Verdict::Reject;
         }
@@ -260,6 +262,7 @@ impl Driver {
         }
     }
 
+    /// Whether nothing was wrong with it.
     fn message(&mut self, from: PublicKey, bytes: Bytes, outputs: &mut Vec<Output>) -> bool {
         match Message::decode(bytes) {
             Ok(message) => {
