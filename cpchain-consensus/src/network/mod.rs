@@ -10,7 +10,8 @@
 //! - Strangers share a bounded number of places; a known peer always has its own (`known_peers_have_their_places`).
 //! - Connections that are not set up in three seconds are closed, and one address has few of them at a time
 //!   (`silent_connections_keep_nobody_out`).
-//! - Subscriptions to gossip topics other than the two of the chain are not remembered.
+//! - Subscriptions to gossip topics other than the two of the chain are not remembered (`swarm.rs`:
+//!   `other_topics_are_not_remembered`).
 //! - Overload turns the white list on, see [`WhiteList`] (`whitelist.rs`; `a_flooded_node_keeps_finalising`); a few dropped
 //!   messages are no overload (`guard.rs`).
 //! - Peers that are away are dialled again, less and less often (`backoff.rs`); a link whose other end is silent is closed.

@@ -325,3 +325,44 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Limits, inbox::Inbox};
+
+    #[tokio::test]
+    async fn other_topics_are_not_remembered() {
+        let swarm = |seed, chain| {
+            let (put, _inbox) = Inbox::new();
+            let guard = Arc::new(Guard::new(Limits::default(), [], put));
+            build(&SigningKey::from_seed(&[seed; 32]), ChainId::new(chain, b""), 1, guard).unwrap()
+        };
+        let mut node = swarm(1, "ours");
+        node.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+        let address = loop {
+            if let SwarmEvent::NewListenAddr { address, .. } = node.select_next_some().await {
+                break address;
+            }
+        };
+        let (mut same, mut other) = (swarm(2, "ours"), swarm(3, "theirs"));
+        for peer in [&mut same, &mut other] {
+            peer.dial(address.clone()).unwrap();
+        }
+        let run = async {
+            loop {
+                tokio::select! {
+                    _ = node.select_next_some() => {}
+                    _ = same.select_next_some() => {}
+                    _ = other.select_next_some() => {}
+                }
+            }
+        };
+        // Subscriptions are the first that peers say.
+        let _ = tokio::time::timeout(Duration::from_secs(3), run).await;
+        let known: HashMap<_, _> =
+            node.behaviour().gossip.all_peers().map(|(peer, topics)| (*peer, topics.len())).collect();
+        assert_eq!(known.get(same.local_peer_id()), Some(&2));
+        assert_eq!(known.get(other.local_peer_id()), Some(&0));
+    }
+}
