@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use cpchain_consensus::{
     AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
-    lbft::{Committee, Role, SignatureCache, verify_final_headers},
+    lbft::{Committee, Kind, Role, SignatureCache, verify_final_headers},
     network::{Libp2pConfig, Libp2pNetwork},
     node::{Node, NodeConfig, NodeError, NodeHandle, SubmitError},
-    storage::{RedbStorage, StorageError},
+    storage::{RedbStorage, Storage as _, StorageError},
 };
 use cpchain_crypto::{Digest, Domain, PublicKey, Signer, SigningKey};
 use tokio::time::timeout;
@@ -78,10 +78,16 @@ struct Net {
 
 impl Net {
     async fn start(seed: u8, absent: &[usize]) -> Self {
+        Self::start_terms(seed, absent, None).await
+    }
+
+    /// The first term ends at this height; the same members serve all terms.
+    async fn start_terms(seed: u8, absent: &[usize], last: Option<Height>) -> Self {
         let keys: Vec<_> = (0..10).map(|i| SigningKey::from_seed(&[seed + i; 32])).collect();
         let public: Vec<PublicKey> = keys.iter().map(Signer::public_key).collect();
         let chain = ChainId::new("network test", &[seed]);
         let committee = Committee::new(chain, Term(0), public[..4].to_vec(), public[4..8].to_vec()).unwrap();
+        let committee = last.map_or(committee.clone(), |last| committee.until(last).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let mut net = Self { folder, keys, committee, nodes: BTreeMap::new(), addresses: BTreeMap::new() };
         for node in (0..10).filter(|node| !absent.contains(node)) {
@@ -163,10 +169,12 @@ impl Net {
         blocks
     }
 
-    async fn end(mut self) {
+    /// Stops all nodes; gives the folder of their logs.
+    async fn end(mut self) -> tempfile::TempDir {
         for node in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.stop(node).await;
         }
+        self.folder
     }
 }
 
@@ -242,6 +250,23 @@ async fn silent_proposer_is_impeached() {
     assert!(blocks.iter().filter(|block| block.impeached).count() >= 2);
     assert!(net.nodes[&0].status().impeached >= 2);
     net.end().await;
+}
+
+/// Nodes pass on who follows: the proof is nobody's fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn terms_are_handed_over() {
+    let net = Net::start_terms(70, &[], Some(Height(3))).await;
+    net.all_reach(Height(10)).await;
+    for handle in net.nodes.values() {
+        let (counters, status) = (handle.counters(), handle.status());
+        assert_eq!((counters.malformed, counters.blamed, status.fault), (0, 0, None));
+        assert!(status.term >= Term(3), "{:?}", status.term);
+    }
+    let path = net.path(0);
+    let folder = net.end().await;
+    let proof = RedbStorage::open(path).unwrap().handover(Term(0)).unwrap().unwrap();
+    assert_eq!((proof.kind, proof.height), (Kind::Handover, Height(3)));
+    drop(folder);
 }
 
 /// A type that no node runs.

@@ -6,6 +6,7 @@
 //! - Two of them by one key are evidence; a quorum for another committee than the own application names is a fault
 //!   (`hand_overs_are_proven_or_punished`).
 //! - It says nothing about blocks, and counts nowhere else (same test).
+//! - Its proof travels as gossip, like a VALIDATE (`terms_are_handed_over`).
 
 use super::{
     certificate::{Certificate, Vote},

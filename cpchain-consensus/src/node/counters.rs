@@ -23,7 +23,7 @@ pub struct Counters {
     pub evidence: u64,
     /// Messages that no honest node sends.
     pub blamed: u64,
-    /// Messages that could not be read.
+    /// Messages that could not be read, or gossip that is none.
     pub malformed: u64,
 }
 

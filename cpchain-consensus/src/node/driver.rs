@@ -249,6 +249,7 @@ impl Driver {
             _ => false,
         };
         if !Message::decode(bytes.clone()).is_ok_and(|message| fits(&message)) {
+            self.counting.malformed();
             self.network.report(&from, Offence::Malformed);
             return Verdict::Reject;
         }

@@ -38,6 +38,6 @@ pub fn page(node: &NodeHandle, network: &NetworkControl, view: &LedgerView, outb
     line("counter", "timeouts_total", "Timers that ran out.", counters.timeouts);
     line("counter", "evidence_total", "Proofs of misbehaviour.", counters.evidence);
     line("counter", "blamed_total", "Messages that no honest node sends.", counters.blamed);
-    line("counter", "malformed_total", "Messages that could not be read.", counters.malformed);
+    line("counter", "malformed_total", "Messages that could not be read, or gossip that is none.", counters.malformed);
     page
 }
