@@ -143,6 +143,7 @@ mod tests {
 
     /// Whether the parts are gathered first or not, the bytes are the same.
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn every_length_is_hashed_alike() {
         const D: Domain = Domain::new("cpchain/test/hash/v1");
         let bytes: Vec<u8> = (0..5000).map(|i| i as u8).collect();

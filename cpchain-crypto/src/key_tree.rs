@@ -314,6 +314,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn every_short_range_is_covered() {
         const NEAR: u32 = 130;
         for first in 0..NEAR {
@@ -326,6 +327,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn the_longest_covers() {
         for bits in 1..DEPTH {
             // From the second interval of a subtree to its last but one: one node for each level on either side.

