@@ -2,9 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    hash::{BuildHasher as _, RandomState},
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
     path::{Path, PathBuf},
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use cpchain_consensus::network::PROTOCOL_VERSION;
@@ -122,13 +129,7 @@ fn addresses(base: Option<u16>, count: usize) -> Result<Vec<(SocketAddr, SocketA
             .map(|i| u16::try_from(i).ok().and_then(|i| base.checked_add(i)))
             .collect::<Option<_>>()
             .ok_or_else(|| SetupError::Ports(format!("{count} nodes from port {base} on go past port 65535")))?,
-        None => {
-            // Held together, so that no port is chosen twice.
-            let held = (0..count.saturating_mul(2)).map(|_| TcpListener::bind(local(0)));
-            let held = held.collect::<io::Result<Vec<_>>>().map_err(|error| SetupError::Ports(error.to_string()))?;
-            let ports = held.iter().map(|listener| listener.local_addr().map(|address| address.port()));
-            ports.collect::<io::Result<_>>().map_err(|error| SetupError::Ports(error.to_string()))?
-        }
+        None => free_ports(count.saturating_mul(2))?,
     };
     Ok(ports
         .chunks_exact(2)
@@ -137,4 +138,29 @@ fn addresses(base: Option<u16>, count: usize) -> Result<Vec<(SocketAddr, SocketA
             _ => None,
         })
         .collect())
+}
+
+/// Ports that nobody holds, none from the range that systems give to outgoing connections (32768 and up on Linux,
+/// 49152 and up elsewhere): a node that starts later, or again, finds its port free.
+fn free_ports(count: usize) -> Result<Vec<u16>, SetupError> {
+    const RANGE: Range<u16> = 10_000..32_768;
+    // Two networks that one process makes get different ports, though neither runs yet.
+    static CURSOR: LazyLock<AtomicUsize> =
+        LazyLock::new(|| AtomicUsize::new(usize::from(RandomState::new().hash_one(()) as u16)));
+    let ports = RANGE.len();
+    let start = CURSOR.fetch_add(count.saturating_add(64), Ordering::Relaxed);
+    // Held until all are chosen, so that no port is chosen twice.
+    let held: Vec<_> = (0..ports)
+        .filter_map(|step| u16::try_from(start.wrapping_add(step) % ports).ok())
+        .filter_map(|offset| TcpListener::bind((Ipv4Addr::LOCALHOST, RANGE.start + offset)).ok())
+        .take(count)
+        .collect();
+    let chosen: Vec<u16> = held.iter().filter_map(|held| held.local_addr().ok()).map(|held| held.port()).collect();
+    if chosen.len() < count {
+        return Err(SetupError::Ports(format!(
+            "{count} ports are needed, {} between {RANGE:?} are free",
+            chosen.len()
+        )));
+    }
+    Ok(chosen)
 }
