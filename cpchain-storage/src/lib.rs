@@ -12,6 +12,7 @@
 //! | know and check what is in an upload before you pay | [`manifest`]: [`Manifest::verify`] |
 //! | put its hash on a chain, and check a chain of them | [`voucher`]: [`Voucher`], [`VoucherSink`] |
 //! | cut, code, restore and repair objects | [`erasure`]: [`Coder`], [`encode_object`] |
+//! | check a part of a chunk without the rest | [`slice`]: [`slice::prove`], [`slice::verify`] |
 //! | keep chunks on a disk | [`pack`]: [`PackStore`], over an [`index`] |
 //! | run a storage node, publish and find records | `network` (feature `network`) |
 //! | put and get objects over nodes | `client` (feature `network`) |
@@ -70,6 +71,7 @@ pub mod manifest;
 mod object;
 pub mod pack;
 pub mod reader;
+pub mod slice;
 mod stream;
 mod table;
 pub mod voucher;

@@ -57,7 +57,7 @@ pub use {
         MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_RECORD_BYTES, MAX_RECORD_LIFE_MS, RecordError, RecordKey, RecordKind,
         SignedRecord,
     },
-    transport::{ChunkTransport, TransportError},
+    transport::{Challenge, ChunkTransport, TransportError},
     wire::{MAX_ITEMS, MAX_PUT_BYTES, RefusalCode},
 };
 

@@ -1,6 +1,6 @@
 //! Starting a node, and the handle that its owner keeps.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
@@ -22,12 +22,13 @@ use super::{
     record::{RecordError, RecordKey, SignedRecord},
     requests::Outgoing,
     serve::Holder,
-    transport::{ChunkTransport, TransportError},
+    transport::{Challenge, ChunkTransport, TransportError},
     wire::{
-        Answer, Ask, ChunkRequest, ChunkResponse, GetShard, HasShards, MAX_ITEMS, MAX_PUT_BYTES, PutShards, RefusalCode,
+        Answer, Ask, AuditShards, ChunkRequest, ChunkResponse, GetShard, GetSlice, HasShards, MAX_ITEMS, MAX_PUT_BYTES,
+        PutShards, RefusalCode, RenewShards,
     },
 };
-use crate::chunk::{ChunkId, ChunkStore, Lease};
+use crate::chunk::{ChunkId, ChunkStore, Lease, MAX_CHUNK_LEN};
 
 /// Commands that wait for a node before its handles have to.
 const QUEUE: usize = 256;
@@ -223,5 +224,63 @@ impl ChunkTransport for NodeHandle {
             Answer::Has(reply) if reply.held.len() == shards.len() => Ok(reply.held),
             _ => Err(TransportError::BadAnswer),
         }
+    }
+
+    async fn get_slice(
+        &self,
+        node: PublicKey,
+        shard: ChunkId,
+        range: Range<u64>,
+    ) -> Result<Option<Bytes>, TransportError> {
+        let small = |n: u64| u32::try_from(n).map_err(|_| TransportError::TooMuch);
+        if range.is_empty() || range.end > MAX_CHUNK_LEN as u64 {
+            return Err(TransportError::TooMuch);
+        }
+        let (offset, length) = (small(range.start)?, small(range.end - range.start)?);
+        match self.request(node, Ask::Slice(GetSlice { id: shard.as_bytes().to_vec(), offset, length })).await? {
+            Answer::Slice(reply) => Ok(reply.slice),
+            _ => Err(TransportError::BadAnswer),
+        }
+    }
+
+    async fn prove(&self, node: PublicKey, challenges: &[Challenge]) -> Result<Vec<Option<Bytes>>, TransportError> {
+        if challenges.is_empty() || challenges.len() > MAX_ITEMS {
+            return Err(TransportError::TooMuch);
+        }
+        let ids = challenges.iter().map(|challenge| challenge.shard.as_bytes().to_vec()).collect();
+        let leaves = challenges.iter().map(|challenge| challenge.leaf).collect();
+        match self.request(node, Ask::Audit(AuditShards { ids, leaves })).await? {
+            Answer::Audit(reply) if reply.slices.len() == challenges.len() => {
+                Ok(reply.slices.into_iter().map(|slice| (!slice.is_empty()).then_some(slice)).collect())
+            }
+            _ => Err(TransportError::BadAnswer),
+        }
+    }
+
+    async fn renew(
+        &self,
+        node: PublicKey,
+        shards: &[ChunkId],
+        lease: Lease,
+    ) -> Result<Vec<Option<Receipt>>, TransportError> {
+        if shards.is_empty() || shards.len() > MAX_ITEMS {
+            return Err(TransportError::TooMuch);
+        }
+        let ids = shards.iter().map(|id| id.as_bytes().to_vec()).collect();
+        let ask = Ask::Renew(RenewShards { lease_until_ms: lease.0, ids });
+        let Answer::Renew(reply) = self.request(node, ask).await? else { return Err(TransportError::BadAnswer) };
+        if reply.receipts.len() != shards.len() {
+            return Err(TransportError::BadAnswer);
+        }
+        let checked = shards.iter().zip(reply.receipts).map(|(shard, receipt)| {
+            if receipt.is_empty() {
+                return Ok(None);
+            }
+            let receipt = Receipt::decode(receipt).map_err(|_| TransportError::BadAnswer)?;
+            let length = usize::try_from(receipt.length()).map_err(|_| TransportError::BadAnswer)?;
+            let fits = receipt.check(node, *shard, length, lease.0);
+            fits.map(|()| Some(receipt)).map_err(|_| TransportError::BadAnswer)
+        });
+        checked.collect()
     }
 }

@@ -60,7 +60,14 @@ fn the_proto_file_describes_these_messages() {
     same(&pool, "PutShards", &put);
     same(&pool, "GetShard", &get);
     same(&pool, "HasShards", &has);
-    for ask in [Ask::Put(put), Ask::Get(get), Ask::Has(has)] {
+    let slice = GetSlice { id: vec(), offset: 1 << 19, length: 1 << 20 };
+    let audit = AuditShards { ids: vec![vec(), vec()], leaves: vec![1000, 3] };
+    let renew = RenewShards { lease_until_ms: 1 << 41, ids: vec![vec(), vec()] };
+    same(&pool, "GetSlice", &slice);
+    same(&pool, "AuditShards", &audit);
+    same(&pool, "RenewShards", &renew);
+    let asks = [Ask::Put(put), Ask::Get(get), Ask::Has(has), Ask::Slice(slice), Ask::Audit(audit), Ask::Renew(renew)];
+    for ask in asks {
         same(&pool, "ChunkRequest", &ChunkRequest { ask: Some(ask) });
     }
     let put = PutReply { receipts: vec![bytes()] };
@@ -71,7 +78,22 @@ fn the_proto_file_describes_these_messages() {
     same(&pool, "GetReply", &get);
     same(&pool, "HasReply", &has);
     same(&pool, "Refusal", &refused);
-    for answer in [Answer::Put(put), Answer::Get(get), Answer::Has(has), Answer::Refused(refused)] {
+    let slice = SliceReply { slice: Some(bytes()) };
+    let audit = AuditReply { slices: vec![bytes(), bytes()] };
+    let renew = RenewReply { receipts: vec![bytes(), bytes()] };
+    same(&pool, "SliceReply", &slice);
+    same(&pool, "AuditReply", &audit);
+    same(&pool, "RenewReply", &renew);
+    let answers = [
+        Answer::Put(put),
+        Answer::Get(get),
+        Answer::Has(has),
+        Answer::Refused(refused),
+        Answer::Slice(slice),
+        Answer::Audit(audit),
+        Answer::Renew(renew),
+    ];
+    for answer in answers {
         same(&pool, "ChunkResponse", &ChunkResponse { answer: Some(answer) });
     }
     let codes = pool.get_enum_by_name("cpchain.storage.network.v1.RefusalCode").unwrap();

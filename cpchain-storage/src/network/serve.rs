@@ -3,9 +3,10 @@
 //! | rule | test |
 //! | --- | --- |
 //! | A receipt is signed only after the store has the shard durably | `tests/network/faults.rs` |
+//! | Slices, leaves and renewals are answered only for shards that still verify | `tests/network/slices.rs` |
 //! | What does not parse, asks for a lease out of bounds, or fails in the store is refused by code | `malformed_requests_get_an_error_and_the_node_goes_on`, `too_few_nodes_fail_a_put` |
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_crypto::{Signer, SigningKey};
@@ -13,9 +14,15 @@ use cpchain_crypto::{Signer, SigningKey};
 use super::{
     clock::now_ms,
     receipt::Receipt,
-    wire::{Answer, Ask, ChunkRequest, ChunkResponse, GetReply, HasReply, PutReply, PutShards, RefusalCode},
+    wire::{
+        Answer, Ask, AuditReply, AuditShards, ChunkRequest, ChunkResponse, GetReply, GetSlice, HasReply, PutReply,
+        PutShards, RefusalCode, RenewReply, RenewShards, SliceReply,
+    },
 };
-use crate::chunk::{ChunkId, ChunkStore, Lease, StoreError};
+use crate::{
+    chunk::{ChunkId, ChunkStore, Lease, StoreError},
+    slice::{self, LEAF_LEN},
+};
 
 /// The store of a node, and the key that it signs receipts with.
 pub(crate) struct Holder {
@@ -32,6 +39,9 @@ impl Holder {
             Some(Ask::Put(put)) => self.put(put),
             Some(Ask::Get(get)) => self.get(&get.id),
             Some(Ask::Has(has)) => self.has(&has.ids),
+            Some(Ask::Slice(get)) => self.slice(&get),
+            Some(Ask::Audit(audit)) => self.audit(&audit),
+            Some(Ask::Renew(renew)) => self.renew(&renew),
         };
         match answer {
             Ok(answer) => ChunkResponse::frame(answer),
@@ -40,17 +50,19 @@ impl Holder {
     }
 
     fn put(&self, put: PutShards) -> Result<Answer, RefusalCode> {
-        let now = now_ms();
-        let longest = now.saturating_add(u64::try_from(self.max_lease.as_millis()).unwrap_or(u64::MAX));
-        if put.lease_until_ms <= now || put.lease_until_ms > longest {
-            return Err(RefusalCode::Lease);
-        }
+        self.check_lease(put.lease_until_ms)?;
         let ids = self.store.put_batch(&put.shards, Lease::until(put.lease_until_ms)).map_err(failed)?;
         let sign = |(id, shard): (&ChunkId, &Bytes)| {
             let length = u32::try_from(shard.len()).unwrap_or(u32::MAX);
             Receipt::sign(&self.key as &dyn Signer, *id, length, put.lease_until_ms).to_bytes()
         };
         Ok(Answer::Put(PutReply { receipts: ids.iter().zip(&put.shards).map(sign).collect() }))
+    }
+
+    fn check_lease(&self, until_ms: u64) -> Result<(), RefusalCode> {
+        let now = now_ms();
+        let longest = now.saturating_add(u64::try_from(self.max_lease.as_millis()).unwrap_or(u64::MAX));
+        if until_ms <= now || until_ms > longest { Err(RefusalCode::Lease) } else { Ok(()) }
     }
 
     fn get(&self, id: &[u8]) -> Result<Answer, RefusalCode> {
@@ -64,6 +76,42 @@ impl Holder {
             self.store.contains(&id).map_err(failed)
         });
         Ok(Answer::Has(HasReply { held: held.collect::<Result<_, _>>()? }))
+    }
+
+    fn slice(&self, get: &GetSlice) -> Result<Answer, RefusalCode> {
+        let start = u64::from(get.offset);
+        let slice = self.prove(&get.id, start..start.saturating_add(u64::from(get.length)))?;
+        Ok(Answer::Slice(SliceReply { slice }))
+    }
+
+    fn audit(&self, audit: &AuditShards) -> Result<Answer, RefusalCode> {
+        let slices = audit.ids.iter().zip(&audit.leaves).map(|(id, leaf)| {
+            let start = u64::from(*leaf).saturating_mul(LEAF_LEN);
+            // A leaf is proved whole by any byte of it, and only the last one may be shorter.
+            self.prove(id, start..start.saturating_add(1)).map(Option::unwrap_or_default)
+        });
+        Ok(Answer::Audit(AuditReply { slices: slices.collect::<Result<_, _>>()? }))
+    }
+
+    fn prove(&self, id: &[u8], range: Range<u64>) -> Result<Option<Bytes>, RefusalCode> {
+        let id = ChunkId::from_slice(id).ok_or(RefusalCode::Malformed)?;
+        let shard = self.store.get(&id).map_err(failed)?;
+        Ok(shard.and_then(|shard| slice::prove(&shard, range).ok()).map(Bytes::from))
+    }
+
+    fn renew(&self, renew: &RenewShards) -> Result<Answer, RefusalCode> {
+        self.check_lease(renew.lease_until_ms)?;
+        let ids = renew.ids.iter().map(|id| ChunkId::from_slice(id).ok_or(RefusalCode::Malformed));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        self.store.renew(&ids, Lease::until(renew.lease_until_ms)).map_err(failed)?;
+        let mut receipts = Vec::with_capacity(ids.len());
+        for id in ids {
+            // Signed for what is still whole, not for what once was.
+            let length = self.store.get(&id).map_err(failed)?.and_then(|shard| u32::try_from(shard.len()).ok());
+            let sign = |length| Receipt::sign(&self.key, id, length, renew.lease_until_ms).to_bytes();
+            receipts.push(length.map(sign).unwrap_or_default());
+        }
+        Ok(Answer::Renew(RenewReply { receipts }))
     }
 }
 

@@ -9,6 +9,7 @@ mod objects;
 mod peer;
 mod protocol;
 mod records;
+mod slices;
 #[path = "../support/mod.rs"]
 mod support;
 mod uploads;
