@@ -32,7 +32,17 @@
 //! | feature | adds | default |
 //! | --- | --- | --- |
 //! | `sled` | `index::SledIndex` | yes |
+//! | `gateway` | [`gateway`] | yes |
+//! | `pco` | `codec::Pco`: compressed columns of numbers | yes |
+//! | `csv` | `gateway::CsvSource` | yes |
+//! | `json` | `gateway::JsonSource` | yes |
 //! | `network` | `network` and `client`, over libp2p | yes |
+//! | `objects` | [`erasure`], [`manifest`], [`voucher`], [`reader`]; comes with `gateway` and `network` | yes |
+//! | `zstd` | `codec::Zstd`: compressed opaque payloads; compiles C | no |
+//! | `mqtt` | `gateway::MqttSource`, an MQTT 3.1.1 or 5 subscriber | no |
+//!
+//! Packs and codecs are always there and need none of these. `default-features = false, features = ["sled"]` is the pack store alone,
+//! `["pco"]` the codecs alone, `["network"]` the network without compression.
 //!
 //! # From readings to rows
 //! ```
@@ -64,17 +74,26 @@
 mod chunk;
 pub mod codec;
 mod durable;
-pub mod erasure;
-pub mod gateway;
 pub mod index;
-pub mod manifest;
-mod object;
 pub mod pack;
-pub mod reader;
 pub mod slice;
-mod stream;
 mod table;
+
+#[cfg(feature = "objects")]
+pub mod erasure;
+#[cfg(feature = "gateway")]
+pub mod gateway;
+#[cfg(feature = "objects")]
+pub mod manifest;
+#[cfg(feature = "objects")]
+mod object;
+#[cfg(feature = "objects")]
+pub mod reader;
+#[cfg(feature = "objects")]
+mod stream;
+#[cfg(feature = "objects")]
 pub mod voucher;
+#[cfg(feature = "objects")]
 mod wire;
 
 #[cfg(feature = "network")]
@@ -85,13 +104,18 @@ pub mod network;
 pub use {
     chunk::{ChunkId, ChunkStore, Lease, MAX_CHUNK_LEN, StoreError},
     codec::{Codec, CodecError, CodecRegistry},
+    pack::{PackOptions, PackStore},
+    table::{Column, Reading, Table, TableError},
+};
+
+#[cfg(feature = "gateway")]
+pub use gateway::{Gateway, GatewayError, StreamConfig, Upload};
+#[cfg(feature = "objects")]
+pub use {
     erasure::{CodedChunk, Coder, ErasureError, ErasureParams, encode_object, encode_stream},
-    gateway::{Gateway, GatewayError, StreamConfig, Upload},
     manifest::{Manifest, ManifestBody, ManifestError, ManifestHead},
     object::{CHUNK_LEN, ChunkRef, MAX_OBJECT_LEN, MIN_SHARD_LEN, ObjectRef, ObjectRefError},
-    pack::{PackOptions, PackStore},
     reader::{KeySource, ReadError, read_blocks, read_object},
     stream::{MAX_NAME_LEN, StreamId, StreamNameError},
-    table::{Column, Reading, Table, TableError},
     voucher::{AccessRights, Voucher, VoucherError, VoucherSink},
 };

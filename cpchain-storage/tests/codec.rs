@@ -1,4 +1,5 @@
 //! Codecs: lossless, and safe against hostile bytes.
+#![cfg(all(feature = "pco", feature = "csv"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;

@@ -1,4 +1,5 @@
 //! The CSV source: what it reads, and the line that each error names.
+#![cfg(feature = "csv")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use cpchain_storage::{

@@ -1,4 +1,5 @@
 //! Erasure coding: any k of n, and never a wrong byte.
+#![cfg(feature = "objects")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use bytes::Bytes;

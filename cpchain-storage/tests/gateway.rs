@@ -1,4 +1,5 @@
 //! The gateway: how readings are cut, and what it does after a restart.
+#![cfg(all(feature = "csv", feature = "pco"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;

@@ -1,4 +1,5 @@
 //! Manifests: what a good one is, and that nothing else is one.
+#![cfg(all(feature = "csv", feature = "pco"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;

@@ -1,4 +1,5 @@
 //! Reading back: every way in which a sequence of blocks can be wrong is an error of its own.
+#![cfg(all(feature = "csv", feature = "pco"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;

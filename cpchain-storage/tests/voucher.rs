@@ -1,4 +1,5 @@
 //! Vouchers and their chain.
+#![cfg(all(feature = "csv", feature = "pco"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;

@@ -12,12 +12,15 @@
 //! - hostile bytes give an error: no panic, no memory beyond [`MAX_CELLS`] (`hostile_bytes_are_refused`).
 
 mod columns;
+#[cfg(feature = "pco")]
 mod pco;
 mod plain;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-pub use self::{pco::Pco, plain::Plain};
+#[cfg(feature = "pco")]
+pub use self::pco::Pco;
+pub use self::plain::Plain;
 use crate::table::Table;
 
 /// Readings of the longest block.
@@ -86,9 +89,13 @@ pub trait Codec: Send + Sync {
 pub struct CodecRegistry(BTreeMap<u16, Arc<dyn Codec>>);
 
 impl Default for CodecRegistry {
-    /// [`Plain`] and [`Pco`].
+    /// [`Plain`], and the codecs whose features are on.
     fn default() -> Self {
-        let built_in: [Arc<dyn Codec>; 2] = [Arc::new(Plain), Arc::new(Pco)];
+        let built_in: [Arc<dyn Codec>; _] = [
+            Arc::new(Plain),
+            #[cfg(feature = "pco")]
+            Arc::new(Pco),
+        ];
         Self(built_in.into_iter().map(|codec| (codec.id(), codec)).collect())
     }
 }

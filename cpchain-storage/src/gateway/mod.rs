@@ -17,6 +17,7 @@
 //! - a source that is read again from its start goes on after the last sealed reading
 //!   (`a_source_read_again_goes_on_where_it_stopped`).
 
+#[cfg(feature = "csv")]
 mod csv;
 mod journal;
 mod outbox;
@@ -29,10 +30,9 @@ use std::{
 
 use cpchain_crypto::{Did, Signer, key_tree::StreamSecret};
 
-pub use self::{
-    csv::{CsvError, CsvOptions, CsvSource, TimestampUnit},
-    outbox::Upload,
-};
+#[cfg(feature = "csv")]
+pub use self::csv::{CsvError, CsvOptions, CsvSource, TimestampUnit};
+pub use self::outbox::Upload;
 use self::{journal::Position, seal::Pending};
 use crate::{
     codec::{CodecError, CodecRegistry, MAX_ROWS},
@@ -78,7 +78,7 @@ impl StreamConfig {
             period_ms: DAY_MS,
             blocks_per_interval: 7,
             intervals_per_upload: 4,
-            codec: 1,
+            codec: if cfg!(feature = "pco") { 1 } else { 0 },
             erasure: ErasureParams::default(),
             keep_ms: 3653 * DAY_MS,
             access: AccessRights::PublicCiphertext,

@@ -1,6 +1,6 @@
 //! Real nodes on loopback: objects, records, and nodes that fail or lie.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
-#![cfg(feature = "network")]
+#![cfg(all(feature = "network", feature = "csv", feature = "pco"))]
 
 mod faults;
 mod hostile;
