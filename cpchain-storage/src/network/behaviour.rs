@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use cpchain_crypto::PublicKey;
 use libp2p::{
     StreamProtocol, Swarm, SwarmBuilder,
     connection_limits::{self, ConnectionLimits},
@@ -15,7 +14,7 @@ use libp2p::{
 };
 
 use super::{
-    NetworkError, config::NetworkConfig, frames::Frames, record::MAX_RECORD_BYTES, store::ValidatedStore, wire,
+    NetworkError, config::NetworkConfig, frames::Frames, record::MAX_RECORD_BYTES, records::ValidatedStore, wire,
 };
 
 /// The protocol of the DHT.
@@ -42,7 +41,7 @@ pub(crate) enum Role {
 }
 
 impl Behaviour {
-    fn new(config: &NetworkConfig, role: Role, pair: &Keypair, key: PublicKey) -> Self {
+    fn new(config: &NetworkConfig, role: Role, pair: &Keypair, records: ValidatedStore) -> Self {
         let id = pair.public().to_peer_id();
         let mut settings = kad::Config::new(KAD);
         settings
@@ -59,11 +58,11 @@ impl Behaviour {
             // A reply carries the record and the addresses of closer peers, and must fit one packet.
             .set_max_packet_size(MAX_RECORD_BYTES + 24 * 1024)
             .disjoint_query_paths(true);
-        let (capacity, mode, support) = match role {
-            Role::Storage => (config.max_records, kad::Mode::Server, ProtocolSupport::Full),
-            Role::Light => (0, kad::Mode::Client, ProtocolSupport::Outbound),
+        let (mode, support) = match role {
+            Role::Storage => (kad::Mode::Server, ProtocolSupport::Full),
+            Role::Light => (kad::Mode::Client, ProtocolSupport::Outbound),
         };
-        let mut kad = kad::Behaviour::with_config(id, ValidatedStore::new(key, capacity), settings);
+        let mut kad = kad::Behaviour::with_config(id, records, settings);
         kad.set_mode(Some(mode));
         let limits = ConnectionLimits::default()
             .with_max_established_incoming(Some(config.max_connections))
@@ -86,13 +85,13 @@ pub(crate) fn swarm(
     config: &NetworkConfig,
     role: Role,
     pair: Keypair,
-    key: PublicKey,
+    records: ValidatedStore,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let builder = SwarmBuilder::with_existing_identity(pair)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| NetworkError::Transport(error.to_string()))?
-        .with_behaviour(|pair| Behaviour::new(config, role, pair, key))
+        .with_behaviour(|pair| Behaviour::new(config, role, pair, records))
         .map_err(|error| NetworkError::Transport(error.to_string()))?;
     let idle = config.idle_timeout;
     Ok(builder.with_swarm_config(|settings| settings.with_idle_connection_timeout(idle)).build())

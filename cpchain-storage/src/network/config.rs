@@ -15,8 +15,10 @@ pub struct NetworkConfig {
     pub lookup_step_timeout: Duration,
     /// The most time for one request to a storage node, transfer included.
     pub request_timeout: Duration,
-    /// The most records that a node keeps, of at most 8 KiB each.
-    pub max_records: usize,
+    /// The most records that a node keeps, of at most 8 KiB each. About 100 bytes of memory go with each.
+    pub max_records: u64,
+    /// The most bytes that they have together, without what waits for a clean-up.
+    pub max_record_bytes: u64,
     /// The longest lease that a node gives, from now.
     pub max_lease: Duration,
     /// The most chunk requests that a node works on at once; further ones are refused as busy.
@@ -35,7 +37,8 @@ impl Default for NetworkConfig {
             lookup_timeout: Duration::from_secs(20),
             lookup_step_timeout: Duration::from_secs(3),
             request_timeout: Duration::from_secs(10),
-            max_records: 16 * 1024,
+            max_records: 1 << 20,
+            max_record_bytes: 2 << 30,
             max_lease: Duration::from_secs(400 * 24 * 3600),
             max_requests: 64,
             max_connections: 512,

@@ -15,8 +15,8 @@
 //! node is dialled by is the key that signs its receipts.
 //!
 //! Records are validated inside the store of each node and again by each reader, writes wait for a majority of the nodes
-//! that keep a record, and reads for so many that they meet the last write. Records are kept in memory: a node that comes
-//! back gets them from its neighbours, and owners renew them before they expire.
+//! that keep a record, and reads for so many that they meet the last write. Records are kept on a [`RecordShelf`]: with
+//! [`RecordLog`] a node that comes back has them at once, with [`MemoryShelf`] its neighbours bring them.
 
 mod behaviour;
 mod clock;
@@ -32,9 +32,9 @@ mod placement;
 mod queries;
 mod receipt;
 mod record;
+mod records;
 mod requests;
 mod serve;
-mod store;
 mod transport;
 mod wire;
 
@@ -57,6 +57,7 @@ pub use {
         MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_RECORD_BYTES, MAX_RECORD_LIFE_MS, RecordError, RecordKey, RecordKind,
         SignedRecord,
     },
+    records::{Loaded, MemoryShelf, Place, RecordLog, RecordShelf, Share, Tenant},
     transport::{Challenge, ChunkTransport, TransportError},
     wire::{MAX_ITEMS, MAX_PUT_BYTES, RefusalCode},
 };
@@ -75,4 +76,9 @@ pub enum NetworkError {
         /// What the system said.
         why: String,
     },
+    /// The records that were kept cannot be read.
+    #[error(
+        "the record log cannot be read: {0}; check its folder, or move it away and let neighbours refill a new one"
+    )]
+    Records(std::io::Error),
 }

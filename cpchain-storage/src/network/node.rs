@@ -1,6 +1,6 @@
 //! Starting a node, and the handle that its owner keeps.
 
-use std::{ops::Range, sync::Arc};
+use std::{io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
@@ -20,6 +20,7 @@ use super::{
     queries::Reply,
     receipt::Receipt,
     record::{RecordError, RecordKey, SignedRecord},
+    records::{Limits, MemoryShelf, RecordShelf, ValidatedStore},
     requests::Outgoing,
     serve::Holder,
     transport::{Challenge, ChunkTransport, TransportError},
@@ -49,7 +50,7 @@ pub struct NodeHandle {
 }
 
 impl StorageNode {
-    /// Starts a storage node that keeps its shards in `store` and listens at `listen` (port 0 takes a free one).
+    /// Starts a storage node that keeps its shards in `store`, its records in memory, and listens at `listen` (port 0 takes a free one).
     ///
     /// `seed` is the secret of the key that names the node and signs its receipts. Must be called inside a tokio runtime.
     ///
@@ -61,9 +62,27 @@ impl StorageNode {
         store: Arc<dyn ChunkStore>,
         listen: Multiaddr,
     ) -> Result<NodeHandle, NetworkError> {
+        Self::start_with_records(config, seed, store, Box::<MemoryShelf>::default(), listen).await
+    }
+
+    /// [`start`](Self::start), with the records of others on a shelf of your choice: a [`RecordLog`](super::RecordLog) keeps
+    /// them over a restart. Reads the whole shelf first.
+    ///
+    /// # Errors
+    /// As `start`, and [`NetworkError::Records`] when the shelf cannot be read.
+    pub async fn start_with_records(
+        config: NetworkConfig,
+        seed: &[u8; 32],
+        store: Arc<dyn ChunkStore>,
+        records: Box<dyn RecordShelf>,
+        listen: Multiaddr,
+    ) -> Result<NodeHandle, NetworkError> {
+        let limits = Limits { records: config.max_records, bytes: config.max_record_bytes };
+        let load = tokio::task::spawn_blocking(move || ValidatedStore::load(limits, records));
+        let records = load.await.map_err(io::Error::other).flatten().map_err(NetworkError::Records)?;
         let key = SigningKey::from_seed(seed);
         let holder = Holder { store, key: key.clone(), max_lease: config.max_lease };
-        let mut swarm = swarm(&config, Role::Storage, pair(seed)?, key.public_key())?;
+        let mut swarm = swarm(&config, Role::Storage, pair(seed)?, records)?;
         let address = listening(&mut swarm, listen).await?;
         let address = NodeAddr { id: key.public_key(), address };
         tracing::info!(%address, "storage node listens");
@@ -78,7 +97,7 @@ impl StorageNode {
     /// [`NetworkError`] when the transport cannot be set up.
     pub async fn light(config: NetworkConfig, seed: &[u8; 32]) -> Result<NodeHandle, NetworkError> {
         let key = SigningKey::from_seed(seed).public_key();
-        let swarm = swarm(&config, Role::Light, pair(seed)?, key)?;
+        let swarm = swarm(&config, Role::Light, pair(seed)?, ValidatedStore::nothing())?;
         Ok(run(&config, swarm, None, key, None))
     }
 }

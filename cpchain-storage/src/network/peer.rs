@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use cpchain_crypto::PublicKey;
+use cpchain_crypto::{Digest, PublicKey};
 use libp2p::{
     Multiaddr, PeerId,
     identity::{PublicKey as PeerKey, ed25519},
@@ -48,6 +48,29 @@ pub(crate) fn operator(address: &Multiaddr) -> OperatorId {
         }
     }
     OperatorId(group)
+}
+
+/// The network that an address lies in, as far as blame and shares go: a /24, a /64, and no network at all for loopback.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(dead_code)]
+pub(crate) struct Network(Vec<u8>);
+
+#[allow(dead_code)]
+impl Network {
+    pub(crate) fn of(address: &Multiaddr) -> Option<Self> {
+        address.iter().find_map(|part| match part {
+            Protocol::Ip4(ip) if !ip.is_loopback() => Some(Self(ip.octets().get(..3)?.to_vec())),
+            Protocol::Ip6(ip) if !ip.is_loopback() => Some(Self(ip.octets().get(..8)?.to_vec())),
+            _ => None,
+        })
+    }
+
+    /// The number under which the records that it brought are counted, on disk as well.
+    pub(crate) fn origin(&self) -> u32 {
+        let hash = Digest::content(&self.0);
+        // 0 is the node itself.
+        hash.0.first_chunk().map_or(1, |four| u32::from_le_bytes(*four)).max(1)
+    }
 }
 
 /// Where a node is: its key and an address. As text a multiaddr that ends in `/p2p/<peer id>`.

@@ -25,6 +25,7 @@ use super::{
     peer::{operator, public_key},
     placement::NodeInfo,
     record::{RecordKey, SignedRecord},
+    records::OWN,
     requests::Outgoing,
 };
 
@@ -75,7 +76,7 @@ impl Queries {
         let key = record.key().digest();
         if self.role == Role::Storage {
             let store = swarm.behaviour_mut().kad.store_mut();
-            if let Err(why) = store.insert(key.as_bytes(), record.to_bytes().to_vec()) {
+            if let Err(why) = store.insert(key.as_bytes(), record.to_bytes().to_vec(), OWN) {
                 let _ = reply.send(Err(why.into()));
                 return;
             }

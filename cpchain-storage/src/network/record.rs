@@ -12,6 +12,8 @@ use bytes::Bytes;
 use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer};
 use prost::Message;
 
+use super::records::Share;
+
 const SIGNED: Domain = Domain::new("cpchain/storage/record/v1");
 const KEY: Domain = Domain::new("cpchain/storage/record-key/v1");
 
@@ -54,6 +56,9 @@ pub enum RecordError {
         /// The sequence number that is known.
         known: u64,
     },
+    /// The node keeps no more records of this owner, from this network, or at all.
+    #[error("no room: {0}; publish through other nodes, or let older records expire")]
+    NoRoom(Share),
 }
 
 /// What a record is about. The number is on the wire.
@@ -191,20 +196,30 @@ impl SignedRecord {
     /// # Errors
     /// Every [`RecordError`] but [`WrongKey`](RecordError::WrongKey) and [`Stale`](RecordError::Stale).
     pub fn decode(encoded: impl Into<Bytes>, now_ms: u64) -> Result<Self, RecordError> {
-        let encoded = encoded.into();
+        let (record, signed) = Self::parse(encoded.into())?;
+        check_expiry(record.expires_ms, now_ms)?;
+        let signature = Signature::from_slice(&signed.signature).ok_or(RecordError::Malformed)?;
+        record.key.owner.verify(SIGNED, &signed.content, &signature).map_err(|_| RecordError::BadSignature)?;
+        Ok(record)
+    }
+
+    /// Reads a record that was checked when it came in.
+    pub(crate) fn decode_known(encoded: Bytes) -> Result<Self, RecordError> {
+        Self::parse(encoded).map(|(record, _)| record)
+    }
+
+    fn parse(encoded: Bytes) -> Result<(Self, SignedBytes), RecordError> {
         if encoded.len() > MAX_RECORD_BYTES {
             return Err(RecordError::TooLarge(encoded.len()));
         }
         let signed = SignedBytes::decode(encoded.clone()).map_err(|_| RecordError::Malformed)?;
         let content = RecordContent::decode(signed.content.clone()).map_err(|_| RecordError::Malformed)?;
         let owner = PublicKey::from_slice(&content.owner).ok_or(RecordError::Malformed)?;
-        let signature = Signature::from_slice(&signed.signature).ok_or(RecordError::Malformed)?;
         let kind = RecordKind::from_wire(content.kind)?;
         check_sizes(&content.name, &content.body)?;
-        check_expiry(content.expires_ms, now_ms)?;
-        owner.verify(SIGNED, &signed.content, &signature).map_err(|_| RecordError::BadSignature)?;
         let key = RecordKey { kind, owner, name: content.name };
-        Ok(Self { key, sequence: content.sequence, expires_ms: content.expires_ms, body: content.body, encoded })
+        let (sequence, expires_ms) = (content.sequence, content.expires_ms);
+        Ok((Self { key, sequence, expires_ms, body: content.body, encoded }, signed))
     }
 
     /// [`decode`](Self::decode), for bytes that came as the answer to `key`.
