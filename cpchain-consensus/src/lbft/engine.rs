@@ -28,7 +28,7 @@ pub(crate) const FUTURE: u64 = 16;
 /// How far above the last final height blocks are taken in while catching up.
 pub(crate) const CATCH_UP: u64 = 64;
 /// Proposers of that many next heights hear certificates and proposals.
-const LOOK_AHEAD: u64 = 2;
+pub(crate) const LOOK_AHEAD: u64 = 2;
 /// Digests of final heights that are remembered to notice contradictions.
 const REMEMBERED: usize = 256;
 
@@ -340,19 +340,22 @@ impl Lbft {
 
     /// Validators, and the proposers of the current and the next heights, without this node.
     pub(crate) fn audience(&self) -> Vec<PublicKey> {
-        let next = (0..=LOOK_AHEAD).map(|ahead| self.committee.proposer(Height(self.height.0.saturating_add(ahead))));
-        self.receivers(next)
+        self.receivers(self.next_proposers())
     }
 
     /// Validators and these, without this node, each once.
     pub(crate) fn receivers(&self, more: impl IntoIterator<Item = PublicKey>) -> Vec<PublicKey> {
-        let mut list: Vec<PublicKey> = self.committee.validators().to_vec();
-        for key in more {
-            if !list.contains(&key) {
+        self.without_me(self.committee.validators().iter().copied().chain(more))
+    }
+
+    /// These, without this node, each once.
+    pub(crate) fn without_me(&self, keys: impl IntoIterator<Item = PublicKey>) -> Vec<PublicKey> {
+        let mut list: Vec<PublicKey> = Vec::new();
+        for key in keys {
+            if key != self.me && !list.contains(&key) {
                 list.push(key);
             }
         }
-        list.retain(|key| *key != self.me);
         list
     }
 

@@ -103,7 +103,14 @@ impl Lbft {
     fn want_justification(&self, wants: &mut Vec<Want>) {
         if self.index.is_some() {
             for (digest, _) in self.rounds.get(&self.height).into_iter().flat_map(|round| &round.seals) {
-                let Some(header) = self.blocks.get(digest).map(|held| *held.block.header()) else { continue };
+                let Some(header) = self.blocks.get(digest).map(|held| *held.block.header()) else {
+                    // There was no room for it.
+                    wants.extend(self.candidates().contains(digest).then_some(Want::Block(*digest)));
+                    continue;
+                };
+                if self.is_too_heavy(digest) {
+                    wants.push(Want::Range(self.tip.height.next()));
+                }
                 if header.parent_height < self.tip.height {
                     continue;
                 }

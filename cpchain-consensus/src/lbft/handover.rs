@@ -6,7 +6,8 @@
 //! - Two of them by one key are evidence; a quorum for another committee than the own application names is a fault
 //!   (`hand_overs_are_proven_or_punished`).
 //! - It says nothing about blocks, and counts nowhere else (same test).
-//! - Its proof travels as gossip, like a VALIDATE (`terms_are_handed_over`).
+//! - Its proof travels as gossip, like a VALIDATE (`terms_are_handed_over`). Who hears it before the end of the term is final here
+//!   keeps it until then, one of a term (`a_proof_before_the_end_of_the_term_is_kept`).
 
 use super::{
     certificate::{Certificate, Vote},
@@ -26,6 +27,15 @@ pub(crate) struct Handover {
     round: Round,
     pub(crate) own: Option<Vote>,
     pub(crate) certificate: Option<Certificate>,
+    /// The proof for the term that this node is still in: others are ahead of it.
+    early: Option<Certificate>,
+}
+
+impl Handover {
+    /// For the term that ends now, with the proof that came before its end, if one did.
+    pub(crate) fn next(self) -> (Self, Option<Certificate>) {
+        (Self::default(), self.early)
+    }
 }
 
 impl Lbft {
@@ -79,12 +89,20 @@ impl Lbft {
     }
 
     pub(crate) fn take_handover(&mut self, proof: Certificate) {
-        let Some(ended) = self.ended_in(proof.term) else { return };
-        if self.handover.certificate.as_ref().is_some_and(|known| known.digest == proof.digest) {
+        let is_early = !self.over && proof.term == self.committee.term();
+        if is_early && self.handover.early.is_some() {
+            return;
+        }
+        let Some(ended) = self.ended_in(proof.term).or(Some(&self.committee).filter(|_| is_early)) else { return };
+        if !is_early && self.handover.certificate.as_ref().is_some_and(|known| known.digest == proof.digest) {
             return;
         }
         if ended.last() != Some(proof.height) || proof.verify(ended, &self.cache).is_err() {
             self.blame("a hand-over that proves nothing");
+            return;
+        }
+        if is_early {
+            self.handover.early = Some(proof);
             return;
         }
         self.accept_handover(proof);

@@ -53,7 +53,7 @@ impl Lbft {
             return;
         }
         self.know_own(&certificate);
-        self.accept(certificate);
+        self.accept(certificate, false);
     }
 
     /// A certificate with a vote of this key that its log does not know.
@@ -71,8 +71,8 @@ impl Lbft {
         }
     }
 
-    /// A verified certificate of a height above the tip that is not held yet.
-    pub(crate) fn accept(&mut self, certificate: Certificate) {
+    /// A verified certificate of a height above the tip that is not held yet; `assembled` here from votes, as others do.
+    pub(crate) fn accept(&mut self, certificate: Certificate, assembled: bool) {
         let height = certificate.height;
         if self.below_window(height) {
             return;
@@ -82,7 +82,7 @@ impl Lbft {
             return;
         }
         self.hear();
-        self.row_certificate(certificate.clone());
+        self.row_certificate(certificate.clone(), assembled);
         self.count_all(&certificate);
     }
 
@@ -132,6 +132,7 @@ impl Lbft {
             round.illicit = true;
         } else if noted || wanted {
             self.blocks.insert(digest, Held { block, check: Check::New, logged: false });
+            self.shed();
         }
         self.accuse(evidence);
         self.verify_votes(others);

@@ -114,6 +114,8 @@ pub enum Output {
         height: Height,
         /// Heights and payloads of the ancestors above the last final block, lowest first.
         ancestors: Vec<(Height, Bytes)>,
+        /// Most bytes of the payload; less than [`MAX_PAYLOAD`](super::MAX_PAYLOAD) while nothing becomes final.
+        room: usize,
     },
     /// The next height is final: execute it. Each height comes once, in order.
     Finalised(FinalEntry),

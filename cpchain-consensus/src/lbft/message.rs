@@ -128,16 +128,17 @@ impl Message {
         if bytes.len() > MAX_MESSAGE {
             return Err(DecodeError::TooLong(bytes.len()));
         }
+        let length = bytes.len();
         let envelope = wire::Envelope::decode(bytes).map_err(|_| DecodeError::Malformed)?;
         match envelope.body.ok_or(DecodeError::Malformed)? {
             wire::Body::Propose(wire) => Ok(Self::Propose(Proposal {
-                block: read_block(wire.block.ok_or(DecodeError::Malformed)?)?,
+                block: read_block(wire.block.ok_or(DecodeError::Malformed)?, length)?,
                 parent: wire.parent.map(read_certificate).transpose()?,
                 impeachment: wire.impeachment.map(read_certificate).transpose()?,
             })),
             wire::Body::Vote(wire) => vote_from_wire(wire).map(Self::Vote).ok_or(DecodeError::Bounds),
             wire::Body::Certificate(wire) => read_certificate(wire).map(Self::Certificate),
-            wire::Body::Block(wire) => read_block(wire).map(Self::Block),
+            wire::Body::Block(wire) => read_block(wire, length).map(Self::Block),
             wire::Body::Pull(wire) => {
                 if wire.heights.len() > MAX_PULL || wire.digests.len() > MAX_PULL {
                     return Err(DecodeError::Bounds);
@@ -152,7 +153,7 @@ impl Message {
                 if wire.blocks.len() > MAX_RANGE {
                     return Err(DecodeError::Bounds);
                 }
-                let blocks = wire.blocks.into_iter().map(read_block).collect::<Result<_, _>>()?;
+                let blocks = wire.blocks.into_iter().map(|wire| read_block(wire, length)).collect::<Result<_, _>>()?;
                 let certificate = read_certificate(wire.certificate.ok_or(DecodeError::Malformed)?)?;
                 Ok(Self::Range(Range { blocks, certificate, more: wire.more }))
             }
@@ -164,9 +165,14 @@ fn read_certificate(wire: wire::Certificate) -> Result<Certificate, DecodeError>
     Certificate::from_wire(wire).ok_or(DecodeError::Bounds)
 }
 
-fn read_block(wire: wire::Block) -> Result<Arc<Block>, DecodeError> {
+/// Reads a block of a message of this length.
+fn read_block(mut wire: wire::Block, length: usize) -> Result<Arc<Block>, DecodeError> {
     if wire.payload.len() > MAX_PAYLOAD {
         return Err(DecodeError::Bounds);
+    }
+    // A slice keeps the whole message, padding and other blocks included: only one that is most of it may.
+    if wire.payload.len() < length / 2 {
+        wire.payload = Bytes::copy_from_slice(&wire.payload);
     }
     Block::from_wire(wire).map(Arc::new).ok_or(DecodeError::Bounds)
 }

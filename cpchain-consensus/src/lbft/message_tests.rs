@@ -182,3 +182,26 @@ proptest! {
         }
     }
 }
+
+/// Padding is skipped by protobuf readers; a slice of the message would keep it.
+#[test]
+fn a_block_does_not_keep_a_larger_message() {
+    let net = committee();
+    let payload = Bytes::from_static(b"small");
+    let block = Block::seal(&net.0, &net.1, Height(1), Height(0), Digest::ZERO, payload);
+    let mut padded = Message::Block(Arc::new(block)).encode().to_vec();
+    // Field 100 of the envelope, unknown: bytes.
+    padded.extend_from_slice(&[0xa2, 0x06, 0x80, 0x80, 0x20]);
+    padded.resize(padded.len() + (512 << 10), 0);
+    let message = Bytes::from(padded);
+    let range = message.as_ptr_range();
+    let Message::Block(read) = Message::decode(message).unwrap() else { panic!() };
+    assert_eq!(&read.payload()[..], b"small");
+    assert!(!range.contains(&read.payload().as_ptr()));
+    // What is most of its message is not copied.
+    let block = Block::seal(&net.0, &net.1, Height(1), Height(0), Digest::ZERO, vec![7; 1000].into());
+    let message = Message::Block(Arc::new(block)).encode();
+    let range = message.as_ptr_range();
+    let Message::Block(read) = Message::decode(message).unwrap() else { panic!() };
+    assert!(range.contains(&read.payload().as_ptr()));
+}

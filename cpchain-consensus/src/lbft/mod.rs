@@ -68,6 +68,12 @@
 //! - Votes are kept from the last final height to a window above H, but not those that a C-certificate covers far above
 //!   the last final height; blocks in a window above it (`votes_out_of_the_window_are_not_kept`,
 //!   `votes_that_catching_up_passes_are_not_kept`); every length on the wire has a cap (`bounds`).
+//! - Certificates go to a few at once and to all when nothing moves (`every_validator_hears_from_as_many`,
+//!   `a_certificate_that_one_node_has_reaches_all`, `large_committees_lose_no_liveness`); of committees that are large a few
+//!   publish each VALIDATE (`few_validators_publish_what_all_have`).
+//! - Blocks above the last final height are held up to a number of bytes, and up to a part of them from one proposer
+//!   (`a_proposer_fills_no_more_than_its_share`, `held_bytes_are_bounded_and_the_chain_goes_on`); while nothing becomes
+//!   final, blocks are small (`blocks_are_small_while_nothing_is_final`, `a_validator_prepares_no_more_than_it_can_hold`).
 //! - Who was away catches up by ranges, each with one certificate, of whoever brings news; a peer that lies costs one range
 //!   (`ranges_bring_the_chain_with_one_certificate_each`, `a_lying_peer_costs_one_range`, `a_follower_among_followers_catches_up`).
 //!
@@ -122,6 +128,7 @@
 //! follow the hand-over.
 
 mod block;
+mod budget;
 mod cache;
 mod certificate;
 mod committee;
@@ -129,6 +136,7 @@ mod engine;
 mod evidence;
 mod fetch;
 mod finality;
+mod forward;
 mod handover;
 mod intake;
 mod io;
@@ -152,6 +160,7 @@ pub(crate) mod wire;
 pub use mutant::Rule;
 pub use {
     block::{Block, Header, MAX_HEADER, impeach_digest},
+    budget::MAX_HELD,
     cache::SignatureCache,
     certificate::{Certificate, CertificateError, Vote},
     committee::{Committee, CommitteeError, MAX_PROPOSERS, MAX_VALIDATORS, Role},

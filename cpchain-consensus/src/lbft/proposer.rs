@@ -64,7 +64,7 @@ impl Lbft {
                 self.seal(height, Bytes::new());
                 return;
             }
-            self.outputs.push(Output::BuildPayload { height, ancestors: payloads(&chain) });
+            self.outputs.push(Output::BuildPayload { height, ancestors: payloads(&chain), room: self.room() });
         }
     }
 

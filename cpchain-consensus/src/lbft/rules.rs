@@ -24,7 +24,7 @@ impl Lbft {
 
     /// Rows of a certificate that is new, verified and contradicts nothing: log it; at or above H also forward it, set the
     /// state and enter the next height. Below H it is kept for justifications.
-    pub(crate) fn row_certificate(&mut self, certificate: Certificate) {
+    pub(crate) fn row_certificate(&mut self, certificate: Certificate, assembled: bool) {
         let height = certificate.height;
         self.records.push(Record::Certificate(certificate.clone()));
         let current = self.height;
@@ -46,7 +46,7 @@ impl Lbft {
                 round.committed = Some(certificate.clone());
                 round.state = State::Commit;
                 // VALIDATE, once, and only if it covers something new: catching up tells nobody anything.
-                let is_news = height > self.covered;
+                let is_news = height > self.covered && (!assembled || self.speaks(height));
                 self.cover(height);
                 if is_news {
                     self.outputs.push(Output::Gossip(Message::Certificate(certificate.clone())));
@@ -80,7 +80,7 @@ impl Lbft {
         // Civilians hear of certificates by VALIDATE and forward nothing else.
         let member = self.index.is_some() || self.committee.proposers().contains(&self.me);
         if member && entry.kind != Kind::Commit {
-            let to = self.audience();
+            let to = self.nearby();
             self.send(to, Message::Certificate(entry.clone()));
         }
         self.entry = Some(entry);
@@ -125,14 +125,18 @@ impl Lbft {
     fn row_prepare(&mut self) -> bool {
         let Some(index) = self.votes() else { return false };
         let valid = |digest: &Digest| self.blocks.get(digest).is_some_and(|held| held.check == Check::Valid);
-        let Some(digest) = self.candidates().into_iter().find(|d| valid(d) && self.justified(d)) else { return false };
+        let Some(digest) =
+            self.candidates().into_iter().find(|d| valid(d) && self.justified(d) && !self.is_too_heavy(d))
+        else {
+            return false;
+        };
         self.log_block(digest);
         self.vote(index, Kind::Prepare, self.height, digest);
         true
     }
 
     /// What it may PREPARE at H: the block under the proposer's seal, if there is one alone and it has said nothing.
-    fn candidates(&self) -> Vec<Digest> {
+    pub(crate) fn candidates(&self) -> Vec<Digest> {
         let Some(round) = self.rounds.get(&self.height).filter(|round| !round.illicit) else { return Vec::new() };
         let seals = round.seals.iter().map(|(digest, _)| *digest);
         if self.drops(Rule::OnePrepare) && matches!(round.state, State::Idle | State::Prepare) {

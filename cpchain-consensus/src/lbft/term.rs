@@ -10,7 +10,6 @@ use super::{
     certificate::Certificate,
     committee::{Committee, Role},
     engine::Lbft,
-    handover::Handover,
     io::{Closing, Fault, Output, Record},
     message::Message,
 };
@@ -48,13 +47,17 @@ impl Lbft {
     /// application has said who is next.
     pub(crate) fn end_term(&mut self) {
         self.over = true;
-        self.handover = Handover::default();
+        let (handover, early) = core::mem::take(&mut self.handover).next();
+        self.handover = handover;
         self.rounds.clear();
         self.blocks.clear();
         self.asked.clear();
         self.building = None;
         self.covered = self.tip.height;
         self.outputs.push(Output::TermEnded(self.committee.clone()));
+        if let Some(proof) = early {
+            self.take_handover(proof);
+        }
     }
 
     /// The next term begins.

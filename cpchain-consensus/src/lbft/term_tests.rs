@@ -439,3 +439,41 @@ fn a_hand_over_to_another_committee_is_a_fault() {
         assert_eq!(core.fault(), Some(Fault::Committee(Term(1))));
     }
 }
+
+/// Gossip is faster than the chain: the proof comes while the term still goes on here.
+#[test]
+fn a_proof_before_the_end_of_the_term_is_kept() {
+    let mut net = Net::new(13);
+    let (ended, next, proof) = handed_over(&mut net);
+    let config =
+        Config { committee: ended.clone(), timeout: Duration::from_secs(1), timeout_cap: Duration::from_secs(9) };
+    let (mut core, _) = Lbft::new(
+        config,
+        Arc::new(cpchain_crypto::SigningKey::from_seed(&[77; 32])),
+        net.cache.clone(),
+        Restored::default(),
+    );
+    let from = net.keys[1].public_key();
+    let vote = |place: u16, digest| {
+        Vote::cast(&ended, place, &net.keys[usize::from(place)], Kind::Handover, Height(SPAN), digest)
+    };
+    let few =
+        Certificate::from_votes(&ended, Kind::Handover, Height(SPAN), Digest([7; 32]), &[vote(2, Digest([7; 32]))]);
+    let outputs = core.step(Input::Message { from, message: Message::Certificate(few) });
+    assert!(outputs.iter().any(|output| matches!(output, Output::Blame { .. })), "{outputs:?}");
+    assert!(core.step(Input::Message { from, message: Message::Certificate(proof.clone()) }).is_empty());
+    let mut kept = vec![];
+    for height in 1..=SPAN {
+        for message in net.entry(0, height).messages() {
+            for output in core.step(Input::Message { from, message }) {
+                match output {
+                    Output::Persist { records, .. } => kept.extend(records),
+                    Output::TermEnded(_) => drop(core.step(Input::NextTerm(next.clone()))),
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert_eq!(core.committee(), &next);
+    assert!(kept.iter().any(|record| matches!(record, Record::Handover(held) if *held == proof)), "{kept:?}");
+}

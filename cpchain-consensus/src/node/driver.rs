@@ -19,7 +19,7 @@ use super::{
 use crate::{
     application::Application,
     ids::Height,
-    lbft::{Committee, FinalEntry, Input, Kind, Lbft, MAX_PAYLOAD, Message, Output, Pull, SignatureCache},
+    lbft::{Committee, FinalEntry, Input, Kind, Lbft, Message, Output, Pull, SignatureCache},
     network::{Network, Offence, Received, Topic, Verdict},
     storage::{self, Storage, StorageError},
 };
@@ -372,11 +372,10 @@ impl Driver {
                 return Ok(Some(Input::Verified { digest, verdict }));
             }
             Output::MayPropose { height } => self.pace.may_propose(height, Instant::now()),
-            Output::BuildPayload { height, ancestors } => {
+            Output::BuildPayload { height, ancestors, room } => {
                 let behind = height <= self.application.last_height();
                 let ancestors = self.unexecuted(ancestors);
-                let payload =
-                    if behind { Bytes::new() } else { self.application.propose(height, &ancestors, MAX_PAYLOAD) };
+                let payload = if behind { Bytes::new() } else { self.application.propose(height, &ancestors, room) };
                 let seal = self.pace.seal(height, payload.is_empty(), Instant::now());
                 return Ok(seal.then_some(Input::Payload { height, payload }));
             }

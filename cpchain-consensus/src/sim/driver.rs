@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ids::Height,
-    lbft::{Committee, FinalEntry, Input, MAX_PAYLOAD, Message, Output, Pull, Role},
+    lbft::{Committee, FinalEntry, Input, Message, Output, Pull, Role},
     storage::answer,
 };
 
@@ -90,9 +90,9 @@ impl World {
             }
             Output::StartTimer { height, after } => self.set_alarm(node, Alarm::Timeout, height, micros(after)),
             Output::MayPropose { height } => self.set_alarm(node, Alarm::Propose, height, self.pause),
-            Output::BuildPayload { height, ancestors } => {
+            Output::BuildPayload { height, ancestors, room } => {
                 let ancestors = unexecuted(state.application.last_height(), ancestors);
-                let payload = state.application.propose(height, &ancestors, MAX_PAYLOAD);
+                let payload = state.application.propose(height, &ancestors, room);
                 return Ok(Some(Input::Payload { height, payload }));
             }
             Output::Verify { height, digest, ancestors, payload } => {

@@ -120,7 +120,7 @@ pub enum Violation {
         waited_ms: u64,
     },
     /// A core keeps more than its bounds.
-    #[error("node {node} keeps {rounds} heights and {blocks} blocks")]
+    #[error("node {node} keeps {rounds} heights and {blocks} blocks of {bytes} bytes")]
     Memory {
         /// The node.
         node: usize,
@@ -128,6 +128,8 @@ pub enum Violation {
         rounds: usize,
         /// Blocks.
         blocks: usize,
+        /// Their bytes.
+        bytes: usize,
     },
 }
 

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     ids::{ChainId, Height, Term},
-    lbft::{Committee, CommitteeError, Config, Input, Lbft, Message, SignatureCache},
+    lbft::{Committee, CommitteeError, Config, Input, Lbft, MAX_HELD, Message, SignatureCache},
     storage::Storage as _,
 };
 
@@ -299,8 +299,9 @@ impl World {
     pub(crate) fn check_memory(&self) -> Verdict {
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_honest()) {
             let (rounds, blocks) = node.core.as_ref().map_or((0, 0), Lbft::held);
-            if rounds > 100 || blocks > 200 {
-                return Err(Violation::Memory { node: index, rounds, blocks });
+            let bytes = node.core.as_ref().map_or(0, Lbft::held_bytes);
+            if rounds > 100 || blocks > 200 || bytes > MAX_HELD {
+                return Err(Violation::Memory { node: index, rounds, blocks, bytes });
             }
         }
         Ok(())

@@ -14,10 +14,12 @@
 //! | [`EquivocatingProposer`] | proposer | two blocks at a height, each to half of the others |
 //! | [`IllicitProposer`] | proposer | payloads that the application refuses |
 //! | [`OrphanProposer`] | proposer | blocks beside or on earlier ones, skipping heights that nobody impeached |
+//! | [`BulkyProposer`] | proposer | two of the largest blocks for each of its next heights |
 //! | [`LateProposer`] | proposer | its block comes about when the timers run out |
 //!
 //! Twins, two honest nodes with one key, are no actor: see [`Scenario::twin`](super::Scenario::twin).
 
+mod bulky_proposer;
 mod certificate_withholder;
 mod equivocating_proposer;
 mod equivocating_validator;
@@ -30,10 +32,10 @@ mod silent;
 mod stale_signer;
 
 pub use {
-    certificate_withholder::CertificateWithholder, equivocating_proposer::EquivocatingProposer,
-    equivocating_validator::EquivocatingValidator, false_impeacher::FalseImpeacher, illicit_proposer::IllicitProposer,
-    late_proposer::LateProposer, lying_peer::LyingPeer, orphan_proposer::OrphanProposer, silent::Silent,
-    stale_signer::StaleSigner,
+    bulky_proposer::BulkyProposer, certificate_withholder::CertificateWithholder,
+    equivocating_proposer::EquivocatingProposer, equivocating_validator::EquivocatingValidator,
+    false_impeacher::FalseImpeacher, illicit_proposer::IllicitProposer, late_proposer::LateProposer,
+    lying_peer::LyingPeer, orphan_proposer::OrphanProposer, silent::Silent, stale_signer::StaleSigner,
 };
 
 use std::time::Duration;
