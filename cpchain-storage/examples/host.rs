@@ -69,8 +69,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::select! {
             _ = &mut end => break,
             _ = tick.tick() => {
-                let stats = packs.stats()?;
-                eprintln!("{} chunks, {} bytes live in {} packs", stats.chunks, stats.live_bytes, stats.packs);
+                let (shards, own) = (packs.stats()?, node.stats().await?);
+                eprintln!(
+                    "{} shards of {} bytes, {} records of {} bytes, {} peers, {} banned",
+                    shards.chunks, shards.live_bytes, own.records, own.record_bytes, own.peers, own.bans
+                );
             }
         }
     }

@@ -9,12 +9,18 @@ use libp2p::{
     identity::Keypair,
     kad, noise,
     request_response::{self, ProtocolSupport},
-    swarm::NetworkBehaviour,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
 };
 
 use super::{
-    NetworkError, config::NetworkConfig, frames::Frames, record::MAX_RECORD_BYTES, records::ValidatedStore, wire,
+    NetworkError,
+    config::NetworkConfig,
+    frames::Frames,
+    guard::{Door, Gate, Guard, Watched},
+    record::MAX_RECORD_BYTES,
+    records::ValidatedStore,
+    wire,
 };
 
 /// The protocol of the DHT.
@@ -27,10 +33,13 @@ const MAX_STREAMS: usize = 128;
 /// What a node speaks.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    pub(crate) gate: Gate,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) identify: identify::Behaviour,
-    pub(crate) kad: kad::Behaviour<ValidatedStore>,
+    pub(crate) kad: Watched,
     pub(crate) chunk: request_response::Behaviour<Frames>,
+    /// Where requests come in; a light node has none.
+    pub(crate) door: Toggle<Door>,
 }
 
 /// Does a node store for others, or only ask?
@@ -41,7 +50,7 @@ pub(crate) enum Role {
 }
 
 impl Behaviour {
-    fn new(config: &NetworkConfig, role: Role, pair: &Keypair, records: ValidatedStore) -> Self {
+    fn new(config: &NetworkConfig, pair: &Keypair, records: ValidatedStore, guard: &Guard, door: Option<Door>) -> Self {
         let id = pair.public().to_peer_id();
         let mut settings = kad::Config::new(KAD);
         settings
@@ -51,17 +60,15 @@ impl Behaviour {
             // Both are checked by the store, which knows the signed expiry and refuses where a sender can see it.
             .set_record_filtering(kad::StoreInserts::Unfiltered)
             .set_record_ttl(None)
-            .set_replication_interval(config.replication_interval)
+            // The node does it itself: see `sweep`.
+            .set_replication_interval(None)
             .set_publication_interval(None)
             .set_provider_publication_interval(None)
             .set_caching(kad::Caching::Disabled)
             // A reply carries the record and the addresses of closer peers, and must fit one packet.
             .set_max_packet_size(MAX_RECORD_BYTES + 24 * 1024)
             .disjoint_query_paths(true);
-        let (mode, support) = match role {
-            Role::Storage => (kad::Mode::Server, ProtocolSupport::Full),
-            Role::Light => (kad::Mode::Client, ProtocolSupport::Outbound),
-        };
+        let mode = if door.is_some() { kad::Mode::Server } else { kad::Mode::Client };
         let mut kad = kad::Behaviour::with_config(id, records, settings);
         kad.set_mode(Some(mode));
         let limits = ConnectionLimits::default()
@@ -72,10 +79,12 @@ impl Behaviour {
             .with_request_timeout(config.request_timeout)
             .with_max_concurrent_streams(MAX_STREAMS);
         Self {
+            gate: Gate::new(guard.clone(), config.max_connections),
             limits: connection_limits::Behaviour::new(limits),
             identify: identify::Behaviour::new(identify::Config::new(IDENTIFY.to_owned(), pair.public())),
-            kad,
-            chunk: request_response::Behaviour::new([(CHUNK, support)], requests),
+            kad: Watched::new(kad, guard.clone()),
+            chunk: request_response::Behaviour::new([(CHUNK, ProtocolSupport::Outbound)], requests),
+            door: door.into(),
         }
     }
 }
@@ -83,15 +92,16 @@ impl Behaviour {
 /// A swarm over TCP, noise and yamux, for the node of `pair`.
 pub(crate) fn swarm(
     config: &NetworkConfig,
-    role: Role,
     pair: Keypair,
     records: ValidatedStore,
+    guard: &Guard,
+    door: Option<Door>,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let builder = SwarmBuilder::with_existing_identity(pair)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| NetworkError::Transport(error.to_string()))?
-        .with_behaviour(|pair| Behaviour::new(config, role, pair, records))
+        .with_behaviour(|pair| Behaviour::new(config, pair, records, guard, door))
         .map_err(|error| NetworkError::Transport(error.to_string()))?;
     let idle = config.idle_timeout;
     Ok(builder.with_swarm_config(|settings| settings.with_idle_connection_timeout(idle)).build())

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::guard::PeerLimits;
+
 /// Settings of a storage node or a light client. Start from [`Default`] and change what you must.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
     /// How many nodes keep a record. Writes wait for more than half of them, reads for enough to meet the last write.
     pub replication: usize,
-    /// How often a node hands its records on to nodes that have come closer. `None`: never.
+    /// How often a node sees to it that its records are where they belong, give or take a quarter. `None`: never.
     pub replication_interval: Option<Duration>,
     /// The most time of one lookup.
     pub lookup_timeout: Duration,
@@ -21,10 +23,14 @@ pub struct NetworkConfig {
     pub max_record_bytes: u64,
     /// The longest lease that a node gives, from now.
     pub max_lease: Duration,
-    /// The most chunk requests that a node works on at once; further ones are refused as busy.
+    /// The most chunk requests that a node works on at once; further ones wait, and are then refused as busy.
     pub max_requests: usize,
-    /// The most connections that others may open to a node.
+    /// The most connections that others may open to a node; one network has a quarter of them.
     pub max_connections: u32,
+    /// The most bytes of unfinished requests that wait in a node's memory, of all peers together.
+    pub max_buffered_bytes: u64,
+    /// What one peer may take of a node.
+    pub peer: PeerLimits,
     /// How long an unused connection stays open.
     pub idle_timeout: Duration,
 }
@@ -42,6 +48,8 @@ impl Default for NetworkConfig {
             max_lease: Duration::from_secs(400 * 24 * 3600),
             max_requests: 64,
             max_connections: 512,
+            max_buffered_bytes: 64 << 20,
+            peer: PeerLimits::default(),
             idle_timeout: Duration::from_secs(120),
         }
     }

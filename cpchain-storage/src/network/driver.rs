@@ -1,26 +1,30 @@
 //! The task of a node: takes commands from its handles and events from the swarm.
 
-use std::sync::Arc;
+use std::{convert::Infallible, ops::Bound, time::Duration};
 
 use bytes::Bytes;
-use cpchain_crypto::Digest;
+use cpchain_crypto::{Digest, PublicKey};
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm, identify, kad,
-    request_response::{Event as ChunkEvent, Message, ResponseChannel},
+    request_response::{Event as ChunkEvent, Message},
     swarm::SwarmEvent,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     behaviour::{Behaviour, BehaviourEvent, KAD, Role},
     config::NetworkConfig,
+    guard::{Fault, Guard, is_rubbish},
+    keeper,
+    node::NodeStats,
+    peer::Network,
     placement::NodeInfo,
     queries::{Queries, Reply},
     record::{RecordKey, SignedRecord},
+    records::{OWN, Point, ValidatedStore},
     requests::{Outgoing, Requests},
-    serve::Holder,
-    wire::{ChunkResponse, RefusalCode},
+    sweep::{Page, Settled},
 };
 
 /// The most addresses that are believed of one peer.
@@ -33,6 +37,21 @@ pub(crate) enum Command {
     Get(RecordKey, Reply<Option<SignedRecord>>),
     Nodes(Digest, Reply<Vec<NodeInfo>>),
     Request(Outgoing),
+    /// The next records in the order of the key space.
+    Page(Bound<Point>, Reply<Page>),
+    /// The nodes closest to a key.
+    Closest(Digest, Reply<Vec<PublicKey>>),
+    /// The encodings of those of these records that are here.
+    Read(Vec<Point>, Reply<Vec<(Point, Bytes)>>),
+    /// A region of a sweep is done.
+    Settle(Settled, Reply<()>),
+    /// A peer offers records; which are wanted?
+    Offered(Vec<(Point, u64)>, Reply<Vec<bool>>),
+    /// A peer gives records; which are kept?
+    Given(PeerId, Option<Network>, Vec<Bytes>, Reply<Vec<bool>>),
+    /// A node proved to be wrong.
+    Blame(PeerId, Fault),
+    Stats(Reply<NodeStats>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -42,52 +61,61 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     queries: Queries,
     requests: Requests,
-    holder: Option<Arc<Holder>>,
-    working: Arc<Semaphore>,
-    answers: (mpsc::Sender<Answered>, mpsc::Receiver<Answered>),
+    guard: Guard,
+    /// Closed when the last stream of others has ended.
+    streams: mpsc::Receiver<Infallible>,
 }
 
-type Answered = (ResponseChannel<Bytes>, Bytes);
+/// How long a node that was told to stop waits for the streams of others.
+const GRACE: Duration = Duration::from_secs(6);
+/// How often records are cleaned up and made durable.
+const TIDY: Duration = Duration::from_secs(1);
 
 impl Driver {
     pub(crate) fn new(
         config: &NetworkConfig,
+        role: Role,
         swarm: Swarm<Behaviour>,
         commands: mpsc::Receiver<Command>,
-        holder: Option<Holder>,
+        guard: Guard,
+        streams: mpsc::Receiver<Infallible>,
     ) -> Self {
-        let role = if holder.is_some() { Role::Storage } else { Role::Light };
-        let at_once = config.max_requests.clamp(1, 4096);
-        Self {
-            swarm,
-            commands,
-            queries: Queries::new(config.clone(), role),
-            requests: Requests::default(),
-            holder: holder.map(Arc::new),
-            working: Arc::new(Semaphore::new(at_once)),
-            answers: mpsc::channel(at_once),
-        }
+        let queries = Queries::new(config.clone(), role, guard.clone());
+        Self { swarm, commands, queries, requests: Requests::default(), guard, streams }
     }
 
     /// Runs until told to stop, or until the last handle is gone.
     pub(crate) async fn run(mut self) {
-        loop {
+        let mut tidy = tokio::time::interval(TIDY);
+        tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let done = loop {
             tokio::select! {
                 command = self.commands.recv() => match command {
-                    None => return,
-                    Some(Command::Stop(done)) => {
-                        drop(self);
-                        let _ = done.send(());
-                        return;
-                    }
+                    None => break None,
+                    Some(Command::Stop(done)) => break Some(done),
                     Some(command) => self.command(command),
                 },
-                Some((channel, frame)) = self.answers.1.recv() => {
-                    // Fails when the asker is gone: nothing is left to do for it.
-                    let _ = self.swarm.behaviour_mut().chunk.send_response(channel, frame);
-                }
                 event = self.swarm.select_next_some() => self.event(event),
+                _ = tidy.tick() => self.tidy(),
             }
+        };
+        let Self { mut swarm, mut streams, .. } = self;
+        keeper::sync(swarm.behaviour_mut().kad.store_mut()).await;
+        drop(swarm);
+        // Whoever waits may open the node's stores again.
+        let _ = tokio::time::timeout(GRACE, streams.recv()).await;
+        if let Some(done) = done {
+            let _ = done.send(());
+        }
+    }
+
+    fn records(&mut self) -> &mut ValidatedStore {
+        self.swarm.behaviour_mut().kad.store_mut()
+    }
+
+    fn tidy(&mut self) {
+        if let Some(sync) = self.records().tidy() {
+            tokio::spawn(keeper::run_sync(sync));
         }
     }
 
@@ -99,6 +127,29 @@ impl Driver {
             Command::Get(key, reply) => self.queries.get(swarm, key, reply),
             Command::Nodes(near, reply) => self.queries.nodes(swarm, near, reply),
             Command::Request(request) => self.requests.send(swarm, request),
+            Command::Page(from, reply) => drop(reply.send(Ok(keeper::page(self.records(), from)))),
+            Command::Closest(key, reply) => self.queries.closest(swarm, key, reply),
+            Command::Read(points, reply) => drop(reply.send(Ok(keeper::read(self.records(), &points)))),
+            Command::Settle(settled, reply) => {
+                keeper::settle(self.records(), &settled);
+                let _ = reply.send(Ok(()));
+            }
+            Command::Offered(offer, reply) => drop(reply.send(Ok(keeper::wanted(self.records(), &offer)))),
+            Command::Given(peer, network, records, reply) => {
+                let origin = network.as_ref().map_or(OWN, Network::origin);
+                let results = keeper::take(self.records(), records, origin);
+                for _ in results.iter().filter(|result| result.as_ref().is_err_and(is_rubbish)) {
+                    self.guard.fault(peer, network.as_ref(), Fault::InvalidRecord);
+                }
+                let _ = reply.send(Ok(results.iter().map(Result::is_ok).collect()));
+            }
+            Command::Blame(peer, fault) => self.guard.fault(peer, None, fault),
+            Command::Stats(reply) => {
+                let (records, record_bytes, record_disk_bytes) = self.records().size();
+                let (bans, connections) = (self.guard.bans(), self.swarm.network_info().num_peers());
+                let stats = NodeStats { records, record_bytes, record_disk_bytes, bans, peers: connections };
+                let _ = reply.send(Ok(stats));
+            }
             Command::Stop(_) => {}
         }
     }
@@ -133,33 +184,13 @@ impl Driver {
             ChunkEvent::Message { message: Message::Response { request_id, response }, .. } => {
                 self.requests.answered(request_id, response);
             }
-            ChunkEvent::Message { message: Message::Request { request, channel, .. }, .. } => {
-                self.serve(request, channel);
-            }
             ChunkEvent::OutboundFailure { request_id, error, .. } => {
                 if let Some(request) = self.requests.failed(&mut self.swarm, request_id, &error) {
                     self.queries.find(&mut self.swarm, request);
                 }
             }
-            ChunkEvent::InboundFailure { .. } | ChunkEvent::ResponseSent { .. } => {}
+            // Requests of others come in through the door.
+            ChunkEvent::Message { .. } | ChunkEvent::InboundFailure { .. } | ChunkEvent::ResponseSent { .. } => {}
         }
-    }
-
-    fn serve(&mut self, frame: Bytes, channel: ResponseChannel<Bytes>) {
-        let (Some(holder), Ok(permit)) = (&self.holder, Arc::clone(&self.working).try_acquire_owned()) else {
-            let busy = ChunkResponse::refusal(RefusalCode::Busy);
-            let _ = self.swarm.behaviour_mut().chunk.send_response(channel, busy);
-            return;
-        };
-        let (holder, answers) = (Arc::clone(holder), self.answers.0.clone());
-        tokio::spawn(async move {
-            let answer = tokio::task::spawn_blocking(move || holder.answer(frame)).await;
-            let answer = answer.unwrap_or_else(|error| {
-                tracing::error!(%error, "the chunk store ended its task");
-                ChunkResponse::refusal(RefusalCode::Store)
-            });
-            let _ = answers.send((channel, answer)).await;
-            drop(permit);
-        });
     }
 }

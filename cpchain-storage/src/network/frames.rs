@@ -25,7 +25,7 @@ async fn read<T: AsyncRead + Unpin + Send>(io: &mut T) -> io::Result<Bytes> {
     if frame.len() == length { Ok(frame.into()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, frame: &[u8]) -> io::Result<()> {
+pub(crate) async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, frame: &[u8]) -> io::Result<()> {
     let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     io.write_all(&length.to_le_bytes()).await?;
     io.write_all(frame).await?;

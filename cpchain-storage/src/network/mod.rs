@@ -25,7 +25,9 @@ mod correspondence;
 mod dht;
 mod driver;
 mod frames;
+mod guard;
 mod holders;
+mod keeper;
 mod node;
 mod peer;
 mod placement;
@@ -35,6 +37,7 @@ mod record;
 mod records;
 mod requests;
 mod serve;
+mod sweep;
 mod transport;
 mod wire;
 
@@ -48,8 +51,9 @@ pub use {
     config::NetworkConfig,
     correspondence::{Correspondence, MAX_CAPSULE_BYTES},
     dht::{Dht, DhtError},
+    guard::PeerLimits,
     holders::{CHUNKS_PER_PAGE, Holders},
-    node::{NodeHandle, StorageNode},
+    node::{NodeHandle, NodeStats, StorageNode},
     peer::{NodeAddr, NodeAddrError},
     placement::{NodeInfo, OperatorId, place, shard_point},
     receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptError},
@@ -58,6 +62,7 @@ pub use {
         SignedRecord,
     },
     records::{Loaded, MemoryShelf, Place, RecordLog, RecordShelf, Share, Tenant},
+    sweep::SweepReport,
     transport::{Challenge, ChunkTransport, TransportError},
     wire::{MAX_ITEMS, MAX_PUT_BYTES, RefusalCode},
 };

@@ -1,6 +1,6 @@
 //! Starting a node, and the handle that its owner keeps.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{convert::Infallible, io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
@@ -15,6 +15,7 @@ use super::{
     config::NetworkConfig,
     dht::{Dht, DhtError},
     driver::{Command, Driver},
+    guard::{Door, Fault, Guard, Server},
     peer::{NodeAddr, peer_id},
     placement::NodeInfo,
     queries::Reply,
@@ -23,6 +24,7 @@ use super::{
     records::{Limits, MemoryShelf, RecordShelf, ValidatedStore},
     requests::Outgoing,
     serve::Holder,
+    sweep::{self, Sweep, SweepReport},
     transport::{Challenge, ChunkTransport, TransportError},
     wire::{
         Answer, Ask, AuditShards, ChunkRequest, ChunkResponse, GetShard, GetSlice, HasShards, MAX_ITEMS, MAX_PUT_BYTES,
@@ -47,6 +49,7 @@ pub struct NodeHandle {
     address: Option<NodeAddr>,
     commands: mpsc::Sender<Command>,
     outgoing: Arc<Semaphore>,
+    replication: usize,
 }
 
 impl StorageNode {
@@ -82,11 +85,19 @@ impl StorageNode {
         let records = load.await.map_err(io::Error::other).flatten().map_err(NetworkError::Records)?;
         let key = SigningKey::from_seed(seed);
         let holder = Holder { store, key: key.clone(), max_lease: config.max_lease };
-        let mut swarm = swarm(&config, Role::Storage, pair(seed)?, records)?;
+        let parts = Parts::new(&config);
+        let server =
+            Server::new(&config, holder, parts.guard.clone(), parts.commands.0.downgrade(), parts.streams.0.clone());
+        let door = Door::new(Arc::new(server));
+        let mut swarm = swarm(&config, pair(seed)?, records, &parts.guard, Some(door))?;
         let address = listening(&mut swarm, listen).await?;
         let address = NodeAddr { id: key.public_key(), address };
         tracing::info!(%address, "storage node listens");
-        Ok(run(&config, swarm, Some(holder), key.public_key(), Some(address)))
+        let node = parts.run(&config, Role::Storage, swarm, key.public_key(), Some(address));
+        if let Some(interval) = config.replication_interval {
+            tokio::spawn(sweep::run(node.downgrade(), interval));
+        }
+        Ok(node)
     }
 
     /// Starts a light node: it reads, publishes and fetches, but listens nowhere and keeps nothing.
@@ -97,8 +108,9 @@ impl StorageNode {
     /// [`NetworkError`] when the transport cannot be set up.
     pub async fn light(config: NetworkConfig, seed: &[u8; 32]) -> Result<NodeHandle, NetworkError> {
         let key = SigningKey::from_seed(seed).public_key();
-        let swarm = swarm(&config, Role::Light, pair(seed)?, ValidatedStore::nothing())?;
-        Ok(run(&config, swarm, None, key, None))
+        let parts = Parts::new(&config);
+        let swarm = swarm(&config, pair(seed)?, ValidatedStore::nothing(), &parts.guard, None)?;
+        Ok(parts.run(&config, Role::Light, swarm, key, None))
     }
 }
 
@@ -123,16 +135,68 @@ async fn listening(swarm: &mut Swarm<Behaviour>, listen: Multiaddr) -> Result<Mu
     }
 }
 
-fn run(
-    config: &NetworkConfig,
-    swarm: Swarm<Behaviour>,
-    holder: Option<Holder>,
+/// What the parts of a node are tied together by.
+struct Parts {
+    commands: (mpsc::Sender<Command>, mpsc::Receiver<Command>),
+    streams: (mpsc::Sender<Infallible>, mpsc::Receiver<Infallible>),
+    guard: Guard,
+}
+
+impl Parts {
+    fn new(config: &NetworkConfig) -> Self {
+        let guard = Guard::new(config.peer, config.max_buffered_bytes);
+        Self { commands: mpsc::channel(QUEUE), streams: mpsc::channel(1), guard }
+    }
+
+    fn run(
+        self,
+        config: &NetworkConfig,
+        role: Role,
+        swarm: Swarm<Behaviour>,
+        id: PublicKey,
+        address: Option<NodeAddr>,
+    ) -> NodeHandle {
+        let ((commands, receiver), (_, streams)) = (self.commands, self.streams);
+        tokio::spawn(Driver::new(config, role, swarm, receiver, self.guard, streams).run());
+        let outgoing = Arc::new(Semaphore::new(MAX_OUTGOING));
+        NodeHandle { id, address, commands, outgoing, replication: config.replication.clamp(1, 20) }
+    }
+}
+
+/// A node that does not live on for this handle.
+pub(crate) struct WeakNode {
+    node: mpsc::WeakSender<Command>,
     id: PublicKey,
-    address: Option<NodeAddr>,
-) -> NodeHandle {
-    let (commands, receiver) = mpsc::channel(QUEUE);
-    tokio::spawn(Driver::new(config, swarm, receiver, holder).run());
-    NodeHandle { id, address, commands, outgoing: Arc::new(Semaphore::new(MAX_OUTGOING)) }
+    outgoing: Arc<Semaphore>,
+    replication: usize,
+}
+
+impl WeakNode {
+    pub(crate) fn id(&self) -> PublicKey {
+        self.id
+    }
+
+    /// The node, unless its owner has let go of it.
+    pub(crate) fn upgrade(&self) -> Option<NodeHandle> {
+        let outgoing = Arc::clone(&self.outgoing);
+        let commands = self.node.upgrade()?;
+        Some(NodeHandle { id: self.id, address: None, commands, outgoing, replication: self.replication })
+    }
+}
+
+/// Figures of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeStats {
+    /// Records of others that it keeps.
+    pub records: u64,
+    /// Their bytes.
+    pub record_bytes: u64,
+    /// What they take on their shelf, with what waits for a clean-up.
+    pub record_disk_bytes: u64,
+    /// Peers that it is connected to.
+    pub peers: usize,
+    /// Peers that were banned since it was started.
+    pub bans: u64,
 }
 
 impl NodeHandle {
@@ -155,6 +219,34 @@ impl NodeHandle {
         self.query(|reply| Command::Join(peers, reply)).await
     }
 
+    /// Sees to it now that the node's records are where they belong; a storage node does so on its own from time to time.
+    ///
+    /// # Errors
+    /// [`DhtError`] when lookups fail; regions that were done before stay done.
+    pub async fn sweep(&self) -> Result<SweepReport, DhtError> {
+        let mut sweep = Sweep::default();
+        while sweep.region(self).await? {}
+        Ok(sweep.report)
+    }
+
+    /// Figures of the node.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn stats(&self) -> Result<NodeStats, DhtError> {
+        self.query(Command::Stats).await
+    }
+
+    fn downgrade(&self) -> WeakNode {
+        let (node, outgoing) = (self.commands.downgrade(), Arc::clone(&self.outgoing));
+        WeakNode { node, id: self.id, outgoing, replication: self.replication }
+    }
+
+    /// How many nodes keep a record.
+    pub(crate) fn replication(&self) -> usize {
+        self.replication
+    }
+
     /// Stops the node and closes its connections. Everything under way ends with an error.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
@@ -163,25 +255,36 @@ impl NodeHandle {
         }
     }
 
-    async fn query<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, DhtError> {
+    pub(crate) async fn query<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, DhtError> {
         let (reply, result) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| DhtError::Stopped)?;
         result.await.map_err(|_| DhtError::Stopped)?
     }
 
-    async fn request(&self, node: PublicKey, ask: Ask) -> Result<Answer, TransportError> {
+    pub(crate) async fn request(&self, node: PublicKey, ask: Ask) -> Result<Answer, TransportError> {
         let peer = peer_id(&node).ok_or(TransportError::Unreachable)?;
         let _permit = self.outgoing.acquire().await.map_err(|_| TransportError::Stopped)?;
         let (reply, result) = oneshot::channel();
         let request = Outgoing { peer, frame: ChunkRequest::frame(ask), looked_up: false, reply };
         self.commands.send(Command::Request(request)).await.map_err(|_| TransportError::Stopped)?;
         let frame = result.await.map_err(|_| TransportError::Stopped)??;
-        match ChunkResponse::parse(frame).ok_or(TransportError::BadAnswer)? {
+        match ChunkResponse::parse(frame).ok_or_else(|| self.blame(node))? {
             Answer::Refused(refusal) => {
                 Err(TransportError::Refused(RefusalCode::try_from(refusal.code).unwrap_or(RefusalCode::Unspecified)))
             }
             answer => Ok(answer),
         }
+    }
+}
+
+impl NodeHandle {
+    /// Notes that a node gave an answer which is proved wrong.
+    fn blame(&self, node: PublicKey) -> TransportError {
+        if let Some(peer) = peer_id(&node) {
+            // A full queue has more urgent things in it.
+            let _ = self.commands.try_send(Command::Blame(peer, Fault::WrongAnswer));
+        }
+        TransportError::BadAnswer
     }
 }
 
@@ -220,9 +323,9 @@ impl ChunkTransport for NodeHandle {
             return Err(TransportError::BadAnswer);
         }
         let checked = shards.iter().zip(reply.receipts).map(|(shard, receipt)| {
-            let receipt = Receipt::decode(receipt).map_err(|_| TransportError::BadAnswer)?;
+            let receipt = Receipt::decode(receipt).map_err(|_| self.blame(node))?;
             let fits = receipt.check(node, ChunkId::of(shard), shard.len(), lease.0);
-            fits.map(|()| receipt).map_err(|_| TransportError::BadAnswer)
+            fits.map(|()| receipt).map_err(|_| self.blame(node))
         });
         checked.collect()
     }
@@ -295,10 +398,10 @@ impl ChunkTransport for NodeHandle {
             if receipt.is_empty() {
                 return Ok(None);
             }
-            let receipt = Receipt::decode(receipt).map_err(|_| TransportError::BadAnswer)?;
+            let receipt = Receipt::decode(receipt).map_err(|_| self.blame(node))?;
             let length = usize::try_from(receipt.length()).map_err(|_| TransportError::BadAnswer)?;
             let fits = receipt.check(node, *shard, length, lease.0);
-            fits.map(|()| Some(receipt)).map_err(|_| TransportError::BadAnswer)
+            fits.map(|()| Some(receipt)).map_err(|_| self.blame(node))
         });
         checked.collect()
     }

@@ -52,10 +52,8 @@ pub(crate) fn operator(address: &Multiaddr) -> OperatorId {
 
 /// The network that an address lies in, as far as blame and shares go: a /24, a /64, and no network at all for loopback.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(dead_code)]
 pub(crate) struct Network(Vec<u8>);
 
-#[allow(dead_code)]
 impl Network {
     pub(crate) fn of(address: &Multiaddr) -> Option<Self> {
         address.iter().find_map(|part| match part {

@@ -66,7 +66,20 @@ fn the_proto_file_describes_these_messages() {
     same(&pool, "GetSlice", &slice);
     same(&pool, "AuditShards", &audit);
     same(&pool, "RenewShards", &renew);
-    let asks = [Ask::Put(put), Ask::Get(get), Ask::Has(has), Ask::Slice(slice), Ask::Audit(audit), Ask::Renew(renew)];
+    let offer = OfferRecords { items: vec() };
+    let give = GiveRecords { records: vec![bytes(), bytes()] };
+    same(&pool, "OfferRecords", &offer);
+    same(&pool, "GiveRecords", &give);
+    let asks = [
+        Ask::Put(put),
+        Ask::Get(get),
+        Ask::Has(has),
+        Ask::Slice(slice),
+        Ask::Audit(audit),
+        Ask::Renew(renew),
+        Ask::Offer(offer),
+        Ask::Give(give),
+    ];
     for ask in asks {
         same(&pool, "ChunkRequest", &ChunkRequest { ask: Some(ask) });
     }
@@ -84,6 +97,10 @@ fn the_proto_file_describes_these_messages() {
     same(&pool, "SliceReply", &slice);
     same(&pool, "AuditReply", &audit);
     same(&pool, "RenewReply", &renew);
+    let offer = OfferReply { wanted: vec![true, false] };
+    let give = GiveReply { taken: vec![true, false] };
+    same(&pool, "OfferReply", &offer);
+    same(&pool, "GiveReply", &give);
     let answers = [
         Answer::Put(put),
         Answer::Get(get),
@@ -92,6 +109,8 @@ fn the_proto_file_describes_these_messages() {
         Answer::Slice(slice),
         Answer::Audit(audit),
         Answer::Renew(renew),
+        Answer::Offer(offer),
+        Answer::Give(give),
     ];
     for answer in answers {
         same(&pool, "ChunkResponse", &ChunkResponse { answer: Some(answer) });

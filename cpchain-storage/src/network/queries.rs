@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, num::NonZeroUsize};
 
-use cpchain_crypto::Digest;
+use cpchain_crypto::{Digest, PublicKey};
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     kad::{
@@ -22,9 +22,10 @@ use super::{
     clock::now_ms,
     config::NetworkConfig,
     dht::DhtError,
+    guard::{Fault, Guard, is_rubbish},
     peer::{operator, public_key},
     placement::NodeInfo,
-    record::{RecordKey, SignedRecord},
+    record::{RecordError, RecordKey, SignedRecord},
     records::OWN,
     requests::Outgoing,
 };
@@ -41,6 +42,8 @@ enum Query {
     PutStore(usize, Reply<usize>),
     Get(Reading),
     Nodes(Reply<Vec<NodeInfo>>),
+    /// Looks for the nodes closest to a point.
+    Closest(Reply<Vec<PublicKey>>),
     /// Looks for the address of a node that a request is for.
     Find(Outgoing),
 }
@@ -56,12 +59,13 @@ struct Reading {
 pub(crate) struct Queries {
     config: NetworkConfig,
     role: Role,
+    guard: Guard,
     open: HashMap<QueryId, Query>,
 }
 
 impl Queries {
-    pub(crate) fn new(config: NetworkConfig, role: Role) -> Self {
-        Self { config, role, open: HashMap::new() }
+    pub(crate) fn new(config: NetworkConfig, role: Role, guard: Guard) -> Self {
+        Self { config, role, guard, open: HashMap::new() }
     }
 
     pub(crate) fn join(&mut self, swarm: &mut Swarm<Behaviour>, peers: Vec<(PeerId, Multiaddr)>, reply: Reply<usize>) {
@@ -96,6 +100,12 @@ impl Queries {
         self.open.insert(query, Query::Nodes(reply));
     }
 
+    /// Looks for the nodes closest to a key, and nothing else.
+    pub(crate) fn closest(&mut self, swarm: &mut Swarm<Behaviour>, key: Digest, reply: Reply<Vec<PublicKey>>) {
+        let query = swarm.behaviour_mut().kad.get_closest_peers(key.0.to_vec());
+        self.open.insert(query, Query::Closest(reply));
+    }
+
     /// Looks for the node of a request that could not be dialled for want of an address.
     pub(crate) fn find(&mut self, swarm: &mut Swarm<Behaviour>, request: Outgoing) {
         let query = swarm.behaviour_mut().kad.get_closest_peers(request.peer);
@@ -111,8 +121,12 @@ impl Queries {
         last: bool,
     ) -> Option<Outgoing> {
         if let Some(Query::Get(reading)) = self.open.get_mut(&id) {
-            if let QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) = &result {
-                reading.consider(&found.record);
+            if let QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) = &result
+                && let Err(why) = reading.consider(&found.record)
+                && is_rubbish(&why)
+                && let Some(peer) = found.peer
+            {
+                self.guard.fault(peer, None, Fault::WrongAnswer);
             }
             let enough = reading.copies >= self.config.read_quorum();
             if enough || last {
@@ -142,6 +156,10 @@ impl Queries {
                 let found = learn(swarm, result);
                 let nodes = all_nodes(swarm, &found);
                 let _ = reply.send(if nodes.is_empty() { Err(DhtError::NoNodes) } else { Ok(nodes) });
+            }
+            (Query::Closest(reply), QueryResult::GetClosestPeers(result)) => {
+                let found: Vec<_> = learn(swarm, result).iter().filter_map(|peer| public_key(&peer.peer_id)).collect();
+                let _ = reply.send(if found.is_empty() { Err(DhtError::NoNodes) } else { Ok(found) });
             }
             (Query::PutLookup(record, reply), QueryResult::GetClosestPeers(result)) => {
                 let peers = learn(swarm, result);
@@ -176,16 +194,13 @@ impl Queries {
 }
 
 impl Reading {
-    fn consider(&mut self, found: &Record) {
-        match SignedRecord::decode_for(&self.key, found.value.clone(), now_ms()) {
-            Ok(record) => {
-                self.copies += 1;
-                if self.best.as_ref().is_none_or(|best| record.supersedes(best)) {
-                    self.best = Some(record);
-                }
-            }
-            Err(why) => tracing::debug!(%why, "a node answered with a record that does not verify"),
+    fn consider(&mut self, found: &Record) -> Result<(), RecordError> {
+        let record = SignedRecord::decode_for(&self.key, found.value.clone(), now_ms())?;
+        self.copies += 1;
+        if self.best.as_ref().is_none_or(|best| record.supersedes(best)) {
+            self.best = Some(record);
         }
+        Ok(())
     }
 
     fn answer(&mut self, result: &QueryResult) {

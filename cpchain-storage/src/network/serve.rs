@@ -15,8 +15,8 @@ use super::{
     clock::now_ms,
     receipt::Receipt,
     wire::{
-        Answer, Ask, AuditReply, AuditShards, ChunkRequest, ChunkResponse, GetReply, GetSlice, HasReply, PutReply,
-        PutShards, RefusalCode, RenewReply, RenewShards, SliceReply,
+        Answer, Ask, AuditReply, AuditShards, ChunkResponse, GetReply, GetSlice, HasReply, PutReply, PutShards,
+        RefusalCode, RenewReply, RenewShards, SliceReply,
     },
 };
 use crate::{
@@ -32,16 +32,17 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// The frame that answers a request frame.
-    pub(crate) fn answer(&self, frame: Bytes) -> Bytes {
-        let answer = match ChunkRequest::parse(frame) {
-            None => Err(RefusalCode::Malformed),
-            Some(Ask::Put(put)) => self.put(put),
-            Some(Ask::Get(get)) => self.get(&get.id),
-            Some(Ask::Has(has)) => self.has(&has.ids),
-            Some(Ask::Slice(get)) => self.slice(&get),
-            Some(Ask::Audit(audit)) => self.audit(&audit),
-            Some(Ask::Renew(renew)) => self.renew(&renew),
+    /// The frame that answers a request for shards.
+    pub(crate) fn answer(&self, ask: Ask) -> Bytes {
+        let answer = match ask {
+            Ask::Put(put) => self.put(put),
+            Ask::Get(get) => self.get(&get.id),
+            Ask::Has(has) => self.has(&has.ids),
+            Ask::Slice(get) => self.slice(&get),
+            Ask::Audit(audit) => self.audit(&audit),
+            Ask::Renew(renew) => self.renew(&renew),
+            // Records are not among the shards: the server asks those who keep them.
+            Ask::Offer(_) | Ask::Give(_) => Err(RefusalCode::Malformed),
         };
         match answer {
             Ok(answer) => ChunkResponse::frame(answer),

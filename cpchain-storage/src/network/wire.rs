@@ -1,6 +1,7 @@
 //! Messages of the chunk protocol, `/cpchain/chunk/1`; described in `proto/network.proto`.
 //!
-//! A frame is a message after its length (u32, little endian, at most [`MAX_FRAME_BYTES`]). One request and one answer per substream.
+//! A frame is a message after its length (u32, little endian, at most [`MAX_FRAME_BYTES`]). Answers come in the
+//! order of the requests of their substream.
 //!
 //! | rule | test |
 //! | --- | --- |
@@ -10,6 +11,7 @@
 use bytes::Bytes;
 use prost::Message;
 
+use super::records::{Point, TAG_BYTES};
 use crate::{
     chunk::{ChunkId, MAX_CHUNK_LEN},
     slice::LEAF_LEN,
@@ -21,6 +23,14 @@ pub(crate) const PROTOCOL: &str = "/cpchain/chunk/1";
 pub const MAX_ITEMS: usize = 64;
 /// Most shard bytes in one put request.
 pub const MAX_PUT_BYTES: usize = MAX_CHUNK_LEN;
+/// Bytes of a record in an offer.
+const OFFER_BYTES: usize = 16 + TAG_BYTES;
+/// Most records in one offer.
+pub(crate) const MAX_OFFER: usize = 1024;
+/// Most records that are given at once; each is verified.
+pub(crate) const MAX_GIVE: usize = 64;
+/// Bytes of records that a client gives at once, apart from a single larger one.
+pub(crate) const MAX_GIVE_BYTES: usize = 128 << 10;
 /// The largest slice: a whole chunk, and 64 bytes for each of its 1023 inner nodes.
 const MAX_SLICE_BYTES: usize = 8 + MAX_CHUNK_LEN + 64 * (MAX_CHUNK_LEN / LEAF_LEN as usize - 1);
 /// The largest slice of one leaf: that of a chunk of 1 MiB.
@@ -31,7 +41,7 @@ pub(crate) const MAX_FRAME_BYTES: usize = MAX_SLICE_BYTES + 1024;
 /// What a client asks of a storage node.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ChunkRequest {
-    #[prost(oneof = "Ask", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Ask", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub(crate) ask: Option<Ask>,
 }
 
@@ -49,6 +59,10 @@ pub(crate) enum Ask {
     Audit(AuditShards),
     #[prost(message, tag = "6")]
     Renew(RenewShards),
+    #[prost(message, tag = "7")]
+    Offer(OfferRecords),
+    #[prost(message, tag = "8")]
+    Give(GiveRecords),
 }
 
 /// Keep these shards until the lease ends.
@@ -103,10 +117,38 @@ pub(crate) struct RenewShards {
     pub(crate) ids: Vec<Vec<u8>>,
 }
 
+/// Which of these DHT records do you not have in this version?
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OfferRecords {
+    /// Per record the first 16 bytes of SHA-256 of its key, and the first 8 bytes of BLAKE3 of its encoding.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) items: Vec<u8>,
+}
+
+impl OfferRecords {
+    pub(crate) fn items(records: &[(Point, u64)]) -> Vec<u8> {
+        records.iter().flat_map(|(point, tag)| point.0.to_be_bytes().into_iter().chain(tag.to_le_bytes())).collect()
+    }
+
+    pub(crate) fn read(&self) -> impl Iterator<Item = (Point, u64)> {
+        self.items.chunks_exact(OFFER_BYTES).filter_map(|item| {
+            let (point, tag) = item.split_first_chunk()?;
+            Some((Point(u128::from_be_bytes(*point)), u64::from_le_bytes(*tag.first_chunk()?)))
+        })
+    }
+}
+
+/// Keep these DHT records.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct GiveRecords {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(crate) records: Vec<Bytes>,
+}
+
 /// What a storage node answers.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ChunkResponse {
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub(crate) answer: Option<Answer>,
 }
 
@@ -126,6 +168,10 @@ pub(crate) enum Answer {
     Audit(AuditReply),
     #[prost(message, tag = "7")]
     Renew(RenewReply),
+    #[prost(message, tag = "8")]
+    Offer(OfferReply),
+    #[prost(message, tag = "9")]
+    Give(GiveReply),
 }
 
 /// One receipt per shard, in the order of the request.
@@ -170,6 +216,20 @@ pub(crate) struct RenewReply {
     pub(crate) receipts: Vec<Bytes>,
 }
 
+/// One answer per record, in the order of the offer.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OfferReply {
+    #[prost(bool, repeated, tag = "1")]
+    pub(crate) wanted: Vec<bool>,
+}
+
+/// One answer per record, in the order of the request: is it kept now?
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct GiveReply {
+    #[prost(bool, repeated, tag = "1")]
+    pub(crate) taken: Vec<bool>,
+}
+
 /// Why the node did not do it.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Refusal {
@@ -212,6 +272,11 @@ impl ChunkRequest {
                 counted(audit.ids.len()) && are_ids(&audit.ids) && audit.leaves.len() == audit.ids.len()
             }
             Ask::Renew(renew) => counted(renew.ids.len()) && are_ids(&renew.ids),
+            Ask::Offer(offer) => {
+                offer.items.len().is_multiple_of(OFFER_BYTES)
+                    && (1..=MAX_OFFER).contains(&(offer.items.len() / OFFER_BYTES))
+            }
+            Ask::Give(give) => (1..=MAX_GIVE).contains(&give.records.len()),
         };
         in_bounds.then_some(ask)
     }
@@ -235,6 +300,8 @@ impl ChunkResponse {
                 counted(audit.slices.len()) && audit.slices.iter().all(|slice| slice.len() <= MAX_LEAF_SLICE_BYTES)
             }
             Answer::Renew(renew) => counted(renew.receipts.len()),
+            Answer::Offer(offer) => offer.wanted.len() <= MAX_OFFER,
+            Answer::Give(give) => give.taken.len() <= MAX_GIVE,
         };
         in_bounds.then_some(answer)
     }
@@ -286,6 +353,12 @@ mod tests {
         assert!(!audit(0, 0) && !audit(1, 2) && !audit(2, 1) && !audit(MAX_ITEMS + 1, MAX_ITEMS + 1));
         let renew = |id, ids| parse(Ask::Renew(RenewShards { lease_until_ms: 1, ids: vec![vec![0; id]; ids] }));
         assert!(renew(32, MAX_ITEMS) && !renew(32, MAX_ITEMS + 1) && !renew(32, 0) && !renew(31, 1));
+        let offer = |count: usize| OfferRecords { items: OfferRecords::items(&vec![(Point(7), 9); count]) };
+        assert!(parse(Ask::Offer(offer(MAX_OFFER))) && offer(3).read().all(|item| item == (Point(7), 9)));
+        assert!(!parse(Ask::Offer(offer(0))) && !parse(Ask::Offer(offer(MAX_OFFER + 1))));
+        assert!(!parse(Ask::Offer(OfferRecords { items: vec![0; 25] })));
+        let give = |count| parse(Ask::Give(GiveRecords { records: vec![Bytes::from_static(b"r"); count] }));
+        assert!(give(MAX_GIVE) && !give(0) && !give(MAX_GIVE + 1));
         assert!(ChunkRequest::parse(Bytes::new()).is_none());
     }
 

@@ -4,12 +4,15 @@
 
 mod faults;
 mod hostile;
+mod liars;
 mod net;
 mod objects;
 mod peer;
 mod protocol;
 mod records;
+mod siege;
 mod slices;
 #[path = "../support/mod.rs"]
 mod support;
+mod sweeps;
 mod uploads;

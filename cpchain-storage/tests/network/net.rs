@@ -66,17 +66,32 @@ impl Net {
     pub async fn with(count: u8, wrap: impl Fn(u8, Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>) -> Self {
         let mut net = Self { nodes: Vec::new(), _folders: Vec::new() };
         for n in 0..count {
-            let folder = tempfile::tempdir().unwrap();
-            let store = wrap(n, hostile::store(folder.path()));
-            let listen = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
-            let node = StorageNode::start(config(), &[100 + n; 32], store, listen).await.unwrap();
-            if let Some(first) = net.nodes.first() {
-                node.join(std::slice::from_ref(first.address().unwrap())).await.unwrap();
-            }
-            net.nodes.push(node);
-            net._folders.push(folder);
+            net.add(config(), |store| wrap(n, store)).await;
         }
         net
+    }
+
+    /// `count` honest nodes of these settings.
+    pub async fn of(count: u8, config: NetworkConfig) -> Self {
+        let mut net = Self { nodes: Vec::new(), _folders: Vec::new() };
+        for _ in 0..count {
+            net.add(config.clone(), |store| store).await;
+        }
+        net
+    }
+
+    /// One more node.
+    pub async fn add(&mut self, config: NetworkConfig, wrap: impl FnOnce(Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = wrap(hostile::store(folder.path()));
+        let listen = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
+        let seed = [100 + self.nodes.len() as u8; 32];
+        let node = StorageNode::start(config, &seed, store, listen).await.unwrap();
+        if let Some(first) = self.nodes.first() {
+            node.join(std::slice::from_ref(first.address().unwrap())).await.unwrap();
+        }
+        self.nodes.push(node);
+        self._folders.push(folder);
     }
 
     /// A light node that knows the first and the last node.

@@ -19,6 +19,9 @@ use cpchain_storage::network::NodeAddr;
 #[derive(Clone, Default)]
 pub struct Raw;
 
+/// Begins a request that then goes on byte by byte, ten a second, as long as the other side has it.
+pub const STALL: &[u8] = b"stall:";
+
 impl Codec for Raw {
     type Protocol = StreamProtocol;
     type Request = Bytes;
@@ -44,6 +47,15 @@ impl Codec for Raw {
         io: &mut T,
         bytes: Bytes,
     ) -> io::Result<()> {
+        if let Some(begin) = bytes.strip_prefix(STALL) {
+            io.write_all(begin).await?;
+            io.flush().await?;
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                io.write_all(b".").await?;
+                io.flush().await?;
+            }
+        }
         io.write_all(&bytes).await
     }
 
@@ -85,7 +97,7 @@ impl Peer {
                     kad: kad::Behaviour::with_config(me, MemoryStore::new(me), config),
                     chunk: rr::Behaviour::new(
                         [protocol],
-                        rr::Config::default().with_request_timeout(Duration::from_secs(3)),
+                        rr::Config::default().with_request_timeout(Duration::from_secs(6)),
                     ),
                 }
             })

@@ -22,8 +22,6 @@
 //! | Files do not grow with replacements | `replaced_records_leave_the_disk` |
 //! | Provider records are not kept | `provider_records_are_refused` |
 
-#![allow(dead_code, unused_imports)]
-
 mod index;
 mod log;
 mod quota;
@@ -32,7 +30,7 @@ mod shelf;
 mod store;
 
 pub(crate) use self::{
-    index::{Point, TAG_BYTES, tag},
+    index::{Point, TAG_BYTES},
     quota::{Limits, OWN},
     store::ValidatedStore,
 };
