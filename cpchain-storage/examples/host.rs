@@ -46,7 +46,7 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter("warn,cpchain_storage=info").init();
+    tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter("error,cpchain_storage=info").init();
     let options = Options::parse();
     fs::create_dir_all(&options.folder)?;
     let seed = seed(&options.folder.join("node.key"))?;
