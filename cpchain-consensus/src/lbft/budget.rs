@@ -22,6 +22,7 @@ use cpchain_crypto::{Digest, PublicKey};
 use super::{
     block::{Block, MAX_HEADER},
     engine::{CATCH_UP, Held, Lbft},
+    lanes::AHEAD,
     message::MAX_PAYLOAD,
 };
 
@@ -35,8 +36,9 @@ pub(crate) const UNFINAL: usize = 16 << 20;
 pub(crate) const SMALL: usize = 16 << 10;
 /// Most bytes of blocks that a node holds above its final height, as long as no more than `f` validators are Byzantine:
 /// those that wait; those that it sent PREPARE for; those that others did, of which each is on `f + 1` honest nodes and so
-/// all together weigh less than what two may hold; and, while it catches up, the largest blocks at 64 heights.
-pub const MAX_HELD: usize = WAITING + 3 * UNFINAL + CATCH_UP as usize * MAX_PAYLOAD;
+/// all together weigh less than what two may hold; and, while it catches up, the largest blocks at 64 heights and the ranges
+/// that wait.
+pub const MAX_HELD: usize = WAITING + 3 * UNFINAL + CATCH_UP as usize * MAX_PAYLOAD + AHEAD;
 /// Heights without a final block after which proposers make small blocks. A height has at most two blocks that something
 /// vouches for, so before that no validator with the same final height holds [`UNFINAL`] bytes.
 const PATIENCE: u64 = 8;
@@ -44,19 +46,23 @@ const PATIENCE: u64 = 8;
 // A validator with the same final height as a proposer that keeps to its room never finds the block too heavy.
 const _: () = assert!((2 * (PATIENCE as usize - 1) + 1) * (MAX_PAYLOAD + MAX_HEADER) <= UNFINAL);
 
-fn weight(block: &Block) -> usize {
+pub(crate) fn weight(block: &Block) -> usize {
     block.payload().len() + MAX_HEADER
 }
 
 impl Lbft {
     /// Bytes of the blocks above the last final height that this node keeps: a bound for tests and metrics.
     pub fn held_bytes(&self) -> usize {
+        self.lanes.bytes() + self.waiting_bytes()
+    }
+
+    fn waiting_bytes(&self) -> usize {
         self.blocks.values().map(|held| weight(&held.block)).sum()
     }
 
     /// Drops what is over the bounds, furthest from H first.
     pub(crate) fn shed(&mut self) {
-        if self.held_bytes() <= WAITING_OF_ONE {
+        if self.waiting_bytes() <= WAITING_OF_ONE {
             return;
         }
         let vouched = self.vouched();
@@ -101,7 +107,7 @@ impl Lbft {
         let heavy = self.blocks.get(digest).filter(|held| held.block.payload().len() > SMALL && !held.logged);
         heavy.is_some_and(|held| {
             // Most of the time all that is held is less.
-            self.held_bytes() > UNFINAL && {
+            self.waiting_bytes() > UNFINAL && {
                 let vouched = self.vouched();
                 let others = vouched.iter().filter(|other| *other != digest).filter_map(|other| self.blocks.get(other));
                 weight(&held.block) + others.map(|held| weight(&held.block)).sum::<usize>() > UNFINAL

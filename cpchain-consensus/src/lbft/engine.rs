@@ -17,6 +17,7 @@ use super::{
     committee::{Committee, Role},
     handover::Handover,
     io::{Fault, Input, Output, Record, Restored},
+    lanes::Lanes,
     message::Message,
     pacemaker::Pacemaker,
     round::{Round, State},
@@ -143,6 +144,8 @@ pub struct Lbft {
     pub(crate) waited: bool,
     /// Ranges that the next pull asks for: more with each whole answer, one after a lost one.
     pub(crate) pieces: u32,
+    /// Parts of the final chain that others are asked for meanwhile.
+    pub(crate) lanes: Lanes,
     /// Neighbours that handed over news of late, whether validators or not.
     pub(crate) heard: Vec<PublicKey>,
     pub(crate) cursor: usize,
@@ -203,6 +206,7 @@ impl Lbft {
             ranged: false,
             waited: false,
             pieces: 1,
+            lanes: Lanes::default(),
             heard: Vec::new(),
             cursor: 0,
             neighbour: None,

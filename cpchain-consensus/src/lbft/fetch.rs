@@ -10,6 +10,7 @@ use cpchain_crypto::{Digest, PublicKey};
 use super::{
     engine::{Lbft, Lineage, Want},
     io::Output,
+    lanes::Lanes,
     message::{MAX_PULL, Message, Pull},
     round::{Round, State},
 };
@@ -40,7 +41,9 @@ impl Lbft {
         }
         self.want_certified(&mut wants);
         self.want_justification(&mut wants);
-        wants.retain(|want| !self.asked.contains(want));
+        // One range at a time from below, whatever the tip is meanwhile.
+        let ranges = self.asked_range().is_some();
+        wants.retain(|want| !(self.asked.contains(want) || ranges && matches!(want, Want::Range(_))));
         wants.sort_unstable();
         wants.dedup();
         wants.truncate(MAX_PULL);
@@ -54,11 +57,29 @@ impl Lbft {
             match want {
                 Want::Height(height) => pull.heights.push(height),
                 Want::Block(digest) => pull.digests.push(digest),
-                Want::Range(from) => (pull.range, pull.pieces) = (Some(from), self.pieces),
+                Want::Range(from) => {
+                    let pieces = self.lanes.pieces_below(self.tip.height, self.pieces);
+                    (pull.range, pull.pieces) = (Some(from), pieces);
+                }
             }
         }
-        if let Some(source) = self.source() {
+        let below = self.lanes.below().filter(|_| pull.range.is_some() && self.neighbour.is_some());
+        if let Some(source) = below.or_else(|| self.source()) {
+            if pull.range.is_some() {
+                self.lanes.ask_below(source);
+            }
             self.send(vec![source], Message::Pull(pull));
+        }
+    }
+
+    /// The same of other peers, further up, or an end of it.
+    pub(crate) fn spread(&mut self) {
+        if self.is_behind() && !self.over {
+            if !self.no_ranges {
+                self.open_lanes();
+            }
+        } else {
+            self.lanes = Lanes::default();
         }
     }
 
@@ -169,14 +190,18 @@ impl Lbft {
         let turn = self.cursor / 2;
         let pick = |mut list: Vec<PublicKey>| {
             list.retain(|key| *key != self.me);
+            self.lanes.prefer(&mut list);
             list.get(turn.checked_rem(list.len())?).copied()
         };
-        let heard = pick(self.heard.clone()).filter(|_| self.cursor.is_multiple_of(2));
         let entry = self.entry.iter().filter(|entry| entry.term == self.committee.term());
         let signers: Vec<_> =
             entry.flat_map(|c| c.signers()).filter_map(|place| self.committee.validator(place)).collect();
         let others = self.committee.validators().iter().filter(|key| !signers.contains(key));
-        heard.or_else(|| pick(signers.iter().chain(others).copied().collect()))
+        let validator = pick(signers.iter().chain(others).copied().collect());
+        let heard = pick(self.heard.clone());
+        let (first, second) = if self.cursor.is_multiple_of(2) { (heard, validator) } else { (validator, heard) };
+        let fresh = |key: &PublicKey| !self.lanes.is_below(Some(*key));
+        first.filter(fresh).or_else(|| second.filter(fresh)).or(first).or(second)
     }
 
     /// Answers from what is held here; the rest is left to the driver's storage.

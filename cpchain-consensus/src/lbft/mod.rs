@@ -74,8 +74,9 @@
 //! - Blocks above the last final height are held up to a number of bytes, and up to a part of them from one proposer
 //!   (`a_proposer_fills_no_more_than_its_share`, `held_bytes_are_bounded_and_the_chain_goes_on`); while nothing becomes
 //!   final, blocks are small (`blocks_are_small_while_nothing_is_final`, `a_validator_prepares_no_more_than_it_can_hold`).
-//! - Who was away catches up by ranges, each with one certificate, of whoever brings news; a peer that lies costs one range
-//!   (`ranges_bring_the_chain_with_one_certificate_each`, `a_lying_peer_costs_one_range`, `a_follower_among_followers_catches_up`).
+//! - Who was away catches up by ranges, each with one certificate, of whoever brings news and of others at the same time; a peer
+//!   that lies costs one range (`ranges_bring_the_chain_with_one_certificate_each`, `a_lying_peer_costs_one_range`,
+//!   `a_follower_among_followers_catches_up`, `parts_come_from_several_peers`, `slow_lying_and_silent_members_hold_nobody_up`).
 //!
 //! # Why it is safe
 //! Two quorums share an honest validator. So a height has at most one P-certified block (one PREPARE each), and not both a
@@ -140,6 +141,7 @@ mod forward;
 mod handover;
 mod intake;
 mod io;
+mod lanes;
 mod light;
 mod message;
 mod mutant;

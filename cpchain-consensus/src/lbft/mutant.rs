@@ -146,7 +146,7 @@ mod seam {
         }
 
         /// Hashes everything that a later step can depend on, apart from what steers repetition and pulls alone
-        /// (`asked`, `cursor`, `moved`, and the length of timers) and from whose core it is: two cores with equal
+        /// (`asked`, `lanes`, `cursor`, `moved`, and the length of timers) and from whose core it is: two cores with equal
         /// fingerprints give equal votes, certificates and final blocks for equal certificates, blocks and timers.
         ///
         /// Every field is named, so that a new one is decided on.
@@ -180,6 +180,7 @@ mod seam {
                 ranged: _,
                 waited: _,
                 pieces: _,
+                lanes: _,
                 heard: _,
                 neighbour: _,
                 moved: _,

@@ -19,7 +19,9 @@ impl Lbft {
         while self.row_final() || self.row_commit() || self.row_prepare() || self.row_impeach() || self.row_closing() {}
         self.ask_checks();
         self.offer();
+        self.join_lanes();
         self.fetch();
+        self.spread();
     }
 
     /// Rows of a certificate that is new, verified and contradicts nothing: log it; at or above H also forward it, set the

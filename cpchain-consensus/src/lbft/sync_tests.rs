@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// A chain of `length` blocks that is final on a node with everything in its storage, every third height impeached.
-struct Chain {
-    keys: Vec<SigningKey>,
-    committee: Committee,
-    storage: MemoryStorage,
-    blocks: Vec<Arc<Block>>,
+pub(super) struct Chain {
+    pub(super) keys: Vec<SigningKey>,
+    pub(super) committee: Committee,
+    pub(super) storage: MemoryStorage,
+    pub(super) blocks: Vec<Arc<Block>>,
 }
 
 impl Chain {
-    fn new(length: u64, payload: usize) -> Self {
+    pub(super) fn new(length: u64, payload: usize) -> Self {
         let keys: Vec<_> = (1..=6).map(|i| SigningKey::from_seed(&[i; 32])).collect();
         let public: Vec<_> = keys.iter().map(Signer::public_key).collect();
         let committee =
@@ -50,29 +50,35 @@ impl Chain {
     }
 
     /// A node that knows nothing.
-    fn node(&self, who: usize) -> (Lbft, Vec<Output>) {
+    pub(super) fn node(&self, who: usize) -> (Lbft, Vec<Output>) {
         let (timeout, timeout_cap) = (Duration::from_secs(1), Duration::from_secs(8));
         let config = Config { committee: self.committee.clone(), timeout, timeout_cap };
         Lbft::new(config, Arc::new(self.keys[who].clone()), Arc::new(SignatureCache::new(1000)), Restored::default())
     }
 
-    fn certificate(&self, block: &Block) -> Certificate {
+    pub(super) fn certificate(&self, block: &Block) -> Certificate {
         let (kind, height, digest) = (Kind::Commit, block.height(), block.digest());
         let cast = |who: u16| Vote::cast(&self.committee, who, &self.keys[usize::from(who)], kind, height, digest);
         Certificate::from_votes(&self.committee, kind, height, digest, &[cast(1), cast(2), cast(3)])
     }
 
-    fn tip(&self) -> Message {
+    pub(super) fn tip(&self) -> Message {
         Message::Certificate(self.certificate(self.blocks.last().unwrap()))
     }
 }
 
-fn pulls(outputs: &[Output]) -> Vec<(cpchain_crypto::PublicKey, Pull)> {
+pub(super) fn pulls(outputs: &[Output]) -> Vec<(cpchain_crypto::PublicKey, Pull)> {
     let pulls = outputs.iter().filter_map(|output| match output {
         Output::Send { to, message: Message::Pull(pull) } => Some((to[0], pull.clone())),
         _ => None,
     });
     pulls.collect()
+}
+
+/// Nobody but this peer is asked for parts further up.
+fn alone(chain: &Chain, node: &mut Lbft, peer: cpchain_crypto::PublicKey) {
+    let keys = chain.keys.iter().map(Signer::public_key);
+    keys.filter(|key| *key != peer).for_each(|key| node.lanes.shun(key));
 }
 
 /// Answers pulls from the storage until nothing is asked; `twist` is what the asked peer makes of an answer.
@@ -114,6 +120,7 @@ fn ranges_bring_the_chain_with_one_certificate_each() {
     let (mut node, _) = chain.node(0);
     let from = chain.keys[1].public_key();
     let first = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    alone(&chain, &mut node, from);
     let (answers, blamed) = catch_up(&chain, &mut node, first, |_, message| {
         assert!(matches!(message, Message::Range(_)));
         Some(message)
@@ -308,6 +315,7 @@ fn answers_grow_while_they_come_whole() {
     let (mut node, _) = chain.node(0);
     let from = chain.keys[1].public_key();
     let mut open = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    alone(&chain, &mut node, from);
     let mut asked = vec![];
     while let Some((from, pull)) = open.pop() {
         asked.push(pull.pieces);
@@ -331,6 +339,7 @@ fn a_range_under_way_at_the_retry_is_waited_for() {
     let (mut node, _) = chain.node(0);
     let from = chain.keys[1].public_key();
     let mut open = pulls(&node.step(Input::Message { from, message: chain.tip() }));
+    alone(&chain, &mut node, from);
     let mut cut = vec![];
     for _ in 0..3 {
         let (from, pull) = open.pop().unwrap();
@@ -348,9 +357,11 @@ fn a_range_under_way_at_the_retry_is_waited_for() {
     assert!(pulls(&node.step(Input::Retry)).is_empty(), "on its way");
     node.step(Input::Message { from, message: cut.remove(0) });
     assert!(node.final_height() > before, "it came late and counts");
+    let other = SigningKey::from_seed(&[99; 32]).public_key();
+    node.heard.push(other);
     let again = pulls(&node.step(Input::Retry));
     assert!(
-        matches!(again.as_slice(), [(_, Pull { range: Some(_), pieces: 1, .. })]),
+        matches!(again.first(), Some((to, Pull { range: Some(_), pieces: 1, .. })) if *to == other),
         "another one is asked: {again:?}"
     );
     // Nothing comes: heights, and a range no more.
@@ -365,6 +376,7 @@ fn a_promise_of_more_is_not_believed_for_long() {
     let liar = chain.keys[1].public_key();
     let (mut node, _) = chain.node(0);
     let first = pulls(&node.step(Input::Message { from: liar, message: chain.tip() }));
+    alone(&chain, &mut node, liar);
     let message = answer(&chain.storage, &first[0].1).unwrap().remove(0);
     let Message::Range(range) = message else { panic!() };
     let lie = Message::Range(crate::lbft::Range { more: true, ..range });

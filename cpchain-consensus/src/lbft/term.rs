@@ -11,6 +11,7 @@ use super::{
     committee::{Committee, Role},
     engine::Lbft,
     io::{Closing, Fault, Output, Record},
+    lanes::Lanes,
     message::Message,
 };
 use crate::ids::{Height, Term};
@@ -52,6 +53,7 @@ impl Lbft {
         self.rounds.clear();
         self.blocks.clear();
         self.asked.clear();
+        self.lanes = Lanes::default();
         self.building = None;
         self.covered = self.tip.height;
         self.outputs.push(Output::TermEnded(self.committee.clone()));

@@ -12,6 +12,7 @@ use cpchain_consensus::{
 
 mod black_box;
 mod bounds;
+mod catch_up;
 #[cfg(feature = "model")]
 mod mutants;
 mod seeds;
