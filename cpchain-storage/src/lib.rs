@@ -16,6 +16,8 @@
 //! | keep chunks on a disk | [`pack`]: [`PackStore`], over an [`index`] |
 //! | run a storage node, publish and find records | `network` (feature `network`) |
 //! | put and get objects over nodes | `client` (feature `network`) |
+//! | hold hosts to their word | `audit` (feature `network`) |
+//! | rebuild what hosts have lost | `repair` (feature `network`) |
 //!
 //! # What you may implement
 //! | trait | promise | ours |
@@ -97,9 +99,13 @@ pub mod voucher;
 mod wire;
 
 #[cfg(feature = "network")]
+pub mod audit;
+#[cfg(feature = "network")]
 pub mod client;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(feature = "network")]
+pub mod repair;
 
 pub use {
     chunk::{ChunkId, ChunkStore, Lease, MAX_CHUNK_LEN, StoreError},

@@ -10,7 +10,8 @@ use crate::{
     chunk::ChunkId,
     erasure::{Coder, ErasureError},
     network::{CHUNKS_PER_PAGE, ChunkTransport, Dht, Holders, TransportError, place},
-    object::{MAX_OBJECT_LEN, ObjectRef},
+    object::{ChunkRef, MAX_OBJECT_LEN, ObjectRef},
+    repair::{Wanted, find},
 };
 
 /// A shard that can be asked for.
@@ -109,17 +110,49 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
             .collect();
         // Data shards come first as long as their holders have behaved.
         candidates.sort_by_key(|candidate| self.scores.penalty(&candidate.holder));
-        let mut candidates = candidates.into_iter();
 
         let mut good: Vec<(u8, Bytes)> = Vec::with_capacity(needed);
+        self.collect(candidates, shard_len, needed, &mut good).await;
+        if good.len() < needed {
+            // Whoever has repaired the object has put its shards where the placement rule looks.
+            let missing = self.missing(reference, index, shard_len, &good);
+            let found = find(&self.dht, &self.auditor(), &object.root, &missing).await;
+            let candidates = found.into_iter().filter_map(|(place, holder)| {
+                let shard = *reference.shards.get(usize::from(place))?;
+                Some(Candidate { place, shard, holder })
+            });
+            self.collect(candidates.collect(), shard_len, needed, &mut good).await;
+        }
+        if good.len() < needed {
+            return Err(ClientError::TooFewShards { chunk: index, found: good.len(), needed });
+        }
+        let (reference, params) = (reference.clone(), object.params);
+        Ok(blocking(move || Coder::new(params).decode_chunk(&reference, length, good)).await??)
+    }
+
+    fn missing(&self, reference: &ChunkRef, chunk: usize, shard_len: usize, good: &[(u8, Bytes)]) -> Vec<Wanted> {
+        let all = (0u8..).zip(&reference.shards);
+        let missing = all.filter(|(place, _)| good.iter().all(|(had, _)| had != place));
+        let length = u32::try_from(shard_len).unwrap_or(u32::MAX);
+        missing.map(|(place, shard)| Wanted { chunk, place, shard: *shard, length }).collect()
+    }
+
+    /// Asks candidates, some at once, until `needed` shards are good or nobody is left to ask.
+    async fn collect(&self, candidates: Vec<Candidate>, shard_len: usize, needed: usize, good: &mut Vec<(u8, Bytes)>) {
+        let mut candidates = candidates.into_iter();
         let mut under_way: FuturesUnordered<_> = candidates
             .by_ref()
-            .take(needed + self.config.extra_shards)
+            .take(needed.saturating_sub(good.len()) + self.config.extra_shards)
             .map(|candidate| self.get_shard(candidate, shard_len))
             .collect();
         while good.len() < needed {
             match timeout(self.config.hedge_after, under_way.next()).await {
-                Ok(Some(Some(shard))) => good.push(shard),
+                Ok(Some(Some((place, shard)))) => {
+                    // Two may hold the same shard.
+                    if good.iter().all(|(had, _)| *had != place) {
+                        good.push((place, shard));
+                    }
+                }
                 Ok(Some(None)) => under_way.extend(candidates.next().map(|next| self.get_shard(next, shard_len))),
                 Ok(None) => break,
                 // Nothing moves: do not wait for the slow ones alone.
@@ -129,12 +162,6 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
                 }
             }
         }
-        drop(under_way);
-        if good.len() < needed {
-            return Err(ClientError::TooFewShards { chunk: index, found: good.len(), needed });
-        }
-        let (reference, params) = (reference.clone(), object.params);
-        Ok(blocking(move || Coder::new(params).decode_chunk(&reference, length, good)).await??)
     }
 
     /// A shard, if its holder returns the right bytes in time.

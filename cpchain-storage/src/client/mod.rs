@@ -6,6 +6,8 @@
 //! | get it back | [`StorageClient::get_object`] |
 //! | publish an upload | [`StorageClient::publish_manifest`], [`StorageClient::publish_correspondence`] |
 //! | find an upload | [`StorageClient::manifest`], [`StorageClient::correspondence`] |
+//! | keep it longer | [`StorageClient::renew_object`]; without being its owner: [`StorageClient::renew_leases`] |
+//! | rebuild what hosts have lost | [`StorageClient::repair_object`] |
 //! | know how nodes behaved | [`StorageClient::scores`] |
 //!
 //! | rule | test |
@@ -17,6 +19,7 @@
 
 mod config;
 mod get;
+mod heal;
 mod publish;
 mod put;
 mod score;
@@ -27,6 +30,7 @@ use cpchain_crypto::PublicKey;
 
 pub use self::{
     config::{ClientConfig, Progress},
+    heal::Renewed,
     put::Stored,
     score::NodeScore,
 };
@@ -34,6 +38,7 @@ use crate::{
     erasure::ErasureError,
     manifest::ManifestError,
     network::{ChunkTransport, Dht, DhtError, RecordError},
+    repair::RepairError,
 };
 
 /// Why an object or record was not stored or not found.
@@ -72,6 +77,9 @@ pub enum ClientError {
     /// The chunks are right but the object is not: its owner signed a wrong reference.
     #[error("the chunks do not make the object that its owner signed: the object is worthless")]
     WrongObject,
+    /// A group of chunks was not repaired.
+    #[error(transparent)]
+    Repair(#[from] RepairError),
     /// The runtime ended while work was under way.
     #[error("the runtime is shutting down")]
     ShuttingDown,

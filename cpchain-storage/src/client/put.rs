@@ -88,7 +88,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         Ok(stored)
     }
 
-    async fn publish_holders(
+    pub(super) async fn publish_holders(
         &self,
         owner: &dyn Signer,
         root: &Digest,

@@ -49,9 +49,24 @@ pub trait Dht: Send + Sync {
     /// [`DhtError`], but never for what some node has answered: wrong answers are passed over.
     fn get_record(&self, key: &RecordKey) -> impl Future<Output = Result<Option<SignedRecord>, DhtError>> + Send;
 
-    /// The storage nodes known, among them those close to a point of the key space. In no particular order.
+    /// The storage nodes known, among them those close to a point of the key space; the closest first, as the DHT measures it,
+    /// so that all who ask for one point find much the same nodes in front.
     ///
     /// # Errors
     /// [`DhtError::NoNodes`] rather than an empty list.
     fn nodes(&self, near: &Digest) -> impl Future<Output = Result<Vec<NodeInfo>, DhtError>> + Send;
+}
+
+impl<D: Dht> Dht for &D {
+    fn put_record(&self, record: &SignedRecord) -> impl Future<Output = Result<usize, DhtError>> + Send {
+        (**self).put_record(record)
+    }
+
+    fn get_record(&self, key: &RecordKey) -> impl Future<Output = Result<Option<SignedRecord>, DhtError>> + Send {
+        (**self).get_record(key)
+    }
+
+    fn nodes(&self, near: &Digest) -> impl Future<Output = Result<Vec<NodeInfo>, DhtError>> + Send {
+        (**self).nodes(near)
+    }
 }

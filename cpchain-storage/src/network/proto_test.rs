@@ -6,6 +6,8 @@ use bytes::Bytes;
 use prost::Message;
 use protox::prost_reflect::{DescriptorPool, DynamicMessage};
 
+use crate::audit::AuditProof;
+
 use super::{correspondence::CorrespondenceBody, holders::HoldersBody, receipt::ReceiptContent, record::*, wire::*};
 
 /// Reads `message`, all of whose fields are set, by its description, and compares.
@@ -53,6 +55,7 @@ fn the_proto_file_describes_these_messages() {
     same(&pool, "CorrespondenceBody", &correspondence);
     let receipt = ReceiptContent { holder: vec(), shard: vec(), length: 7, lease_until_ms: 1 << 41 };
     same(&pool, "ReceiptContent", &receipt);
+    same(&pool, "AuditProof", &AuditProof { receipt: bytes(), slice: bytes() });
 
     let put = PutShards { lease_until_ms: 1 << 41, shards: vec![bytes(), bytes()] };
     let get = GetShard { id: vec() };

@@ -41,7 +41,7 @@ enum Query {
     /// Hands the record to them.
     PutStore(usize, Reply<usize>),
     Get(Reading),
-    Nodes(Reply<Vec<NodeInfo>>),
+    Nodes(Digest, Reply<Vec<NodeInfo>>),
     /// Looks for the nodes closest to a point.
     Closest(Reply<Vec<PublicKey>>),
     /// Looks for the address of a node that a request is for.
@@ -97,7 +97,7 @@ impl Queries {
 
     pub(crate) fn nodes(&mut self, swarm: &mut Swarm<Behaviour>, near: Digest, reply: Reply<Vec<NodeInfo>>) {
         let query = swarm.behaviour_mut().kad.get_closest_peers(near.0.to_vec());
-        self.open.insert(query, Query::Nodes(reply));
+        self.open.insert(query, Query::Nodes(near, reply));
     }
 
     /// Looks for the nodes closest to a key, and nothing else.
@@ -152,9 +152,9 @@ impl Queries {
                 let known = learn(swarm, result).len();
                 let _ = reply.send(if known == 0 { Err(DhtError::NoNodes) } else { Ok(known) });
             }
-            (Query::Nodes(reply), QueryResult::GetClosestPeers(result)) => {
+            (Query::Nodes(near, reply), QueryResult::GetClosestPeers(result)) => {
                 let found = learn(swarm, result);
-                let nodes = all_nodes(swarm, &found);
+                let nodes = all_nodes(swarm, &found, &near);
                 let _ = reply.send(if nodes.is_empty() { Err(DhtError::NoNodes) } else { Ok(nodes) });
             }
             (Query::Closest(reply), QueryResult::GetClosestPeers(result)) => {
@@ -226,15 +226,21 @@ fn learn(swarm: &mut Swarm<Behaviour>, result: Result<GetClosestPeersOk, GetClos
     peers
 }
 
-/// The peers found, and those of the routing table.
-fn all_nodes(swarm: &mut Swarm<Behaviour>, found: &[PeerInfo]) -> Vec<NodeInfo> {
-    let mut nodes: Vec<NodeInfo> = found.iter().filter_map(|peer| node(&peer.peer_id, peer.addrs.first())).collect();
+/// The peers found, and those of the routing table; the closest to `near` first.
+fn all_nodes(swarm: &mut Swarm<Behaviour>, found: &[PeerInfo], near: &Digest) -> Vec<NodeInfo> {
+    let point = kad::KBucketKey::new(near.0.to_vec());
+    let far = |peer: &PeerId| point.distance(&kad::KBucketKey::from(*peer));
+    let mut nodes: Vec<_> =
+        found.iter().filter_map(|peer| Some((far(&peer.peer_id), node(&peer.peer_id, peer.addrs.first())?))).collect();
     for bucket in swarm.behaviour_mut().kad.kbuckets() {
-        nodes.extend(bucket.iter().filter_map(|entry| node(entry.node.key.preimage(), Some(entry.node.value.first()))));
+        nodes.extend(bucket.iter().filter_map(|entry| {
+            let peer = entry.node.key.preimage();
+            Some((far(peer), node(peer, Some(entry.node.value.first()))?))
+        }));
     }
-    nodes.sort_unstable();
-    nodes.dedup_by_key(|node| node.id);
-    nodes
+    nodes.sort_by_key(|(distance, _)| *distance);
+    nodes.dedup_by_key(|(_, node)| node.id);
+    nodes.into_iter().map(|(_, node)| node).collect()
 }
 
 fn node(peer: &PeerId, address: Option<&Multiaddr>) -> Option<NodeInfo> {

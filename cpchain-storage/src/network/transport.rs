@@ -124,6 +124,59 @@ pub trait ChunkTransport: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Option<Receipt>>, TransportError>> + Send;
 }
 
+impl<T: ChunkTransport> ChunkTransport for &T {
+    fn put(
+        &self,
+        node: PublicKey,
+        shards: &[Bytes],
+        lease: Lease,
+    ) -> impl Future<Output = Result<Vec<Receipt>, TransportError>> + Send {
+        (**self).put(node, shards, lease)
+    }
+
+    fn get(
+        &self,
+        node: PublicKey,
+        shard: ChunkId,
+    ) -> impl Future<Output = Result<Option<Bytes>, TransportError>> + Send {
+        (**self).get(node, shard)
+    }
+
+    fn has(
+        &self,
+        node: PublicKey,
+        shards: &[ChunkId],
+    ) -> impl Future<Output = Result<Vec<bool>, TransportError>> + Send {
+        (**self).has(node, shards)
+    }
+
+    fn get_slice(
+        &self,
+        node: PublicKey,
+        shard: ChunkId,
+        range: Range<u64>,
+    ) -> impl Future<Output = Result<Option<Bytes>, TransportError>> + Send {
+        (**self).get_slice(node, shard, range)
+    }
+
+    fn prove(
+        &self,
+        node: PublicKey,
+        challenges: &[Challenge],
+    ) -> impl Future<Output = Result<Vec<Option<Bytes>>, TransportError>> + Send {
+        (**self).prove(node, challenges)
+    }
+
+    fn renew(
+        &self,
+        node: PublicKey,
+        shards: &[ChunkId],
+        lease: Lease,
+    ) -> impl Future<Output = Result<Vec<Option<Receipt>>, TransportError>> + Send {
+        (**self).renew(node, shards, lease)
+    }
+}
+
 /// One leaf of a shard, to be proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Challenge {

@@ -1,0 +1,172 @@
+//! Keeping an object that is in the network: repair and renewal.
+//!
+//! Hosts forget a shard a day after its lease has ended. A renewal extends the lease at those that hold the shards, who sign for
+//! it anew; anybody may pay for that. The records are the owner's to renew.
+
+use std::collections::BTreeMap;
+
+use cpchain_crypto::{PublicKey, Signer};
+use futures::{StreamExt, stream};
+use tokio::time::timeout;
+
+use super::{ClientError, StorageClient};
+use crate::{
+    audit::{AuditConfig, Auditor},
+    chunk::{ChunkId, Lease},
+    network::{CHUNKS_PER_PAGE, ChunkTransport, Dht, Holders, MAX_ITEMS, Receipt},
+    object::ObjectRef,
+    repair::{Group, GroupChunk, RepairConfig, Repaired, Repairer, Wanted, threshold},
+};
+
+/// Hosts asked to renew at once.
+const PARALLEL: usize = 16;
+
+/// An object whose leases were extended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// The holders' new words, in the order of chunks and shards; what an audit asks about from now on.
+    pub receipts: Vec<Receipt>,
+    /// Who holds which shard, one entry per [`CHUNKS_PER_PAGE`] chunks.
+    pub holders: Vec<Holders>,
+}
+
+impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
+    /// The groups of an object: what [`Repairer`] works on. None for an empty object.
+    ///
+    /// # Errors
+    /// [`ClientError::Dht`].
+    pub async fn groups(&self, owner: PublicKey, object: &ObjectRef) -> Result<Vec<Group>, ClientError> {
+        let pages = self.holders(owner, object).await?;
+        let groups = object.chunks.chunks(CHUNKS_PER_PAGE).zip(pages).enumerate().map(|(page, (chunks, holders))| {
+            let chunks = chunks.iter().enumerate().map(|(chunk, reference)| GroupChunk {
+                reference: reference.clone(),
+                length: object.chunk_len(page * CHUNKS_PER_PAGE + chunk).unwrap_or_default(),
+            });
+            Group { anchor: object.root, params: object.params, chunks: chunks.collect(), holders }
+        });
+        Ok(groups.collect())
+    }
+
+    /// Surveys an object, and rebuilds every chunk that has fewer shards than a repair is [due](threshold) at. Needs no key, and
+    /// changes no record: readers find the new hosts by the rule of placement.
+    ///
+    /// The rebuilt shards are kept until `lease`. `randomness` is 32 bytes that hosts could not know before, as from a chain.
+    ///
+    /// # Errors
+    /// [`ClientError::Repair`], [`ClientError::Dht`].
+    pub async fn repair_object(
+        &self,
+        owner: PublicKey,
+        object: &ObjectRef,
+        lease: Lease,
+        randomness: &[u8; 32],
+    ) -> Result<Vec<Repaired>, ClientError> {
+        let repairer = Repairer::new(&self.dht, &self.transport, self.repair_config());
+        let mut repaired = Vec::new();
+        for group in self.groups(owner, object).await? {
+            repaired.push(repairer.repair(&group, lease, randomness).await?);
+        }
+        Ok(repaired)
+    }
+
+    /// Has all who hold shards of an object keep them until `lease`. Anybody may do so, and pay for it.
+    ///
+    /// # Errors
+    /// [`ClientError::TooFewPlaced`] when of some chunk so few shards were renewed that a repair is due;
+    /// [`ClientError::Dht`].
+    pub async fn renew_leases(
+        &self,
+        owner: PublicKey,
+        object: &ObjectRef,
+        lease: Lease,
+    ) -> Result<Renewed, ClientError> {
+        let repairer = Repairer::new(&self.dht, &self.transport, self.repair_config());
+        let mut renewed = Renewed { receipts: Vec::new(), holders: Vec::new() };
+        for group in self.groups(owner, object).await? {
+            // Not to catch anybody, but to find all who hold something: the leaves may be known.
+            let survey = repairer.survey(&group, object.root.as_bytes()).await?;
+            let (holders, receipts) = self.renew_group(&group, &survey.holders, lease).await;
+            let least = holders.chunks.iter().map(|shards| shards.iter().flatten().count()).min();
+            let needed = threshold(group.params);
+            if let Some(placed) = least
+                && placed < needed
+            {
+                return Err(ClientError::TooFewPlaced { placed, needed });
+            }
+            renewed.receipts.extend(receipts);
+            renewed.holders.push(holders);
+        }
+        Ok(renewed)
+    }
+
+    /// [`renew_leases`](Self::renew_leases) by the owner, who publishes anew who holds what: hosts that a repair has found are
+    /// in the record from then on.
+    ///
+    /// # Errors
+    /// As `renew_leases`.
+    pub async fn renew_object(
+        &self,
+        owner: &dyn Signer,
+        object: &ObjectRef,
+        lease: Lease,
+    ) -> Result<Renewed, ClientError> {
+        let renewed = self.renew_leases(owner.public_key(), object, lease).await?;
+        self.publish_holders(owner, &object.root, &renewed.holders, lease).await?;
+        Ok(renewed)
+    }
+
+    async fn renew_group(&self, group: &Group, holders: &Holders, lease: Lease) -> (Holders, Vec<Receipt>) {
+        let mut by_holder: BTreeMap<PublicKey, Vec<Wanted>> = BTreeMap::new();
+        for wanted in group.shards() {
+            let holder = holders.chunks.get(wanted.chunk).and_then(|shards| shards.get(usize::from(wanted.place)));
+            if let Some(Some(holder)) = holder {
+                by_holder.entry(*holder).or_default().push(wanted);
+            }
+        }
+        let batches: Vec<(PublicKey, Vec<Wanted>)> = by_holder
+            .into_iter()
+            .flat_map(|(holder, held)| held.chunks(MAX_ITEMS).map(|part| (holder, part.to_vec())).collect::<Vec<_>>())
+            .collect();
+        let mut answers = stream::iter(batches)
+            .map(|(holder, batch)| async move { self.renew_batch(holder, batch, lease).await })
+            .buffer_unordered(PARALLEL);
+        let mut receipts = BTreeMap::new();
+        while let Some(batch) = answers.next().await {
+            receipts.extend(batch);
+        }
+        let shards = 0..group.params.total();
+        let held = |chunk| shards.clone().map(move |place| (chunk, place));
+        let chunks = (0..group.chunks.len())
+            .map(|chunk| held(chunk).map(|place| receipts.get(&place).map(Receipt::holder)).collect());
+        let holders = Holders { chunks: chunks.collect() };
+        (holders, receipts.into_values().collect())
+    }
+
+    /// The receipts of one host, by chunk and place.
+    async fn renew_batch(&self, holder: PublicKey, batch: Vec<Wanted>, lease: Lease) -> Vec<((usize, u8), Receipt)> {
+        let ids: Vec<ChunkId> = batch.iter().map(|wanted| wanted.shard).collect();
+        let Ok(Ok(receipts)) = timeout(self.config.put_timeout, self.transport.renew(holder, &ids, lease)).await else {
+            return Vec::new();
+        };
+        let fits = |(wanted, receipt): (&Wanted, Option<Receipt>)| {
+            let receipt = receipt?;
+            receipt.check(holder, wanted.shard, usize::try_from(wanted.length).ok()?, lease.0).ok()?;
+            Some(((wanted.chunk, wanted.place), receipt))
+        };
+        batch.iter().zip(receipts).filter_map(fits).collect()
+    }
+
+    pub(super) fn auditor(&self) -> Auditor<&T> {
+        Auditor::new(&self.transport, self.repair_config().audit)
+    }
+
+    fn repair_config(&self) -> RepairConfig {
+        let audit = AuditConfig { deadline: self.config.shard_timeout, ..AuditConfig::default() };
+        RepairConfig {
+            audit,
+            shard_timeout: self.config.shard_timeout,
+            put_timeout: self.config.put_timeout,
+            parallel_chunks: self.config.parallel_chunks,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Who proves to hold what of a group.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cpchain_crypto::PublicKey;
+
+use super::{
+    Group,
+    group::Wanted,
+    locate::{locate, neighbours},
+    plan::threshold,
+};
+use crate::{
+    audit::{AuditLedger, Auditor, Question},
+    network::{ChunkTransport, Dht, DhtError, Holders, NodeInfo},
+};
+
+/// What of a group is held, and who failed to prove it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// One node for each shard that is proved.
+    pub holders: Holders,
+    /// How many shards a node was said to hold and did not prove.
+    pub failed: HashMap<PublicKey, u32>,
+    /// The nodes near the points of shards that were looked for.
+    pub(crate) near: BTreeMap<u8, Vec<NodeInfo>>,
+}
+
+impl Survey {
+    /// Shards of chunk `chunk` of the group that are held.
+    pub fn held(&self, chunk: usize) -> usize {
+        self.holders.chunks.get(chunk).map_or(0, |shards| shards.iter().flatten().count())
+    }
+
+    /// The fewest shards that any chunk has; `None` for a group without chunks.
+    pub fn least(&self) -> Option<usize> {
+        (0..self.holders.chunks.len()).map(|chunk| self.held(chunk)).min()
+    }
+
+    /// Takes shards from holders that have missed two epochs, even if they have answered now.
+    pub fn strike(&mut self, group: &Group, ledger: &AuditLedger) {
+        for wanted in group.shards() {
+            let slot = self.slot(&wanted);
+            if let Some(slot) = slot
+                && slot.is_some_and(|holder| ledger.is_lost(&holder, &wanted.shard))
+            {
+                *slot = None;
+            }
+        }
+    }
+
+    pub(crate) fn missing(&self, group: &Group) -> Vec<Wanted> {
+        let holders = &self.holders.chunks;
+        let held = |wanted: &Wanted| {
+            holders.get(wanted.chunk).and_then(|shards| shards.get(usize::from(wanted.place)))?.as_ref()
+        };
+        group.shards().filter(|wanted| held(wanted).is_none()).collect()
+    }
+
+    pub(crate) fn slot(&mut self, wanted: &Wanted) -> Option<&mut Option<PublicKey>> {
+        self.holders.chunks.get_mut(wanted.chunk)?.get_mut(usize::from(wanted.place))
+    }
+
+    /// Has the holders of a group prove what they hold. Where too little is proved, the nodes near the shards' points are
+    /// asked too.
+    pub(crate) async fn take<D: Dht, T: ChunkTransport>(
+        dht: &D,
+        auditor: &Auditor<T>,
+        group: &Group,
+        randomness: &[u8; 32],
+    ) -> Result<Self, DhtError> {
+        let total = usize::from(group.params.total());
+        let mut survey = Self::default();
+        survey.holders.chunks = vec![vec![None; total]; group.chunks.len()];
+        let said: Vec<(Wanted, Question)> = group
+            .shards()
+            .filter_map(|wanted| {
+                let holder = (*group.holders.chunks.get(wanted.chunk)?.get(usize::from(wanted.place))?)?;
+                Some((wanted, Question { holder, shard: wanted.shard, length: wanted.length }))
+            })
+            .collect();
+        let questions: Vec<Question> = said.iter().map(|(_, question)| *question).collect();
+        for ((wanted, question), verdict) in said.iter().zip(auditor.audit(randomness, &questions).await) {
+            if verdict.is_proved() {
+                survey.slot(wanted).into_iter().for_each(|slot| *slot = Some(question.holder));
+            } else {
+                *survey.failed.entry(question.holder).or_default() += 1;
+            }
+        }
+        let due = threshold(group.params);
+        let missing: Vec<Wanted> =
+            survey.missing(group).into_iter().filter(|wanted| survey.held(wanted.chunk) < due).collect();
+        if !missing.is_empty() {
+            let places: BTreeSet<u8> = missing.iter().map(|wanted| wanted.place).collect();
+            let near = neighbours(dht, &group.anchor, places).await?;
+            let found = locate(auditor, &near, &missing, randomness).await;
+            survey.near = near;
+            for (index, holder) in found {
+                let slot = missing.get(index).and_then(|wanted| survey.slot(wanted));
+                slot.into_iter().for_each(|slot| {
+                    slot.get_or_insert(holder);
+                });
+            }
+        }
+        Ok(survey)
+    }
+}
