@@ -123,7 +123,7 @@ mod tests {
         let shard = [7; 5000];
         let proof = Proof::make(&receipt(1, &shard), &[3; 32], &shard).unwrap();
         let hash = Digest::content(&proof.to_bytes()).to_string();
-        assert_eq!(hash, "");
+        assert_eq!(hash, "a62eff64d68d12d45d38eb456e68d7abc3514d2658b7c9057921ae8fd7e3539e");
     }
 
     proptest! {

@@ -61,7 +61,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         lease: Lease,
         randomness: &[u8; 32],
     ) -> Result<Vec<Repaired>, ClientError> {
-        let repairer = Repairer::new(&self.dht, &self.transport, self.repair_config());
+        let repairer = self.repairer(None);
         let mut repaired = Vec::new();
         for group in self.groups(owner, object).await? {
             repaired.push(repairer.repair(&group, lease, randomness).await?);
@@ -80,7 +80,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         object: &ObjectRef,
         lease: Lease,
     ) -> Result<Renewed, ClientError> {
-        let repairer = Repairer::new(&self.dht, &self.transport, self.repair_config());
+        let repairer = self.repairer(None);
         let mut renewed = Renewed { receipts: Vec::new(), holders: Vec::new() };
         for group in self.groups(owner, object).await? {
             // Not to catch anybody, but to find all who hold something: the leaves may be known.
@@ -160,6 +160,11 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         Auditor::new(&self.transport, self.repair_config().audit)
     }
 
+    /// A [`Repairer`] over this client's network and with its time-outs; `below` as in [`RepairConfig::below`].
+    pub fn repairer(&self, below: Option<usize>) -> Repairer<&D, &T> {
+        Repairer::new(&self.dht, &self.transport, RepairConfig { below, ..self.repair_config() })
+    }
+
     fn repair_config(&self) -> RepairConfig {
         let audit = AuditConfig { deadline: self.config.shard_timeout, ..AuditConfig::default() };
         RepairConfig {
@@ -167,6 +172,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
             shard_timeout: self.config.shard_timeout,
             put_timeout: self.config.put_timeout,
             parallel_chunks: self.config.parallel_chunks,
+            below: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cpchain_crypto::PublicKey;
+use cpchain_crypto::{Digest, Domain, PublicKey};
 use futures::{StreamExt, stream, stream::FuturesUnordered};
 use tokio::time::timeout;
 
@@ -17,14 +17,16 @@ use super::{
     plan::{Missing, targets, threshold},
 };
 use crate::{
-    audit::{AuditConfig, Auditor},
+    audit::{AuditConfig, Auditor, Question},
     chunk::Lease,
     erasure::{CodedChunk, Coder, ErasureError},
     network::{ChunkTransport, Dht, DhtError, Holders, MAX_ITEMS, MAX_PUT_BYTES, Receipt},
 };
 
-/// How often shards that nodes refuse are offered to others.
-const ROUNDS: usize = 4;
+/// How often shards that nodes refuse, or take and do not prove, are offered to others.
+const ROUNDS: u8 = 6;
+
+const AFTER: Domain = Domain::new("cpchain/storage/repair-check/v1");
 
 /// Settings of a [`Repairer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,9 @@ pub struct RepairConfig {
     pub put_timeout: Duration,
     /// Chunks that are rebuilt at once; each takes about 4 MiB.
     pub parallel_chunks: usize,
+    /// Chunks with fewer shards than this are repaired; `None`: fewer than [`threshold`]. The number of all shards repairs
+    /// whatever is missing, at the price of one chunk's transfer for each lost shard.
+    pub below: Option<usize>,
 }
 
 impl Default for RepairConfig {
@@ -46,6 +51,7 @@ impl Default for RepairConfig {
             shard_timeout: Duration::from_secs(5),
             put_timeout: Duration::from_secs(10),
             parallel_chunks: 2,
+            below: None,
         }
     }
 }
@@ -112,10 +118,14 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
     /// # Errors
     /// [`DhtError::Stopped`].
     pub async fn survey(&self, group: &Group, randomness: &[u8; 32]) -> Result<Survey, DhtError> {
-        Survey::take(&self.dht, &self.auditor, group, randomness).await
+        Survey::take(&self.dht, &self.auditor, group, self.due(group), randomness).await
     }
 
-    /// Surveys a group, and rebuilds every chunk that has fewer than [`threshold`] shards.
+    fn due(&self, group: &Group) -> usize {
+        self.config.below.unwrap_or_else(|| threshold(group.params))
+    }
+
+    /// Surveys a group, and rebuilds every chunk that has fewer shards than [`below`](RepairConfig::below).
     ///
     /// Rebuilt shards are kept until `lease`. `randomness` must be new, else holders that keep only what was once asked for
     /// are believed. Cancelling is safe.
@@ -124,7 +134,7 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
     /// [`RepairError`]; chunks before the one that failed may be repaired all the same.
     pub async fn repair(&self, group: &Group, lease: Lease, randomness: &[u8; 32]) -> Result<Repaired, RepairError> {
         let survey = self.survey(group, randomness).await?;
-        self.repair_surveyed(group, survey, lease).await
+        self.repair_surveyed(group, survey, lease, randomness).await
     }
 
     /// [`repair`](Self::repair) after a survey of your own, for instance one from which the shards of an audit's
@@ -137,9 +147,10 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
         group: &Group,
         mut survey: Survey,
         lease: Lease,
+        randomness: &[u8; 32],
     ) -> Result<Repaired, RepairError> {
         let least_before = survey.least();
-        let due = threshold(group.params);
+        let due = self.due(group);
         let mut by_chunk: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
         for wanted in survey.missing(group).into_iter().filter(|wanted| survey.held(wanted.chunk) < due) {
             by_chunk.entry(wanted.chunk).or_default().push(wanted);
@@ -157,7 +168,7 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
         let near = neighbours(&self.dht, &group.anchor, unknown).await?;
         survey.near.extend(near);
         let mut done = stream::iter(&by_chunk)
-            .map(|(chunk, missing)| self.repair_chunk(group, *chunk, missing, &survey, lease))
+            .map(|(chunk, missing)| self.repair_chunk(group, *chunk, missing, &survey, lease, randomness))
             .buffered(self.config.parallel_chunks.max(1));
         let mut placed = Vec::new();
         while let Some(chunk) = done.next().await {
@@ -179,6 +190,7 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
         missing: &[Wanted],
         survey: &Survey,
         lease: Lease,
+        randomness: &[u8; 32],
     ) -> Result<Vec<(Wanted, Receipt)>, RepairError> {
         let failed = |why| RepairError::Chunk { chunk, why };
         let of = group.chunks.get(chunk).ok_or(failed(ErasureError::Reference))?;
@@ -188,7 +200,7 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
         let coded = tokio::task::spawn_blocking(move || Coder::new(params).repair_chunk(&reference, length, good));
         let coded = coded.await.map_err(|_| RepairError::ShuttingDown)?.map_err(failed)?;
         let holders: Vec<PublicKey> = holders.iter().flatten().copied().collect();
-        Ok(self.spread(&coded, missing, holders, survey, lease).await)
+        Ok(self.spread(&coded, missing, holders, survey, lease, randomness).await)
     }
 
     /// So many verified shards as are enough, if they can be had.
@@ -217,7 +229,8 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
         good
     }
 
-    /// Hands out the missing shards; who does not take them is passed over.
+    /// Hands out the missing shards, and has the takers prove them at once; who does not is passed over.
+    #[allow(clippy::too_many_arguments, reason = "one step of `repair_chunk`, with all that it has at hand")]
     async fn spread(
         &self,
         coded: &CodedChunk,
@@ -225,10 +238,11 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
         mut holders: Vec<PublicKey>,
         survey: &Survey,
         lease: Lease,
+        randomness: &[u8; 32],
     ) -> Vec<(Wanted, Receipt)> {
         let (mut placed, mut left) = (Vec::new(), missing.to_vec());
         let mut refused: HashSet<PublicKey> = HashSet::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let open: Vec<Missing<'_>> = left
                 .iter()
                 .map(|wanted| {
@@ -250,12 +264,23 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
             }
             let mut answers: FuturesUnordered<_> =
                 offers.into_iter().map(|(node, offered)| self.offer(node, offered, coded, lease)).collect();
+            let mut signed = Vec::new();
             while let Some((node, taken)) = answers.next().await {
                 if taken.is_empty() {
                     refused.insert(node);
                 }
-                holders.extend(taken.iter().map(|_| node));
-                placed.extend(taken);
+                signed.extend(taken);
+            }
+            // A receipt alone is a promise: who cannot prove the shard now is passed over like one that refuses.
+            let questions: Vec<Question> = signed.iter().map(|(_, receipt)| Question::from(receipt)).collect();
+            let verdicts = self.auditor.audit(&Digest::of(AFTER, &[randomness, &[round]]).0, &questions).await;
+            for ((wanted, receipt), verdict) in signed.into_iter().zip(verdicts) {
+                if verdict.is_proved() {
+                    holders.push(receipt.holder());
+                    placed.push((wanted, receipt));
+                } else {
+                    refused.insert(receipt.holder());
+                }
             }
             left.retain(|wanted| placed.iter().all(|(done, _)| done != wanted));
             if left.is_empty() {

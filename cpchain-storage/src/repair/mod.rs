@@ -15,6 +15,7 @@
 //! | --- | --- |
 //! | Nothing is rebuilt before it is due; then all that is missing is | `repair_waits_until_it_is_due` |
 //! | A rebuilt shard goes to a near node that holds least of the group, of an operator that holds least; suspects come last | `the_near_node_with_least_gets_the_shard`, `suspects_come_last` |
+//! | A new host proves its shard before it counts: a receipt alone is a promise | `thirty_percent_byzantine_lose_nothing` |
 //! | What was fetched is verified by shard and chunk, and what was coded again by the owner's ids | `tests/network/repair.rs` |
 //! | A repaired object is found and read although its record still names the hosts that are gone | `tests/network/repair.rs` |
 //! | 60 nodes, 30 % killed at once, twice, with repair between; 30 % Byzantine; 1,000 flipped bits: every object is back | `tests/trial` |

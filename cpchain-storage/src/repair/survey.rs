@@ -8,7 +8,6 @@ use super::{
     Group,
     group::Wanted,
     locate::{locate, neighbours},
-    plan::threshold,
 };
 use crate::{
     audit::{AuditLedger, Auditor, Question},
@@ -61,12 +60,13 @@ impl Survey {
         self.holders.chunks.get_mut(wanted.chunk)?.get_mut(usize::from(wanted.place))
     }
 
-    /// Has the holders of a group prove what they hold. Where too little is proved, the nodes near the shards' points are
+    /// Has the holders of a group prove what they hold. Where fewer than `due` of a chunk are proved, the nodes near the shards' points are
     /// asked too.
     pub(crate) async fn take<D: Dht, T: ChunkTransport>(
         dht: &D,
         auditor: &Auditor<T>,
         group: &Group,
+        due: usize,
         randomness: &[u8; 32],
     ) -> Result<Self, DhtError> {
         let total = usize::from(group.params.total());
@@ -87,7 +87,6 @@ impl Survey {
                 *survey.failed.entry(question.holder).or_default() += 1;
             }
         }
-        let due = threshold(group.params);
         let missing: Vec<Wanted> =
             survey.missing(group).into_iter().filter(|wanted| survey.held(wanted.chunk) < due).collect();
         if !missing.is_empty() {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 #![cfg(all(feature = "network", feature = "csv", feature = "pco"))]
 
+mod audit;
 mod faults;
 mod hostile;
 mod liars;
@@ -10,6 +11,7 @@ mod objects;
 mod peer;
 mod protocol;
 mod records;
+mod repair;
 mod siege;
 mod slices;
 #[path = "../support/mod.rs"]

@@ -16,7 +16,7 @@ use crate::hostile;
 /// Nodes, and the folders that their stores are in.
 pub struct Net {
     pub nodes: Vec<NodeHandle>,
-    _folders: Vec<TempDir>,
+    pub folders: Vec<TempDir>,
 }
 
 pub fn config() -> NetworkConfig {
@@ -64,7 +64,7 @@ impl Net {
 
     /// `count` nodes over real stores, each seen through `wrap`.
     pub async fn with(count: u8, wrap: impl Fn(u8, Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>) -> Self {
-        let mut net = Self { nodes: Vec::new(), _folders: Vec::new() };
+        let mut net = Self { nodes: Vec::new(), folders: Vec::new() };
         for n in 0..count {
             net.add(config(), |store| wrap(n, store)).await;
         }
@@ -73,7 +73,7 @@ impl Net {
 
     /// `count` honest nodes of these settings.
     pub async fn of(count: u8, config: NetworkConfig) -> Self {
-        let mut net = Self { nodes: Vec::new(), _folders: Vec::new() };
+        let mut net = Self { nodes: Vec::new(), folders: Vec::new() };
         for _ in 0..count {
             net.add(config.clone(), |store| store).await;
         }
@@ -91,17 +91,18 @@ impl Net {
             node.join(std::slice::from_ref(first.address().unwrap())).await.unwrap();
         }
         self.nodes.push(node);
-        self._folders.push(folder);
+        self.folders.push(folder);
     }
 
     /// A light node that knows the first and the last node.
     pub async fn light(&self, seed: u8) -> NodeHandle {
+        self.light_through(seed, &[0, self.nodes.len() - 1]).await
+    }
+
+    /// A light node that knows some nodes.
+    pub async fn light_through(&self, seed: u8, known: &[usize]) -> NodeHandle {
         let node = StorageNode::light(config(), &[seed; 32]).await.unwrap();
-        let known: Vec<_> = [self.nodes.first(), self.nodes.last()]
-            .into_iter()
-            .flatten()
-            .filter_map(|n| n.address().cloned())
-            .collect();
+        let known: Vec<_> = known.iter().filter_map(|n| self.nodes[*n].address().cloned()).collect();
         node.join(&known).await.unwrap();
         node
     }
