@@ -25,7 +25,7 @@ use super::{
     guard::{Fault, Guard, is_rubbish},
     peer::{operator, public_key},
     placement::NodeInfo,
-    record::{RecordError, RecordKey, SignedRecord},
+    record::{RecordError, RecordKey, SignedRecord, dht_key},
     records::OWN,
     requests::Outgoing,
 };
@@ -91,7 +91,7 @@ impl Queries {
     }
 
     pub(crate) fn get(&mut self, swarm: &mut Swarm<Behaviour>, key: RecordKey, reply: Reply<Option<SignedRecord>>) {
-        let query = swarm.behaviour_mut().kad.get_record(kad::RecordKey::new(key.digest().as_bytes()));
+        let query = swarm.behaviour_mut().kad.get_record(dht_key(&key.digest()));
         self.open.insert(query, Query::Get(Reading { key, copies: 0, best: None, reply: Some(reply) }));
     }
 
@@ -186,7 +186,7 @@ impl Queries {
             let _ = reply.send(Err(DhtError::NoNodes));
             return;
         };
-        let key = kad::RecordKey::new(record.key().digest().as_bytes());
+        let key = dht_key(&record.key().digest());
         let record = Record::new(key, record.to_bytes().to_vec());
         let query = swarm.behaviour_mut().kad.put_record_to(record, peers.into_iter(), Quorum::N(quorum));
         self.open.insert(query, Query::PutStore(needed, reply));

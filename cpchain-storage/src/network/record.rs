@@ -10,6 +10,7 @@
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer};
+use libp2p::kad;
 use prost::Message;
 
 use super::records::Share;
@@ -105,10 +106,23 @@ impl RecordKey {
         Self { kind, owner, name: name.into() }
     }
 
-    /// The 32 bytes under which the DHT keeps it. They do not tell the name to one who cannot guess it.
+    /// The 32 bytes under which the DHT keeps it, after `/cpchain/`. They do not tell the name to one who cannot guess it.
     pub fn digest(&self) -> Digest {
         Digest::of(KEY, &[&(self.kind as u32).to_le_bytes(), &self.owner.0, &self.name])
     }
+}
+
+/// What the keys of the DHT begin with. Other libraries choose the check of a record by the name between the slashes.
+const NAMESPACE: &[u8] = b"/cpchain/";
+
+/// The DHT's key of a record: the namespace and the digest of its [`RecordKey`].
+pub(crate) fn dht_key(digest: &Digest) -> kad::RecordKey {
+    kad::RecordKey::from([NAMESPACE, digest.as_bytes()].concat())
+}
+
+/// The inverse of [`dht_key`].
+pub(crate) fn from_dht_key(key: &[u8]) -> Option<Digest> {
+    Digest::from_slice(key.strip_prefix(NAMESPACE)?)
 }
 
 /// A record whose signature and bounds were checked. Cheap to clone.

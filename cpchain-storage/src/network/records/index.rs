@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cpchain_crypto::{Digest, PublicKey};
-use libp2p::kad::{KBucketKey, RecordKey as KadKey};
+use libp2p::kad::KBucketKey;
 
 use super::shelf::Place;
-use crate::network::peer::peer_id;
+use crate::network::{peer::peer_id, record::dht_key};
 
 /// Where a record lies in the key space of the DHT: the first half of SHA-256 of its key. As a number, neighbours have a
 /// long prefix in common.
@@ -16,7 +16,7 @@ pub(crate) struct Point(pub(crate) u128);
 impl Point {
     /// The point of a record key's digest.
     pub(crate) fn of(key: &Digest) -> Self {
-        Self::from_hash(KBucketKey::new(KadKey::new(key.as_bytes())).hashed_bytes())
+        Self::from_hash(KBucketKey::new(dht_key(key)).hashed_bytes())
     }
 
     /// The point of a node; `None` for bytes that are no key.
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn points_keep_the_order_of_the_dht() {
         let key = |n: u8| Digest([n; 32]);
-        let kad = |n: u8| KBucketKey::new(KadKey::new(&[n; 32]));
+        let kad = |n: u8| KBucketKey::new(dht_key(&Digest([n; 32])));
         let mut by_point: Vec<u8> = (1..50).collect();
         let mut by_kad = by_point.clone();
         by_point.sort_by_key(|n| Point::of(&key(*n)).distance(Point::of(&key(0))));

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::network::{
     clock::now_ms,
-    record::{RecordError, SignedRecord},
+    record::{RecordError, SignedRecord, dht_key, from_dht_key},
 };
 
 /// Validated records on a shelf.
@@ -112,7 +112,7 @@ impl ValidatedStore {
     /// Takes a record in, or says why not. Taking in what is known already is fine.
     pub(crate) fn insert(&mut self, key: &[u8], value: Vec<u8>, origin: u32) -> std::result::Result<(), RecordError> {
         let now = (self.clock)();
-        let digest = Digest::from_slice(key).ok_or(RecordError::WrongKey)?;
+        let digest = from_dht_key(key).ok_or(RecordError::WrongKey)?;
         let point = Point::of(&digest);
         let known = self.index.get(&point).copied().filter(|slot| slot.expires_s > seconds(now));
         let value = Bytes::from(value);
@@ -214,7 +214,7 @@ impl ValidatedStore {
 
     /// The record under a key, if it is here, whole and alive.
     fn live(&self, key: &[u8]) -> Option<SignedRecord> {
-        let digest = Digest::from_slice(key)?;
+        let digest = from_dht_key(key)?;
         let record = self.record_at(Point::of(&digest))?;
         (record.key().digest() == digest).then_some(record)
     }
@@ -273,7 +273,7 @@ impl ValidatedStore {
     fn to_kad(&self, record: &SignedRecord) -> Record {
         let left = record.expires_ms().saturating_sub((self.clock)());
         Record {
-            key: KadKey::new(record.key().digest().as_bytes()),
+            key: dht_key(&record.key().digest()),
             value: record.to_bytes().to_vec(),
             publisher: None,
             expires: Instant::now().checked_add(Duration::from_millis(left)),
@@ -318,7 +318,7 @@ impl RecordStore for ValidatedStore {
     }
 
     fn remove(&mut self, key: &KadKey) {
-        if let Some(digest) = Digest::from_slice(key.as_ref()) {
+        if let Some(digest) = from_dht_key(key.as_ref()) {
             self.remove_at(Point::of(&digest));
         }
     }

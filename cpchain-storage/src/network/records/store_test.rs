@@ -4,7 +4,7 @@ use super::{
     super::{log::RecordLog, shelf::Loaded},
     *,
 };
-use crate::network::record::RecordKind;
+use crate::network::record::{RecordKind, dht_key};
 
 const ROOM: Limits = Limits { records: 160, bytes: 1 << 20 };
 
@@ -20,7 +20,7 @@ fn sign(seed: u64, name: &[u8], sequence: u64, expires: u64) -> SignedRecord {
 }
 
 fn put_from(store: &mut ValidatedStore, origin: u32, record: &SignedRecord) -> std::result::Result<(), RecordError> {
-    store.insert(record.key().digest().as_bytes(), record.to_bytes().to_vec(), origin)
+    store.insert(dht_key(&record.key().digest()).as_ref(), record.to_bytes().to_vec(), origin)
 }
 
 fn put(store: &mut ValidatedStore, record: &SignedRecord) -> std::result::Result<(), RecordError> {
@@ -28,7 +28,7 @@ fn put(store: &mut ValidatedStore, record: &SignedRecord) -> std::result::Result
 }
 
 fn has(store: &ValidatedStore, record: &SignedRecord) -> bool {
-    store.live(record.key().digest().as_bytes()).as_ref() == Some(record)
+    store.live(dht_key(&record.key().digest()).as_ref()).as_ref() == Some(record)
 }
 
 #[test]
@@ -41,14 +41,14 @@ fn only_valid_and_newer_records_enter() {
     assert_eq!(put(&mut store, &sign(1, b"m", 1, 1000)), Err(RecordError::Expired(1000)));
     let stranger = sign(2, b"n", 3, 9000);
     let foreign = second.key().digest();
-    assert_eq!(store.insert(foreign.as_bytes(), stranger.to_bytes().to_vec(), OWN), Err(RecordError::WrongKey));
-    let kad = |value| Record::new(KadKey::new(foreign.as_bytes()), value);
+    assert_eq!(store.insert(dht_key(&foreign).as_ref(), stranger.to_bytes().to_vec(), OWN), Err(RecordError::WrongKey));
+    let kad = |value| Record::new(dht_key(&foreign), value);
     assert!(store.put(kad(stranger.to_bytes().to_vec())).is_err());
     assert!(store.put(kad(vec![0; 100])).is_err());
     assert_eq!(store.refused, [RecordError::WrongKey, RecordError::Malformed]);
     let third = sign(1, b"n", 3, 9000);
     assert!(store.put(kad(third.to_bytes().to_vec())).is_ok());
-    let read = store.get(&KadKey::new(foreign.as_bytes())).unwrap().into_owned();
+    let read = store.get(&dht_key(&foreign)).unwrap().into_owned();
     assert_eq!(read.value, third.to_bytes());
     assert_eq!(store.records().count(), 1);
     store.remove(&read.key);
@@ -132,7 +132,7 @@ fn expired_records_are_gone() {
     put(&mut store, &short).unwrap();
     put(&mut store, &long).unwrap();
     store.clock = || 3000;
-    assert!(store.live(short.key().digest().as_bytes()).is_none());
+    assert!(store.live(dht_key(&short.key().digest()).as_ref()).is_none());
     assert_eq!(store.records().count(), 1);
     // Its sequence number no longer binds, and it makes room.
     put(&mut store, &sign(1, b"short", 1, 9000)).unwrap();
