@@ -1,5 +1,6 @@
 //! Prints what the model checker finds: `cargo run --release -p cpchain-consensus --no-default-features --features model
-//! --example lbft-model -- [paper|votes|mutants|boundary|core|literal|large]`; without an argument all but `large`.
+//! --example lbft-model -- [paper|votes|mutants|boundary|core|literal|large|boundary-large]`;
+//! without an argument all but the last two.
 //!
 //! `paper` prints the shortest fork that the white paper's literal rule allows, beside the search under the rules of this
 //! project that finds none.
@@ -7,8 +8,8 @@
 use std::process::ExitCode;
 
 use cpchain_consensus::model::{
-    Counts, Found, Machine, Quotient, Setup, Start, VoteRules, Votes, core_mutants, early_starts, literal_readings,
-    search, vote_mutants,
+    Counts, Found, Machine, Quotient, Setup, Start, VoteRules, Votes, boundary_mutants, core_mutants, early_starts,
+    literal_readings, search, vote_mutants,
 };
 
 const LIMIT: usize = 400_000_000;
@@ -56,6 +57,29 @@ fn boundary() {
     for (name, start, last) in early_starts() {
         show(name, &search(Counts::two_terms(rules.clone(), last, 1, 1, start), LIMIT));
     }
+    terms(Setup { timely_one_in: 100, ..Setup::boundary(1, 1, 1) });
+    terms(Setup { timely_one_in: 1000, restarts: 1, ..Setup::boundary(1, 1, 1) });
+    for (name, setup, _) in boundary_mutants() {
+        let Some(model) = Quotient::of(setup) else { continue };
+        show(&format!("real core, {name}"), &search(model, LIMIT));
+    }
+}
+
+fn terms(setup: Setup) {
+    let Some(next) = setup.next else { return };
+    let (last, closing, heights, restarts) = (setup.heights, next.closing, next.heights, setup.restarts);
+    let Some(model) = Quotient::of(setup) else { return };
+    let found = search(model.clone(), LIMIT);
+    let name = format!("real core, two terms, L = {last}, closing {closing}, next {heights}, restarts {restarts}");
+    show(&name, &found);
+    println!("  {} states of one validator, {} timely runs", model.validator_states(), model.timely_runs());
+}
+
+/// Minutes each.
+fn boundary_large() {
+    for (last, closing, next) in [(1, 2, 1), (1, 1, 2), (2, 1, 1)] {
+        terms(Setup { timely_one_in: 5000, ..Setup::boundary(last, closing, next) });
+    }
 }
 
 fn core(name: &str, setup: Setup) {
@@ -95,7 +119,7 @@ fn literal() {
 }
 
 fn main() -> ExitCode {
-    let groups: [(&str, fn()); 7] = [
+    let groups: [(&str, fn()); 8] = [
         ("paper", paper),
         ("votes", votes),
         ("mutants", mutants),
@@ -103,9 +127,10 @@ fn main() -> ExitCode {
         ("core", cores),
         ("literal", literal),
         ("large", large),
+        ("boundary-large", boundary_large),
     ];
     let Some(wanted) = std::env::args().nth(1) else {
-        groups.iter().filter(|(name, _)| *name != "large").for_each(|(_, group)| group());
+        groups.iter().filter(|(name, _)| !name.ends_with("large")).for_each(|(_, group)| group());
         return ExitCode::SUCCESS;
     };
     let Some((_, group)) = groups.iter().find(|(name, _)| *name == wanted) else {

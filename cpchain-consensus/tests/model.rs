@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use cpchain_consensus::{
     lbft::Rule,
     model::{
-        Counts, Found, Machine, Quotient, Setup, Start, VoteRules, Votes, core_mutants, early_starts, literal_readings,
-        search, vote_mutants,
+        Counts, Found, Machine, Quotient, Setup, Start, VoteRules, Votes, boundary_mutants, core_mutants, early_starts,
+        literal_readings, search, vote_mutants,
     },
 };
 
@@ -90,6 +90,38 @@ fn l6_without_closing_heights_a_term_can_end_for_ever() {
 fn the_core_never_forks_in_three_heights() {
     holds("n = 4", &search(Quotient::new(4, 1, 3).unwrap(), LIMIT));
     holds("n = 7", &search(Quotient::new(7, 2, 2).unwrap(), LIMIT));
+}
+
+#[test]
+fn the_core_crosses_the_boundary_of_two_terms() {
+    let base = Setup { timely_one_in: 100, ..Setup::boundary(1, 1, 1) };
+    let restarts = Setup { timely_one_in: 1000, restarts: 1, ..base.clone() };
+    for setup in [base, restarts] {
+        let model = Quotient::of(setup).unwrap();
+        let found = search(model.clone(), LIMIT);
+        holds("two terms of the real core", &found);
+        for reached in ["a closing height ends the term", "both terms vote at once"] {
+            assert!(found.trace(reached).is_some(), "{reached}");
+        }
+        assert!(model.timely_runs() > 1000, "{}", model.timely_runs());
+    }
+}
+
+#[test]
+fn every_mutant_of_the_boundary_is_found() {
+    for (name, setup, violated) in boundary_mutants() {
+        let found = search(Quotient::of(setup).unwrap(), LIMIT);
+        assert!(found.trace(violated).is_some(), "{name}: {found} {:#?}", found.traces);
+    }
+}
+
+#[test]
+fn f_plus_one_hand_overs_name_no_other_committee() {
+    let mut setup = Setup::boundary(1, 1, 1);
+    setup.next.as_mut().unwrap().handover_quorum = 2;
+    let found = search(Quotient::of(setup).unwrap(), LIMIT);
+    // Each proof has an honest HANDOVER then, and that names the right one.
+    holds("f+1 HANDOVERs", &found);
 }
 
 #[test]

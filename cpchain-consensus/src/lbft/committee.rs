@@ -59,14 +59,14 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committee {
     chain: ChainId,
-    term: Term,
+    pub(crate) term: Term,
     first: Height,
     last: Option<Height>,
     validators: Vec<PublicKey>,
     proposers: Vec<PublicKey>,
-    /// Other numbers than the rules ask for, of PREPAREs and COMMITs and of IMPEACH PREPAREs: the model checker's mutants.
+    /// Other numbers than the rules ask for, by kind of vote; 0 is none: the model checker's mutants.
     #[cfg(feature = "model")]
-    pub(crate) wrong_quorums: Option<(usize, usize)>,
+    pub(crate) wrong_quorums: [usize; 6],
 }
 
 impl Committee {
@@ -103,7 +103,7 @@ impl Committee {
             validators,
             proposers,
             #[cfg(feature = "model")]
-            wrong_quorums: None,
+            wrong_quorums: [0; 6],
         })
     }
 

@@ -8,9 +8,12 @@ use super::{
     certificate::Certificate,
     committee::Committee,
     engine::{Check, Lbft},
+    round::Round,
     statement::Kind,
 };
 use crate::ids::Height;
+#[cfg(feature = "model")]
+use crate::ids::Term;
 
 /// A rule of the protocol that a mutated core leaves out, so that the model checker shows what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +36,12 @@ pub enum Rule {
     RowsAreConditions,
     /// The entry certificate is sent again and again.
     RepeatCertificates,
+    /// A committee whose term passed with nothing final goes on with closing heights.
+    ClosingHeights,
+    /// A term ends with a C-certificate: without it, with a P-certificate.
+    EndIsFinal,
+    /// Each term has a number, which every signature binds: without it, the next committee goes on under the old number.
+    TermIsSigned,
 }
 
 impl Committee {
@@ -45,18 +54,39 @@ impl Committee {
     /// Votes in a certificate of this kind: [`quorum`](Self::quorum), unless this is a mutant.
     #[cfg(feature = "model")]
     pub fn votes_needed(&self, kind: Kind) -> usize {
-        match self.wrong_quorums {
-            Some((_, impeach)) if kind == Kind::ImpeachPrepare => impeach,
-            Some((block, _)) => block,
-            None => self.quorum(),
-        }
+        let wrong = self.wrong_quorums.get(kind as usize).copied().filter(|votes| *votes > 0);
+        wrong.unwrap_or(self.quorum())
     }
 
     /// A mutant: a committee that certifies blocks with `block` votes and impeaches with `impeach`.
     #[cfg(feature = "model")]
     #[must_use]
     pub const fn with_quorums(mut self, block: usize, impeach: usize) -> Self {
-        self.wrong_quorums = Some((block, impeach));
+        self.wrong_quorums = [block; 6];
+        self.with_votes_needed(Kind::ImpeachPrepare, impeach)
+    }
+
+    /// A mutant: a committee that takes so many votes for a certificate of this kind.
+    #[cfg(feature = "model")]
+    #[must_use]
+    pub const fn with_votes_needed(mut self, kind: Kind, votes: usize) -> Self {
+        // Kinds are 1 to 5.
+        let [_, seal, prepare, commit, impeach, handover] = &mut self.wrong_quorums;
+        match kind {
+            Kind::Seal => *seal = votes,
+            Kind::Prepare => *prepare = votes,
+            Kind::Commit => *commit = votes,
+            Kind::ImpeachPrepare => *impeach = votes,
+            Kind::Handover => *handover = votes,
+        }
+        self
+    }
+
+    /// A mutant: the same committee under the number of another term.
+    #[cfg(feature = "model")]
+    #[must_use]
+    pub const fn under_term(mut self, term: Term) -> Self {
+        self.term = term;
         self
     }
 }
@@ -94,6 +124,25 @@ impl Lbft {
         let waits = self.drops(Rule::RowsAreConditions) && certificate.kind == Kind::Prepare && !here;
         let jumps = certificate.height > self.height && certificate.kind != Kind::Commit;
         waits || jumps && self.drops(Rule::Jump)
+    }
+
+    /// Whether the next committee may begin: it follows, or the mutant does not count terms.
+    pub(crate) fn may_follow(&self, next: &Committee) -> bool {
+        let place = |committee: &Committee| (committee.chain(), committee.term());
+        let goes_on =
+            (place(next), Some(next.first())) == (place(&self.committee), self.committee.last().map(Height::next));
+        next.follows(&self.committee) || self.drops(Rule::TermIsSigned) && goes_on
+    }
+
+    /// Whether this node votes and proposes at H: who has no closing heights stops with the last one.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.drops(Rule::ClosingHeights) || !self.is_closing(self.height)
+    }
+
+    /// What ends the term in the eyes of who does not wait for it to be final.
+    pub(crate) fn ends_early(&self, height: Height, round: &Round) -> Option<Certificate> {
+        let ends = self.drops(Rule::EndIsFinal) && self.committee.last().is_some_and(|last| height >= last);
+        round.prepared.clone().filter(|_| ends)
     }
 
     /// Who does not jump walks, one height after the other, by the certificates that it holds.

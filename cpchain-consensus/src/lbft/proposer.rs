@@ -19,6 +19,7 @@ impl Lbft {
     pub(crate) fn my_turn(&self) -> bool {
         self.fault.is_none()
             && !self.over
+            && self.goes_on()
             && self.committee.proposer(self.height) == self.me
             && self.rounds.get(&self.height).is_none_or(|round| !round.own_seal)
     }

@@ -7,7 +7,7 @@ use super::{
     io::{Fault, Output, Record},
     message::Message,
     mutant::Rule,
-    round::State,
+    round::{Round, State},
     statement::Kind,
 };
 use crate::ids::Height;
@@ -91,7 +91,8 @@ impl Lbft {
 
     /// any | a C-certificate not yet covered, its chain here | block and ancestors are final.
     fn row_final(&mut self) -> bool {
-        let lowest = self.rounds.iter().find_map(|(h, round)| round.committed.as_ref().map(|c| (*h, c.clone())));
+        let ends = |height, round: &Round| round.committed.clone().or_else(|| self.ends_early(height, round));
+        let lowest = self.rounds.iter().find_map(|(height, round)| Some((*height, ends(*height, round)?)));
         let Some((height, certificate)) = lowest else { return false };
         match self.lineage(height, certificate.digest) {
             Lineage::Whole(chain) => {
@@ -125,7 +126,7 @@ impl Lbft {
 
     /// idle, h = H | a valid PROPOSE whose justification is complete | log block and vote, send PREPARE | prepare.
     fn row_prepare(&mut self) -> bool {
-        let Some(index) = self.votes() else { return false };
+        let Some(index) = self.votes().filter(|_| self.goes_on()) else { return false };
         let valid = |digest: &Digest| self.blocks.get(digest).is_some_and(|held| held.check == Check::Valid);
         let Some(digest) =
             self.candidates().into_iter().find(|d| valid(d) && self.justified(d) && !self.is_too_heavy(d))
@@ -151,7 +152,7 @@ impl Lbft {
     /// idle or prepare, h = H | the timer; an illicit block under the seal; two digests under it | log, send IMPEACH
     /// PREPARE | impeach prepare.
     fn row_impeach(&mut self) -> bool {
-        let Some(index) = self.votes() else { return false };
+        let Some(index) = self.votes().filter(|_| self.goes_on()) else { return false };
         if !matches!(self.state(self.height), State::Idle | State::Prepare) {
             return false;
         }

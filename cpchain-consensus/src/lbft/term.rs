@@ -67,7 +67,7 @@ impl Lbft {
         if !self.over {
             return;
         }
-        if !next.follows(&self.committee) {
+        if !self.may_follow(&next) {
             self.stop(Fault::Committee(next.term()));
             return;
         }

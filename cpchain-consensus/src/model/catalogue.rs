@@ -1,9 +1,10 @@
 //! The mutants: each leaves out one rule, and each is found.
 
 use super::{
-    local::Log,
+    event::Log,
     machine::Setup,
     tally::{Start, VoteRules},
+    universe::NextTerm,
 };
 use crate::lbft::Rule;
 
@@ -57,6 +58,39 @@ pub fn literal_readings() -> Vec<(&'static str, Setup)> {
         ("L3: certificates are forwarded once", drop(1, Rule::RepeatCertificates)),
         ("L4: a certificate of a later height lets nobody jump", jump),
         ("L7: rows are events, the timer runs while a block is fetched", drop(1, Rule::RowsAreConditions)),
+    ]
+}
+
+/// Real cores at the boundary of two terms with one rule left out, for [`Quotient`](super::Quotient); and what each violates first.
+pub fn boundary_mutants() -> Vec<(&'static str, Setup, &'static str)> {
+    const FORK: &str = "no fork";
+    let setup = |closing| Setup { forks_only: true, ..Setup::boundary(1, closing, 1) };
+    let drop = |closing, rule| Setup { dropped: vec![rule], ..setup(closing) };
+    let next = |change: fn(&mut NextTerm)| {
+        let mut setup = setup(1);
+        setup.next.as_mut().into_iter().for_each(change);
+        setup
+    };
+    let fewer = Setup { rules: VoteRules { end_quorum: 2, ..VoteRules::new(4, 1) }, ..setup(1) };
+    vec![
+        (
+            "no closing heights",
+            Setup { timely_one_in: 1, ..drop(1, Rule::ClosingHeights) },
+            "a timely network recovers",
+        ),
+        ("the next term starts with a P-certificate", drop(1, Rule::EndIsFinal), FORK),
+        ("f+1 COMMITs end a term", fewer, FORK),
+        ("members of the old term vote in the next", next(|next| next.old_members_vote = true), FORK),
+        (
+            "votes do not name their term",
+            Setup { forks_only: false, ..drop(1, Rule::TermIsSigned) },
+            "no honest core stops",
+        ),
+        (
+            "f HANDOVERs prove the next committee",
+            Setup { forks_only: false, ..next(|next| next.handover_quorum = 1) },
+            "a hand-over names who serves, and no other",
+        ),
     ]
 }
 

@@ -17,14 +17,15 @@ use std::{
 use stateright::{Model, Property};
 
 use super::{
-    local::{Automaton, Event, Keep, Log, Who},
+    automaton::{Automaton, Keep},
+    event::{Event, Log, Who},
     search::reached,
     tally::{Tally, VoteRules},
     timely,
-    universe::Universe,
+    universe::{NextTerm, Universe},
     world::World,
 };
-use crate::lbft::Rule;
+use crate::lbft::{Kind, Rule};
 
 /// What to search.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Setup {
     pub rules: VoteRules,
     /// Heights that are explored.
     pub heights: u8,
+    /// The term after these heights, for [`Quotient`](super::Quotient) alone.
+    pub next: Option<NextTerm>,
     /// Rules that the cores leave out.
     pub dropped: Vec<Rule>,
     /// Everything may arrive at any time, blocks also while nothing justifies them. Otherwise what changes no vote waits until
@@ -57,6 +60,7 @@ impl Setup {
         Self {
             rules: VoteRules::new(n, 1),
             heights,
+            next: None,
             dropped: Vec::new(),
             wild: false,
             restarts: 0,
@@ -65,6 +69,14 @@ impl Setup {
             forks_only: false,
             symmetric: true,
         }
+    }
+
+    /// A term of four validators that ends at height `last`, the closing heights after it that are explored, and `next` heights of
+    /// the next term: one validator leaves, one comes, and the Byzantine one stays.
+    pub fn boundary(last: u8, closing: u8, next: u8) -> Self {
+        let one = Self::new(4, last);
+        let next = NextTerm { closing, heights: next, old_members_vote: false, handover_quorum: one.rules.quorum };
+        Self { next: Some(next), ..one }
     }
 }
 
@@ -85,7 +97,9 @@ impl Happens {
             Event::Proposal(block) => format!("receives {} with its justification", name(block)),
             Event::Prepared(block) => format!("receives the P-certificate of {}", name(block)),
             Event::Committed(block) => format!("receives the C-certificate of {}", name(block)),
-            Event::Impeached(height) => format!("receives the impeach certificate of {height}"),
+            Event::Impeached { term: 0, height } => format!("receives the impeach certificate of {height}"),
+            Event::Impeached { height, .. } => format!("receives the impeach certificate of {height} in the next term"),
+            Event::HandedOver(base) => format!("receives the hand-over to the committee on {}", name(base)),
             Event::Timeout(height) => format!("timer of height {height}"),
             Event::Restart => "restarts from its log".into(),
             Event::PowerCut => "restarts after a power cut".into(),
@@ -116,13 +130,16 @@ impl fmt::Debug for Machine {
 }
 
 impl Machine {
-    /// `None` if the setup has no committee or too many blocks.
+    /// `None` if the setup has no committee, too many blocks, or a next term.
     pub fn new(mut setup: Setup) -> Option<Self> {
+        if setup.next.is_some() {
+            return None;
+        }
         // What a mutant takes, the network offers.
         setup.rules.parent_certified &= !setup.dropped.contains(&Rule::ParentCertified);
         setup.rules.skipped_impeached &= !setup.dropped.contains(&Rule::SkippedImpeached);
         setup.rules.one_prepare &= !setup.dropped.contains(&Rule::OnePrepare);
-        let universe = Universe::new(&setup.rules, setup.heights, &setup.dropped)?;
+        let universe = Universe::new(&setup.rules, setup.heights, None, &setup.dropped)?;
         let automaton = Automaton::new(universe, setup.log, Keep::Everything)?;
         Some(Self { setup, automaton: Arc::new(automaton), runs: Arc::default() })
     }
@@ -147,7 +164,7 @@ impl Machine {
         let names = 1..usize::from(self.setup.rules.honest);
         (0..self.automaton.len()).filter_map(|id| u32::try_from(id).ok()).all(|id| {
             let print = |place| {
-                let named = self.automaton.named(id, &Who { place, ..Who::default() });
+                let named = self.automaton.named(id, &Who::at(place));
                 named.map(|validator| validator.fingerprint())
             };
             names.clone().all(|place| print(place).is_some_and(|other| Some(other) == print(0)))
@@ -157,12 +174,7 @@ impl Machine {
     fn tally(&self, state: &[u32]) -> Tally {
         let mut tally = Tally::new(&self.automaton.universe.world);
         for facts in state.iter().filter_map(|id| self.automaton.facts(*id)) {
-            let add = |votes: &mut [u8], said: u64| {
-                votes.iter_mut().enumerate().for_each(|(at, votes)| *votes += u8::from(said >> at & 1 == 1));
-            };
-            add(&mut tally.prepares, facts.prepares);
-            add(&mut tally.commits, facts.commits);
-            add(&mut tally.impeaches, facts.impeaches.into());
+            tally.add(&facts.said);
         }
         tally
     }
@@ -175,7 +187,7 @@ impl Machine {
         let last = |block: usize| world.block(block).is_some_and(|candidate| candidate.slot == Some(top));
         let committed = (1..world.blocks.len()).filter(|block| {
             let rules = &self.setup.rules;
-            tally.committed(rules, *block) || last(*block) && tally.certified(rules, *block)
+            tally.committed(world, rules, *block) || last(*block) && tally.certified(rules, *block)
         });
         let held = state.validators.iter().filter_map(|id| self.automaton.facts(*id)).map(|facts| facts.tip);
         committed.chain(held).collect()
@@ -185,13 +197,21 @@ impl Machine {
         let finals = self.finals(state);
         let world = &self.automaton.universe.world;
         let mut pairs = finals.iter().flat_map(|a| finals.iter().map(move |b| (*a, *b)));
-        pairs.find(|(a, b)| !world.agree(*a, *b))
+        pairs.find(|(a, b)| !world.agree((*a, false), (*b, false)))
     }
 
     /// Whether a timely network brings this state to a new final block.
     fn recovers(&self, state: &Together) -> Result<(), String> {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        timely::run(&self.automaton, &state.validators, u64::from(self.setup.heights) + 1)
+        let facts = |place: &usize| Some((*place, self.automaton.facts(*state.validators.get(*place)?)?.said));
+        let said: Vec<_> = self.automaton.universe.honest.iter().filter_map(facts).collect();
+        let byzantine = &self.automaton.universe.byzantine;
+        let named = |(place, id): (usize, &u32)| {
+            let who = Who { place, said: said.clone(), byzantine: byzantine.clone() };
+            Some((place, self.automaton.named(*id, &who)?))
+        };
+        let validators = state.validators.iter().enumerate().filter_map(named).collect();
+        timely::run(&self.automaton.universe, validators)
     }
 
     fn is_sample(&self, state: &Together) -> bool {
@@ -206,11 +226,12 @@ impl Machine {
         let world = &self.automaton.universe.world;
         let spent = state.validators.iter().filter_map(|id| self.automaton.facts(*id)).all(|facts| {
             (0..world.slots.len()).all(|slot| {
-                facts.impeaches >> slot & 1 == 1 || world.of_slot(slot).any(|block| facts.commits >> block & 1 == 1)
+                facts.said.has(Kind::ImpeachPrepare, slot)
+                    || world.of_slot(slot).any(|block| facts.said.has(Kind::Commit, block))
             }) && facts.height > u64::from(self.setup.heights)
         });
         let tally = self.tally(&state.validators);
-        spent && (1..world.blocks.len()).all(|block| !tally.committed(&self.setup.rules, block))
+        spent && (1..world.blocks.len()).all(|block| !tally.committed(world, &self.setup.rules, block))
     }
 
     fn events(&self, tally: &Tally, id: u32, events: &mut Vec<Event>) {
@@ -232,7 +253,7 @@ impl Machine {
             if lets_in && tally.certified(&self.setup.rules, block) {
                 events.push(Event::Prepared(name));
             }
-            if tally.committed(&self.setup.rules, block) {
+            if tally.committed(&universe.world, &self.setup.rules, block) {
                 events.push(Event::Committed(name));
             }
         }
@@ -240,7 +261,7 @@ impl Machine {
             let wide = u64::from(height);
             let lets_in = wild || wide >= facts.height || facts.wants_heights >> height & 1 == 1;
             if lets_in && tally.impeached(&self.setup.rules, usize::from(height) - 1) {
-                events.push(Event::Impeached(height));
+                events.push(Event::Impeached { term: 0, height });
             }
             let late = self.setup.dropped.contains(&Rule::CommitExcludesImpeach) && wide < facts.height;
             if wide == facts.height && facts.open || late {
@@ -255,8 +276,7 @@ impl Model for Machine {
     type Action = Happens;
 
     fn init_states(&self) -> Vec<Self::State> {
-        let validators = vec![0; usize::from(self.setup.rules.honest)];
-        vec![Together { validators, restarts_left: self.setup.restarts }]
+        vec![Together { validators: self.automaton.first(), restarts_left: self.setup.restarts }]
     }
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Happens>) {

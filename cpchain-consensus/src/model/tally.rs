@@ -1,6 +1,9 @@
 //! What votes allow: certificates, justified blocks, final blocks, forks. Shared by both votes models.
 
-use super::world::{GENESIS, World};
+use super::{
+    event::Said,
+    world::{GENESIS, World},
+};
 
 /// The rules that votes obey, or a mutant of them. Votes count from 1 to `honest + byzantine`.
 #[derive(Debug, Clone)]
@@ -11,6 +14,8 @@ pub struct VoteRules {
     pub byzantine: u8,
     /// Votes in a P-certificate and in a C-certificate.
     pub quorum: u8,
+    /// Votes in a C-certificate that ends a term.
+    pub end_quorum: u8,
     /// Votes in an impeach certificate.
     pub impeach_quorum: u8,
     /// IMPEACH PREPARE may follow COMMIT.
@@ -35,6 +40,7 @@ impl VoteRules {
             honest: n - byzantine,
             byzantine,
             quorum,
+            end_quorum: quorum,
             impeach_quorum: quorum,
             impeach_after_commit: false,
             commit_after_impeach: false,
@@ -57,6 +63,10 @@ impl VoteRules {
         self.quorum.saturating_sub(self.byzantine)
     }
 
+    pub(super) const fn need_to_end(&self) -> u8 {
+        self.end_quorum.saturating_sub(self.byzantine)
+    }
+
     pub(super) const fn need_impeach(&self) -> u8 {
         self.impeach_quorum.saturating_sub(self.byzantine)
     }
@@ -73,18 +83,36 @@ pub enum Start {
     Certified,
 }
 
-/// Honest votes by block, and by slot.
+/// Honest votes by block, and by slot. HANDOVERs count in the model of the boundary alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Tally {
     pub(super) prepares: Vec<u8>,
     pub(super) commits: Vec<u8>,
     pub(super) impeaches: Vec<u8>,
+    /// By the block that the next committee follows from.
+    pub(super) handovers: Vec<u8>,
 }
 
 impl Tally {
     pub(super) fn new(world: &World) -> Self {
         let blocks = vec![0; world.blocks.len()];
-        Self { prepares: blocks.clone(), commits: blocks, impeaches: vec![0; world.slots.len()] }
+        Self {
+            prepares: blocks.clone(),
+            commits: blocks.clone(),
+            handovers: blocks,
+            impeaches: vec![0; world.slots.len()],
+        }
+    }
+
+    /// Counts these votes.
+    pub(super) fn add(&mut self, said: &Said) {
+        let add = |votes: &mut [u8], said: u64| {
+            votes.iter_mut().enumerate().for_each(|(at, votes)| *votes += u8::from(said >> at & 1 == 1));
+        };
+        add(&mut self.prepares, said.prepares);
+        add(&mut self.commits, said.commits);
+        add(&mut self.impeaches, said.impeaches.into());
+        add(&mut self.handovers, said.handovers);
     }
 
     /// PREPAREs, COMMITs and IMPEACH PREPAREs.
@@ -100,8 +128,9 @@ impl Tally {
         self.impeaches.get(slot).is_some_and(|votes| *votes >= rules.need_impeach())
     }
 
-    pub(super) fn committed(&self, rules: &VoteRules, block: usize) -> bool {
-        self.commits.get(block).is_some_and(|votes| *votes >= rules.need())
+    pub(super) fn committed(&self, world: &World, rules: &VoteRules, block: usize) -> bool {
+        let need = if world.ends(block) { rules.need_to_end() } else { rules.need() };
+        self.commits.get(block).is_some_and(|votes| *votes >= need)
     }
 
     /// Whether an honest validator may PREPARE it.
@@ -131,8 +160,8 @@ impl Tally {
         old.into_iter().any(|at| {
             let end = world.block(at).is_some_and(|block| block.height >= last);
             match start {
-                Start::FinalAtTheEnd => end && self.committed(rules, at),
-                Start::AnyFinal => at == GENESIS || self.committed(rules, at),
+                Start::FinalAtTheEnd => end && self.committed(world, rules, at),
+                Start::AnyFinal => at == GENESIS || self.committed(world, rules, at),
                 Start::Certified => end && self.certified(rules, at),
             }
         })
@@ -143,7 +172,7 @@ impl Tally {
         let top = world.slots.len().saturating_sub(1);
         let may = |at: &usize| {
             if world.block(*at).and_then(|block| block.slot) != Some(top) {
-                self.committed(rules, *at)
+                self.committed(world, rules, *at)
             } else if rules.last_votes {
                 self.certified(rules, *at)
             } else {
@@ -160,9 +189,7 @@ impl Tally {
         let top = world.slots.len().saturating_sub(1);
         let open = |at: usize| !rules.last_votes && world.block(at).and_then(|block| block.slot) == Some(top);
         let pairs = finals.iter().flat_map(|a| finals.iter().map(move |b| (*a, *b)));
-        pairs
-            .filter(|(a, b)| !(open(*a) && open(*b)))
-            .find(|(a, b)| !world.agree(world.on_chain(*a), world.on_chain(*b)))
+        pairs.filter(|(a, b)| !(open(*a) && open(*b))).find(|(a, b)| !world.agree((*a, false), (*b, false)))
     }
 
     /// Never two P-certificates at one slot.
@@ -173,8 +200,9 @@ impl Tally {
 
     /// Never a C-certificate and an impeach certificate at one slot.
     pub(super) fn final_or_impeached(&self, world: &World, rules: &VoteRules) -> bool {
-        (0..world.slots.len())
-            .all(|slot| !self.impeached(rules, slot) || !world.of_slot(slot).any(|block| self.committed(rules, block)))
+        (0..world.slots.len()).all(|slot| {
+            !self.impeached(rules, slot) || !world.of_slot(slot).any(|block| self.committed(world, rules, block))
+        })
     }
 
     /// A P-certificate and an impeach certificate at one slot: normal.

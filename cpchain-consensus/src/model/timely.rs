@@ -10,38 +10,39 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use cpchain_crypto::PublicKey;
 
-use super::local::{Automaton, Validator, Who};
-use crate::lbft::{Input, Message, Output};
+use super::{universe::Universe, validator::Validator};
+use crate::{
+    ids::Term,
+    lbft::{Input, Message, Output},
+    storage::Storage,
+};
 
 /// Retry intervals without any change after which timers fire.
 const QUIET: u32 = 13;
 
 struct Run<'a> {
-    automaton: &'a Automaton,
+    universe: &'a Universe,
     nodes: Vec<(PublicKey, Validator)>,
     mail: VecDeque<(usize, PublicKey, Message)>,
     newest_first: bool,
 }
 
-/// Whether the block of height `goal` becomes final.
+/// Whether the block of the first height above the explored ones becomes final at all of these, who come with their places;
+/// and in the next term, if there is one, whether each of them then has the proof of who served it.
 ///
 /// # Errors
-/// Where the honest validators are when nothing changes any more.
-pub(super) fn run(automaton: &Automaton, state: &[u32], goal: u64) -> Result<(), String> {
-    let said: Vec<_> = state.iter().filter_map(|id| automaton.facts(*id)).collect();
-    let n = automaton.universe.committee.validators().len();
+/// Where the honest validators are when nothing changes any more, or who lacks a proof.
+pub(super) fn run(universe: &Universe, validators: Vec<(usize, Validator)>) -> Result<(), String> {
+    let honest = validators.len();
+    let mut nodes = Vec::new();
+    for (place, validator) in validators {
+        nodes.push((universe.key(place).ok_or("no such validator")?, validator));
+    }
+    let proposer = Validator::new(universe, universe.proposer);
+    nodes.push(universe.key(universe.proposer).zip(proposer).ok_or("no such proposer")?);
     for newest_first in [false, true] {
-        let mut nodes = Vec::new();
-        for (place, id) in state.iter().enumerate() {
-            let who = Who { place, said: said.clone(), byzantine: state.len()..n };
-            nodes.push(automaton.universe.key(place).zip(automaton.named(*id, &who)).ok_or("no such validator")?);
-        }
-        let last = n + automaton.universe.committee.proposers().len() - 1;
-        let proposer = Validator::new(&automaton.universe, last).zip(automaton.universe.key(last));
-        let (proposer, key) = proposer.ok_or("no such proposer")?;
-        nodes.push((key, proposer));
-        let honest = state.len();
-        Run { automaton, nodes, mail: VecDeque::new(), newest_first }.play(honest, goal)?;
+        let nodes = nodes.clone();
+        Run { universe, nodes, mail: VecDeque::new(), newest_first }.play(honest, u64::from(universe.top) + 1)?;
     }
     Ok(())
 }
@@ -52,13 +53,11 @@ impl Run<'_> {
         let mut fired = false;
         loop {
             let before = self.positions();
-            for place in 0..self.nodes.len() {
-                self.step(place, Input::Retry);
-            }
-            self.deliver();
+            self.retry();
             let now = self.positions();
-            if now.iter().take(honest).all(|(_, final_height)| *final_height >= goal) {
-                return Ok(());
+            if now.iter().take(honest).all(|(.., final_height)| *final_height >= goal) {
+                (0..QUIET).for_each(|_| self.retry());
+                return self.proofs(honest);
             }
             if now != before {
                 (quiet, fired) = (0, false);
@@ -68,11 +67,14 @@ impl Run<'_> {
             if quiet < QUIET {
                 continue;
             }
-            let low = now.iter().take(honest).map(|(height, _)| *height).min().unwrap_or(goal);
-            if fired || low >= goal {
-                let heights: Vec<_> = now.iter().take(honest).map(|(height, _)| height).collect();
+            // Of those who vote: nobody else has a timer.
+            let votes = |(_, node): &(PublicKey, Validator)| node.core.index.is_some();
+            let voters = self.nodes.iter().zip(&now).filter(|(node, _)| votes(node));
+            let low = voters.map(|(_, (term, height, _))| (*term, *height)).min();
+            let Some((_, low)) = low.filter(|low| !fired && *low < (self.universe.terms() - 1, goal)) else {
+                let heights: Vec<_> = now.iter().take(honest).map(|(_, height, _)| height).collect();
                 return Err(format!("then, in a timely network, the honest stay at the heights {heights:?} for ever"));
-            }
+            };
             (quiet, fired) = (0, true);
             for place in 0..honest {
                 self.step(place, Input::Timeout { height: crate::ids::Height(low) });
@@ -84,8 +86,33 @@ impl Run<'_> {
         }
     }
 
-    fn positions(&self) -> Vec<(u64, u64)> {
-        self.nodes.iter().map(|(_, node)| (node.core.height().0, node.core.final_height().0)).collect()
+    /// A retry interval at each, and everything that is sent.
+    fn retry(&mut self) {
+        for place in 0..self.nodes.len() {
+            self.step(place, Input::Retry);
+        }
+        self.deliver();
+    }
+
+    /// Term, height and final height of each.
+    fn positions(&self) -> Vec<(u8, u64, u64)> {
+        let place = |node: &Validator| (node.term(), node.core.height().0, node.core.final_height().0);
+        self.nodes.iter().map(|(_, node)| place(node)).collect()
+    }
+
+    /// Whether each of the honest can prove to a light client who serves the term that it is in.
+    fn proofs(&mut self, honest: usize) -> Result<(), String> {
+        if self.universe.terms() == 1 {
+            return Ok(());
+        }
+        for (place, (_, node)) in self.nodes.iter().take(honest).enumerate() {
+            let proof = node.store.handover(Term(0)).ok().flatten();
+            let shown = proof.and_then(|proof| self.universe.light_client(node.core.committee(), &proof).ok());
+            if shown.is_none() {
+                return Err(format!("then the honest validator {place} has no proof of its committee, for ever"));
+            }
+        }
+        Ok(())
     }
 
     fn deliver(&mut self) {
@@ -101,7 +128,7 @@ impl Run<'_> {
         while let Some(input) = inputs.pop_front() {
             let Some((key, node)) = self.nodes.get_mut(place) else { return };
             let (from, outputs) = (*key, node.core.step(input));
-            let outputs = node.carry_out(&self.automaton.universe, outputs);
+            let outputs = node.carry_out(self.universe, outputs);
             for output in outputs {
                 match output {
                     Output::MayPropose { height } => inputs.push_back(Input::Propose { height }),

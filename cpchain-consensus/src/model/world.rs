@@ -25,12 +25,13 @@ pub(super) struct Candidate {
     name: String,
 }
 
-/// All candidates, their ancestors as bit sets, and the slots that they are for.
+/// All candidates, and the slots that they are for.
 #[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) blocks: Vec<Candidate>,
     pub(super) slots: Vec<Slot>,
-    ancestors: Vec<u64>,
+    /// L: the last height of the old term, or of all if there is one term.
+    pub(super) last: u8,
 }
 
 impl World {
@@ -49,7 +50,7 @@ impl World {
 
     fn new(slots: Vec<Slot>, last: u8) -> Self {
         let genesis = Candidate { slot: None, height: 0, parent: GENESIS, second: false, name: "G".into() };
-        let mut world = Self { blocks: vec![genesis], slots, ancestors: vec![1] };
+        let mut world = Self { blocks: vec![genesis], slots, last };
         for (place, slot) in world.slots.clone().into_iter().enumerate() {
             let below = |block: &Candidate| {
                 let under = block.slot.and_then(|place| world.slots.get(place));
@@ -60,14 +61,15 @@ impl World {
             let parents: Vec<usize> =
                 (0..world.blocks.len()).filter(|at| world.block(*at).is_some_and(below)).collect();
             // Closing blocks are empty: there is one on each parent. Nothing stands on the last height.
-            let twice = !slot.closing && (place + 1 < world.slots.len() || place == 0);
+            let twice = !slot.closing && (place + 1 < world.slots.len() || place == 0 || slot.term == 1);
             for parent in parents {
                 for second in [false, true].into_iter().take(1 + usize::from(twice)) {
                     world.push(place, slot, parent, second);
                 }
             }
         }
-        assert!(world.blocks.len() <= 64, "a bit set has room for 64 blocks");
+        let high = world.slots.iter().any(|slot| slot.height > 8) || world.slots.len() > 8;
+        assert!(world.blocks.len() <= 64 && !high, "bit sets have room for 64 blocks and 8 slots");
         world
     }
 
@@ -85,9 +87,7 @@ impl World {
         } else {
             format!("{}{letter}<-{below}", slot.height)
         };
-        let line = self.ancestors.get(parent).copied().unwrap_or_default() | 1 << self.blocks.len();
         self.blocks.push(Candidate { slot: Some(place), height: slot.height, parent, second, name });
-        self.ancestors.push(line);
     }
 
     pub(super) fn block(&self, block: usize) -> Option<&Candidate> {
@@ -124,9 +124,53 @@ impl World {
         std::iter::successors(Some(block), parent).find(|at| !closing(at)).unwrap_or(GENESIS)
     }
 
-    /// Whether one of the two is an ancestor of the other, or both are the same.
-    pub(super) fn agree(&self, a: usize, b: usize) -> bool {
-        let above = |a: usize, b: usize| self.ancestors.get(a).is_some_and(|line| line >> b & 1 == 1);
-        above(a, b) || above(b, a)
+    /// The place of a (term, height) that has votes.
+    pub(super) fn slot_of(&self, term: u8, height: u64) -> Option<usize> {
+        self.slots.iter().position(|slot| (slot.term, u64::from(slot.height)) == (term, height))
+    }
+
+    pub(super) fn term_of(&self, block: usize) -> u8 {
+        self.block(block).and_then(|block| self.slots.get(block.slot?)).map_or(0, |slot| slot.term)
+    }
+
+    /// Whether finality of this block ends the old term: it is of height L or above.
+    pub(super) fn ends(&self, block: usize) -> bool {
+        let two = self.slots.iter().any(|slot| slot.term == 1);
+        two && self.term_of(block) == 0 && self.block(block).is_some_and(|block| block.height >= self.last)
+    }
+
+    /// The blocks that the next term could stand on.
+    pub(super) fn bases(&self) -> Vec<usize> {
+        let old = |at: &usize| self.term_of(*at) == 0 && self.on_chain(*at) == *at;
+        (0..self.blocks.len()).filter(old).collect()
+    }
+
+    /// The last block of the old term under this one.
+    pub(super) fn base(&self, block: usize) -> usize {
+        let parent = |at: &usize| self.block(*at).map(|block| block.parent);
+        let old = |at: &usize| self.term_of(*at) == 0;
+        std::iter::successors(Some(block), parent).find(old).map_or(GENESIS, |block| self.on_chain(block))
+    }
+
+    /// What is final with this block, a byte for each height from 1: a block, or [`GENESIS`] for an impeached height; and how
+    /// many heights. If the block ends the old term, or `ended` says that something did, up to L.
+    fn records(&self, block: usize, ended: bool) -> (u64, u8) {
+        let mut top = self.on_chain(block);
+        let height = self.block(top).map_or(0, |block| block.height);
+        let through = if ended || self.ends(block) { height.max(self.last) } else { height };
+        let mut records = 0;
+        while let Some(candidate) = self.block(top).filter(|candidate| candidate.height > 0) {
+            records |= (top as u64) << (8 * (candidate.height - 1));
+            top = candidate.parent;
+        }
+        (records, through)
+    }
+
+    /// Whether both can be final: as far as both speak of a height, they agree on its record. With each comes whether the old
+    /// term is known to have ended on it.
+    pub(super) fn agree(&self, a: (usize, bool), b: (usize, bool)) -> bool {
+        let ((a, through_a), (b, through_b)) = (self.records(a.0, a.1), self.records(b.0, b.1));
+        let common = u32::from(8 - through_a.min(through_b).min(8)) * 8;
+        (a ^ b).checked_shl(common).unwrap_or_default() == 0
     }
 }
