@@ -39,6 +39,7 @@
 //! | `csv` | `gateway::CsvSource` | yes |
 //! | `json` | `gateway::JsonSource` | yes |
 //! | `network` | `network` and `client`, over libp2p | yes |
+//! | `metrics` | counters and gauges of a node, by the `metrics` facade | no |
 //! | `objects` | [`erasure`], [`manifest`], [`voucher`], [`reader`]; comes with `gateway` and `network` | yes |
 //! | `zstd` | `codec::Zstd`: compressed opaque payloads; compiles C | no |
 //! | `mqtt` | `gateway::MqttSource`, an MQTT 3.1.1 or 5 subscriber | no |

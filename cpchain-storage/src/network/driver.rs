@@ -16,7 +16,7 @@ use super::{
     behaviour::{Behaviour, BehaviourEvent, KAD, Role},
     config::NetworkConfig,
     guard::{Fault, Guard, is_rubbish},
-    keeper,
+    keeper, meter,
     node::NodeStats,
     peer::Network,
     placement::NodeInfo,
@@ -59,6 +59,7 @@ pub(crate) enum Command {
 pub(crate) struct Driver {
     swarm: Swarm<Behaviour>,
     commands: mpsc::Receiver<Command>,
+    role: Role,
     queries: Queries,
     requests: Requests,
     guard: Guard,
@@ -81,7 +82,7 @@ impl Driver {
         streams: mpsc::Receiver<Infallible>,
     ) -> Self {
         let queries = Queries::new(config.clone(), role, guard.clone());
-        Self { swarm, commands, queries, requests: Requests::default(), guard, streams }
+        Self { swarm, commands, role, queries, requests: Requests::default(), guard, streams }
     }
 
     /// Runs until told to stop, or until the last handle is gone.
@@ -114,6 +115,12 @@ impl Driver {
     }
 
     fn tidy(&mut self) {
+        if self.role == Role::Storage {
+            let (records, bytes, _) = self.records().size();
+            meter::gauge("cpchain_storage_records", records);
+            meter::gauge("cpchain_storage_record_bytes", bytes);
+        }
+        meter::gauge("cpchain_storage_peers", self.swarm.network_info().num_peers() as u64);
         if let Some(sync) = self.records().tidy() {
             tokio::spawn(keeper::run_sync(sync));
         }

@@ -40,7 +40,7 @@ pub(crate) fn wanted(store: &mut ValidatedStore, offer: &[(Point, u64)]) -> Vec<
 pub(crate) fn take(store: &mut ValidatedStore, records: Vec<Bytes>, origin: u32) -> Vec<Result<(), RecordError>> {
     let take = |record: Bytes| {
         let key = SignedRecord::decode_known(record.clone())?.key().digest();
-        store.insert(key.as_bytes(), record.into(), origin)
+        store.insert(key, record.into(), origin)
     };
     records.into_iter().map(take).collect()
 }

@@ -28,6 +28,7 @@ mod frames;
 mod guard;
 mod holders;
 mod keeper;
+mod meter;
 mod node;
 mod peer;
 mod placement;

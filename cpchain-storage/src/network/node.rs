@@ -7,6 +7,7 @@ use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
 use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm::SwarmEvent};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::Instrument;
 
 use super::{
     NetworkError,
@@ -157,7 +158,8 @@ impl Parts {
         address: Option<NodeAddr>,
     ) -> NodeHandle {
         let ((commands, receiver), (_, streams)) = (self.commands, self.streams);
-        tokio::spawn(Driver::new(config, role, swarm, receiver, self.guard, streams).run());
+        let driver = Driver::new(config, role, swarm, receiver, self.guard, streams);
+        tokio::spawn(driver.run().instrument(tracing::info_span!("storage_node", %id)));
         let outgoing = Arc::new(Semaphore::new(MAX_OUTGOING));
         NodeHandle { id, address, commands, outgoing, replication: config.replication.clamp(1, 20) }
     }

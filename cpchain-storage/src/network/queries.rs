@@ -80,13 +80,13 @@ impl Queries {
         let key = record.key().digest();
         if self.role == Role::Storage {
             let store = swarm.behaviour_mut().kad.store_mut();
-            if let Err(why) = store.insert(key.as_bytes(), record.to_bytes().to_vec(), OWN) {
+            if let Err(why) = store.insert(key, record.to_bytes().to_vec(), OWN) {
                 let _ = reply.send(Err(why.into()));
                 return;
             }
         }
         let count = NonZeroUsize::new(self.config.replication).unwrap_or(NonZeroUsize::MIN);
-        let query = swarm.behaviour_mut().kad.get_n_closest_peers(key.0.to_vec(), count);
+        let query = swarm.behaviour_mut().kad.get_n_closest_peers(dht_key(&key).to_vec(), count);
         self.open.insert(query, Query::PutLookup(record, reply));
     }
 
@@ -100,9 +100,9 @@ impl Queries {
         self.open.insert(query, Query::Nodes(near, reply));
     }
 
-    /// Looks for the nodes closest to a key, and nothing else.
+    /// Looks for the nodes closest to a record, and nothing else.
     pub(crate) fn closest(&mut self, swarm: &mut Swarm<Behaviour>, key: Digest, reply: Reply<Vec<PublicKey>>) {
-        let query = swarm.behaviour_mut().kad.get_closest_peers(key.0.to_vec());
+        let query = swarm.behaviour_mut().kad.get_closest_peers(dht_key(&key).to_vec());
         self.open.insert(query, Query::Closest(reply));
     }
 

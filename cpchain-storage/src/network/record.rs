@@ -106,9 +106,14 @@ impl RecordKey {
         Self { kind, owner, name: name.into() }
     }
 
-    /// The 32 bytes under which the DHT keeps it, after `/cpchain/`. They do not tell the name to one who cannot guess it.
+    /// The hash by which it is known. It does not tell the name to one who cannot guess it.
     pub fn digest(&self) -> Digest {
         Digest::of(KEY, &[&(self.kind as u32).to_le_bytes(), &self.owner.0, &self.name])
+    }
+
+    /// The bytes under which the DHT keeps it: `/cpchain/` and the [`digest`](Self::digest).
+    pub fn dht_key(&self) -> Vec<u8> {
+        dht_key(&self.digest()).to_vec()
     }
 }
 

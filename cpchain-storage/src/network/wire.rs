@@ -364,6 +364,7 @@ mod tests {
 
     #[test]
     fn the_largest_messages_fit_a_frame() {
+        assert_eq!(MAX_FRAME_BYTES, 1_115_080, "`docs/protocol.md` says so");
         let put =
             PutShards { lease_until_ms: u64::MAX, shards: vec![vec![0; MAX_PUT_BYTES / MAX_ITEMS].into(); MAX_ITEMS] };
         assert!(ChunkRequest::frame(Ask::Put(put)).len() <= MAX_FRAME_BYTES);

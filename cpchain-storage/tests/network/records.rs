@@ -61,8 +61,8 @@ async fn a_node_refuses_what_a_hostile_peer_sends() {
     let node = &net.nodes[0];
     let mut peer = Peer::new(node.address().unwrap());
     let good = record(1, 5, in_an_hour(), b"good");
-    let at = good.key().digest();
-    assert!(peer.put(at.as_bytes(), good.to_bytes().to_vec()).await, "an honest record is taken from anybody");
+    let at = good.key().dht_key();
+    assert!(peer.put(&at, good.to_bytes().to_vec()).await, "an honest record is taken from anybody");
 
     let stranger = record(2, 9, in_an_hour(), b"mine now");
     let stale = record(1, 4, in_an_hour(), b"old");
@@ -79,13 +79,15 @@ async fn a_node_refuses_what_a_hostile_peer_sends() {
         ("an oversized", oversized),
         ("an unsigned", b"anything".to_vec()),
     ] {
-        assert!(!peer.put(at.as_bytes(), value).await, "{what} record was taken");
+        assert!(!peer.put(&at, value).await, "{what} record was taken");
         assert_eq!(node.get_record(good.key()).await.unwrap().as_ref(), Some(&good), "after {what} record");
     }
     assert!(!peer.put(b"short key", good.to_bytes().to_vec()).await);
-    assert!(!peer.put(&[7; 32], good.to_bytes().to_vec()).await, "a record lies under its own key only");
+    assert!(!peer.put(good.key().digest().as_bytes(), good.to_bytes().to_vec()).await, "nor outside the namespace");
+    let other = [b"/cpchain/".as_slice(), &[7; 32]].concat();
+    assert!(!peer.put(&other, good.to_bytes().to_vec()).await, "a record lies under its own key only");
     let newer = record(1, 6, in_an_hour(), b"newer");
-    assert!(peer.put(at.as_bytes(), newer.to_bytes().to_vec()).await);
+    assert!(peer.put(&at, newer.to_bytes().to_vec()).await);
     assert_eq!(node.get_record(good.key()).await.unwrap(), Some(newer));
 }
 

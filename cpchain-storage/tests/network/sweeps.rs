@@ -58,7 +58,7 @@ async fn records_that_others_keep_are_let_go() {
     // All of them at one node, whoever should have them.
     let mut peer = Peer::new(net.nodes[0].address().unwrap());
     for record in &records {
-        assert!(peer.put(record.key().digest().as_bytes(), record.to_bytes().to_vec()).await);
+        assert!(peer.put(&record.key().dht_key(), record.to_bytes().to_vec()).await);
     }
     let report = net.nodes[0].sweep().await.unwrap();
     assert!(report.let_go > 0 && report.let_go < 30, "{report:?}");

@@ -10,7 +10,7 @@ use std::{
 use libp2p::PeerId;
 
 use super::account::{Account, PeerLimits};
-use crate::network::peer::Network;
+use crate::network::{meter, peer::Network};
 
 /// Accounts that are kept at most.
 const MAX_ACCOUNTS: usize = 8192;
@@ -116,6 +116,7 @@ impl Ledger {
 
     /// Notes a fault. A peer that has too many is cut off and banned.
     pub(super) fn fault(&mut self, peer: PeerId, network: Option<&Network>, fault: Fault, now_ms: u64) -> bool {
+        meter::count("cpchain_storage_faults_total", 1);
         let limits = self.limits;
         let account = self.account(peer, now_ms);
         if account.banned_until_ms > now_ms || !account.fault(fault.points(), &limits, now_ms) {
@@ -124,6 +125,7 @@ impl Ledger {
         let until = account.banned_until_ms;
         tracing::warn!(%peer, ?fault, "a peer is banned for what it sent");
         self.bans += 1;
+        meter::count("cpchain_storage_banned_total", 1);
         if let Some(network) = network {
             self.networks.retain(|_, (_, until)| *until > now_ms);
             let (strikes, ends) = self.networks.entry(network.clone()).or_default();

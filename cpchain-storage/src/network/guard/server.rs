@@ -12,12 +12,13 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
+use tracing::Instrument;
 
 use super::ledger::{Fault, Guard};
 use crate::network::{
     config::NetworkConfig,
     driver::Command,
-    frames,
+    frames, meter,
     peer::Network,
     queries::Reply,
     serve::Holder,
@@ -55,6 +56,18 @@ impl Entry {
         let fits = self.guard.ledger().buffer(self.peer, bytes, self.guard.now_ms());
         self.buffered += if fits { bytes } else { 0 };
         fits
+    }
+
+    /// Waits for room, but not long.
+    async fn room(&mut self, bytes: u64) -> bool {
+        let end = tokio::time::Instant::now() + MAX_WAIT;
+        while !self.buffer(bytes) {
+            if tokio::time::Instant::now() >= end {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        true
     }
 
     fn unbuffer(&mut self) {
@@ -101,10 +114,11 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if !self.guard.ledger().open_stream(peer, self.guard.now_ms()) {
+            meter::count("cpchain_storage_streams_refused_total", 1);
             return;
         }
         let mut entry = Entry { guard: self.guard.clone(), peer, buffered: 0 };
-        tokio::spawn(async move {
+        let serve = async move {
             let end = loop {
                 if let Err(end) = self.exchange(peer, network.as_ref(), &mut stream, &mut entry).await {
                     break end;
@@ -115,7 +129,8 @@ impl Server {
                 tracing::debug!(%peer, ?fault, "a stream was cut");
                 self.guard.fault(peer, network.as_ref(), fault);
             }
-        });
+        };
+        tokio::spawn(serve.instrument(tracing::debug_span!("chunk_stream", %peer)));
     }
 
     async fn exchange<S>(
@@ -145,6 +160,16 @@ impl Server {
                 ChunkResponse::refusal(RefusalCode::Malformed)
             }
         };
+        // An answer that is not read waits in memory like a request that does not end.
+        entry.unbuffer();
+        let answer =
+            if entry.room(answer.len() as u64).await { answer } else { ChunkResponse::refusal(RefusalCode::Busy) };
+        if answer == ChunkResponse::refusal(RefusalCode::Busy) {
+            meter::count("cpchain_storage_busy_total", 1);
+        }
+        meter::count("cpchain_storage_requests_total", 1);
+        meter::count("cpchain_storage_received_bytes_total", asked as u64);
+        meter::count("cpchain_storage_sent_bytes_total", answer.len() as u64);
         // The next request waits for these bytes as well.
         self.guard.request(peer, 0, answer.len());
         let patience = patience(answer.len());

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::network::{
     clock::now_ms,
+    meter,
     record::{RecordError, SignedRecord, dht_key, from_dht_key},
 };
 
@@ -110,9 +111,12 @@ impl ValidatedStore {
     }
 
     /// Takes a record in, or says why not. Taking in what is known already is fine.
-    pub(crate) fn insert(&mut self, key: &[u8], value: Vec<u8>, origin: u32) -> std::result::Result<(), RecordError> {
+    pub(crate) fn insert(&mut self, key: Digest, value: Vec<u8>, origin: u32) -> std::result::Result<(), RecordError> {
+        self.enter(key, value, origin).inspect_err(|_| meter::count("cpchain_storage_records_refused_total", 1))
+    }
+
+    fn enter(&mut self, digest: Digest, value: Vec<u8>, origin: u32) -> std::result::Result<(), RecordError> {
         let now = (self.clock)();
-        let digest = from_dht_key(key).ok_or(RecordError::WrongKey)?;
         let point = Point::of(&digest);
         let known = self.index.get(&point).copied().filter(|slot| slot.expires_s > seconds(now));
         let value = Bytes::from(value);
@@ -309,7 +313,11 @@ impl RecordStore for ValidatedStore {
     }
 
     fn put(&mut self, record: Record) -> Result<()> {
-        self.insert(record.key.as_ref(), record.value, self.origin).map_err(|why| {
+        let inserted = match from_dht_key(record.key.as_ref()) {
+            Some(key) => self.insert(key, record.value, self.origin),
+            None => Err(RecordError::WrongKey),
+        };
+        inserted.map_err(|why| {
             tracing::debug!(%why, "record refused");
             self.refused.push(why);
             // The interface knows two reasons; the sender sees a reset substream for both.

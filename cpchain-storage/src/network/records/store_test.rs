@@ -20,7 +20,7 @@ fn sign(seed: u64, name: &[u8], sequence: u64, expires: u64) -> SignedRecord {
 }
 
 fn put_from(store: &mut ValidatedStore, origin: u32, record: &SignedRecord) -> std::result::Result<(), RecordError> {
-    store.insert(dht_key(&record.key().digest()).as_ref(), record.to_bytes().to_vec(), origin)
+    store.insert(record.key().digest(), record.to_bytes().to_vec(), origin)
 }
 
 fn put(store: &mut ValidatedStore, record: &SignedRecord) -> std::result::Result<(), RecordError> {
@@ -41,7 +41,7 @@ fn only_valid_and_newer_records_enter() {
     assert_eq!(put(&mut store, &sign(1, b"m", 1, 1000)), Err(RecordError::Expired(1000)));
     let stranger = sign(2, b"n", 3, 9000);
     let foreign = second.key().digest();
-    assert_eq!(store.insert(dht_key(&foreign).as_ref(), stranger.to_bytes().to_vec(), OWN), Err(RecordError::WrongKey));
+    assert_eq!(store.insert(foreign, stranger.to_bytes().to_vec(), OWN), Err(RecordError::WrongKey));
     let kad = |value| Record::new(dht_key(&foreign), value);
     assert!(store.put(kad(stranger.to_bytes().to_vec())).is_err());
     assert!(store.put(kad(vec![0; 100])).is_err());

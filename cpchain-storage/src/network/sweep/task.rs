@@ -13,6 +13,7 @@ use super::{
 use crate::network::{
     dht::DhtError,
     driver::Command,
+    meter,
     node::{NodeHandle, WeakNode},
     records::Point,
     wire::{Answer, Ask, GiveRecords, MAX_GIVE, MAX_GIVE_BYTES, MAX_OFFER, OfferRecords},
@@ -105,6 +106,7 @@ impl Sweep {
         self.report.records += (records.len() - passed_over.len()) as u64;
         self.report.passed_over += passed_over.len() as u64;
         self.report.let_go += let_go.len() as u64;
+        meter::count("cpchain_storage_swept_records_total", (records.len() - passed_over.len()) as u64);
         node.query(|reply| Command::Settle(Settled { passed_over, let_go }, reply)).await?;
         self.from = Bound::Excluded(last_of_region);
         Ok(true)
@@ -139,6 +141,7 @@ impl Sweep {
             self.report.requests += report.requests;
             self.report.bytes += report.bytes;
             self.report.copies += report.copies;
+            meter::count("cpchain_storage_swept_copies_total", report.copies);
             for point in kept {
                 *has.entry(point).or_default() += 1;
             }
