@@ -14,7 +14,7 @@ use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
 use crate::{
     chunk::ChunkId,
-    object::{CHUNK_LEN, ChunkRef, MAX_OBJECT_LEN, MIN_SHARD_LEN, ObjectRef},
+    object::{CHUNK_LEN, ChunkList, ChunkRef, MIN_SHARD_LEN, ObjectRef},
 };
 
 /// How many shards a chunk is cut into, and how many of them are enough.
@@ -78,8 +78,8 @@ pub enum ErasureError {
     /// A chunk is empty or longer than [`CHUNK_LEN`].
     #[error("a chunk has 1 to 1048576 bytes, this one {0}")]
     ChunkLength(usize),
-    /// The object is longer than [`MAX_OBJECT_LEN`].
-    #[error("an object has at most 1 GiB: make shorter uploads")]
+    /// The object is longer than [`ObjectRef::longest`] or, where all of it is to be in memory, than fits there.
+    #[error("an object has at most 1 TiB, less with more than 31 shards a chunk: make shorter uploads")]
     TooLong,
     /// Too few shards that are what they claim to be.
     #[error("{found} good shards, {needed} are needed: ask more hosts")]
@@ -125,7 +125,8 @@ pub struct CodedChunk {
 /// ```
 pub struct Coder {
     params: ErasureParams,
-    encoder: Option<ReedSolomonEncoder>,
+    /// With the length of the shards that it is set up for.
+    encoder: Option<(usize, ReedSolomonEncoder)>,
     decoder: Option<ReedSolomonDecoder>,
 }
 
@@ -146,35 +147,50 @@ impl Coder {
         self.params
     }
 
-    /// Codes one chunk of 1 to [`CHUNK_LEN`] bytes.
+    /// Codes one chunk of 1 to [`CHUNK_LEN`] bytes. Who has it as [`Bytes`] saves a copy with [`encode`](Self::encode).
     ///
     /// # Errors
     /// [`ErasureError::ChunkLength`].
     pub fn encode_chunk(&mut self, chunk: &[u8]) -> Result<CodedChunk, ErasureError> {
+        self.encode(Bytes::copy_from_slice(chunk))
+    }
+
+    /// Codes one chunk of 1 to [`CHUNK_LEN`] bytes; the data shards share its memory.
+    ///
+    /// # Errors
+    /// [`ErasureError::ChunkLength`].
+    pub fn encode(&mut self, chunk: Bytes) -> Result<CodedChunk, ErasureError> {
         if chunk.is_empty() || chunk.len() > CHUNK_LEN {
             return Err(ErasureError::ChunkLength(chunk.len()));
         }
         let (data, recovery) = (usize::from(self.params.data), self.params.recovery());
         let shard_len = self.params.shard_len(chunk.len());
-        let mut padded = BytesMut::with_capacity(shard_len * data);
-        padded.extend_from_slice(chunk);
-        padded.resize(shard_len * data, 0);
-        let padded = padded.freeze();
-        let mut shards: Vec<Bytes> = (0..data).map(|i| padded.slice(i * shard_len..(i + 1) * shard_len)).collect();
-        let encoder = match &mut self.encoder {
-            Some(encoder) => {
+        let whole = (chunk.len() / shard_len).min(data);
+        let mut shards = Vec::with_capacity(data + recovery);
+        shards.extend((0..whole).map(|i| chunk.slice(i * shard_len..(i + 1) * shard_len)));
+        let mut tail = BytesMut::with_capacity((data - whole) * shard_len);
+        tail.extend_from_slice(&chunk.slice(whole * shard_len..));
+        tail.resize((data - whole) * shard_len, 0);
+        cut(tail.freeze(), shard_len, &mut shards);
+
+        let encoder = match self.encoder.take() {
+            Some((of, encoder)) if of == shard_len => encoder,
+            Some((_, mut encoder)) => {
                 encoder.reset(data, recovery, shard_len)?;
                 encoder
             }
-            empty => empty.insert(ReedSolomonEncoder::new(data, recovery, shard_len)?),
+            None => ReedSolomonEncoder::new(data, recovery, shard_len)?,
         };
+        // Put back only now: whatever fails below leaves no half-filled encoder behind.
+        let (_, encoder) = self.encoder.insert((shard_len, encoder));
         for shard in &shards {
             encoder.add_original_shard(shard)?;
         }
-        shards.extend(encoder.encode()?.recovery_iter().map(Bytes::copy_from_slice));
-        let reference =
-            ChunkRef { root: Digest::content(chunk), shards: shards.iter().map(|shard| ChunkId::of(shard)).collect() };
-        Ok(CodedChunk { reference, shards })
+        let mut recovered = BytesMut::with_capacity(recovery * shard_len);
+        encoder.encode()?.recovery_iter().for_each(|shard| recovered.extend_from_slice(shard));
+        cut(recovered.freeze(), shard_len, &mut shards);
+        let ids = shards.iter().map(|shard| ChunkId::of(shard)).collect();
+        Ok(CodedChunk { reference: ChunkRef { root: Digest::content(&chunk), shards: ids }, shards })
     }
 
     /// Restores a chunk of `chunk_len` bytes from any `data` of its shards, given with their places in any order.
@@ -208,16 +224,39 @@ impl Coder {
         if found < data {
             return Err(ErasureError::NotEnough { found, needed: data });
         }
-        if good.iter().take(data).any(Option::is_none) {
-            self.restore(&mut good, shard_len)?;
-        }
         let mut chunk = BytesMut::with_capacity(shard_len * data);
-        good.iter().take(data).flatten().for_each(|shard| chunk.extend_from_slice(shard));
+        self.data_shards(reference, good)?.iter().for_each(|shard| chunk.extend_from_slice(shard));
         chunk.truncate(chunk_len);
         if Digest::content(&chunk) != reference.root {
             return Err(ErasureError::WrongChunk);
         }
         Ok(chunk.freeze())
+    }
+
+    /// The data shards of a chunk from `data` or more of its shards by place, all of one length, **each compared with its id
+    /// by the caller**. Those that had to be decoded are compared here, so that every byte is one that the owner signed for.
+    pub(crate) fn data_shards(
+        &mut self,
+        reference: &ChunkRef,
+        mut shards: Vec<Option<Bytes>>,
+    ) -> Result<Vec<Bytes>, ErasureError> {
+        let data = usize::from(self.params.data);
+        let missing: Vec<usize> =
+            shards.iter().take(data).enumerate().filter(|(_, shard)| shard.is_none()).map(|(place, _)| place).collect();
+        if !missing.is_empty() {
+            let shard_len = shards.iter().flatten().next().map_or(0, Bytes::len);
+            self.restore(&mut shards, shard_len)?;
+            let is_right = |place: &usize| {
+                let (Some(id), Some(Some(shard))) = (reference.shards.get(*place), shards.get(*place)) else {
+                    return false;
+                };
+                id.matches(shard)
+            };
+            if !missing.iter().all(is_right) {
+                return Err(ErasureError::WrongChunk);
+            }
+        }
+        Ok(shards.into_iter().take(data).flatten().collect())
     }
 
     /// All shards of a chunk again, from any `data` of them: what a repairer spreads. Needs no key.
@@ -231,7 +270,7 @@ impl Coder {
         shards: impl IntoIterator<Item = (u8, Bytes)>,
     ) -> Result<CodedChunk, ErasureError> {
         let chunk = self.decode_chunk(reference, chunk_len, shards)?;
-        let coded = self.encode_chunk(&chunk)?;
+        let coded = self.encode(chunk)?;
         if coded.reference == *reference { Ok(coded) } else { Err(ErasureError::WrongChunk) }
     }
 
@@ -261,17 +300,46 @@ impl Coder {
     }
 }
 
+/// Cuts shards of one length out of a buffer.
+fn cut(buffer: Bytes, shard_len: usize, shards: &mut Vec<Bytes>) {
+    shards.extend((0..buffer.len() / shard_len).map(|i| buffer.slice(i * shard_len..(i + 1) * shard_len)));
+}
+
 /// Codes an object that is in memory.
+///
+/// The chunks are in order; after those of the object come those of its [index](crate::object), if it needs one.
 ///
 /// # Errors
 /// [`ErasureError::TooLong`].
 pub fn encode_object(object: &[u8], params: ErasureParams) -> Result<(ObjectRef, Vec<CodedChunk>), ErasureError> {
-    let mut chunks = Vec::new();
+    let (mut chunks, mut index) = (Vec::new(), Vec::new());
     let reference = encode_stream(object, params, |chunk| -> Result<(), ErasureError> {
-        chunks.push(chunk);
+        match chunk {
+            StreamedChunk::Object(chunk) => chunks.push(chunk),
+            StreamedChunk::Index(chunk) => index.push(chunk),
+        }
         Ok(())
     })?;
+    chunks.append(&mut index);
     Ok((reference, chunks))
+}
+
+/// A chunk that [`encode_stream`] has coded: all are to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamedChunk {
+    /// The next chunk of the object.
+    Object(CodedChunk),
+    /// The next chunk of the index of a long object.
+    Index(CodedChunk),
+}
+
+impl StreamedChunk {
+    /// The chunk, whichever it is.
+    pub fn into_coded(self) -> CodedChunk {
+        match self {
+            Self::Object(coded) | Self::Index(coded) => coded,
+        }
+    }
 }
 
 /// Codes an object from a reader, one chunk in memory at a time; each coded chunk goes to `sink` in order.
@@ -281,26 +349,41 @@ pub fn encode_object(object: &[u8], params: ErasureParams) -> Result<(ObjectRef,
 pub fn encode_stream<E: From<ErasureError>>(
     mut object: impl Read,
     params: ErasureParams,
-    mut sink: impl FnMut(CodedChunk) -> Result<(), E>,
+    mut sink: impl FnMut(StreamedChunk) -> Result<(), E>,
 ) -> Result<ObjectRef, E> {
     let mut coder = Coder::new(params);
     let mut hasher = blake3::Hasher::new();
-    let (mut length, mut chunks) = (0u64, Vec::new());
-    let mut buffer = Vec::new();
+    let mut list = ChunkList::new(params);
+    let mut length = 0u64;
     loop {
-        buffer.clear();
-        object.by_ref().take(CHUNK_LEN as u64).read_to_end(&mut buffer).map_err(ErasureError::Read)?;
-        if buffer.is_empty() {
+        let mut chunk = Vec::with_capacity(CHUNK_LEN);
+        object.by_ref().take(CHUNK_LEN as u64).read_to_end(&mut chunk).map_err(ErasureError::Read)?;
+        if chunk.is_empty() {
             break;
         }
-        length = length.saturating_add(buffer.len() as u64);
-        if length > MAX_OBJECT_LEN {
+        length = length.saturating_add(chunk.len() as u64);
+        if length > ObjectRef::longest(params) {
             return Err(ErasureError::TooLong.into());
         }
-        hasher.update(&buffer);
-        let coded = coder.encode_chunk(&buffer)?;
-        chunks.push(coded.reference.clone());
-        sink(coded)?;
+        hasher.update(&chunk);
+        let coded = coder.encode(chunk.into())?;
+        let full = list.push(coded.reference.clone());
+        sink(StreamedChunk::Object(coded))?;
+        for chunk in full {
+            list_index(&mut list, coder.encode(chunk)?, &mut sink)?;
+        }
     }
-    Ok(ObjectRef { root: Digest(*hasher.finalize().as_bytes()), length, params, chunks })
+    if let Some(last) = list.end() {
+        list_index(&mut list, coder.encode(last)?, &mut sink)?;
+    }
+    Ok(list.finish(Digest(*hasher.finalize().as_bytes()), length))
+}
+
+fn list_index<E>(
+    list: &mut ChunkList,
+    coded: CodedChunk,
+    sink: &mut impl FnMut(StreamedChunk) -> Result<(), E>,
+) -> Result<(), E> {
+    list.push_index(coded.reference.clone());
+    sink(StreamedChunk::Index(coded))
 }

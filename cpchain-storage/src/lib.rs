@@ -12,7 +12,7 @@
 //! | know and check what is in an upload before you pay | [`manifest`]: [`Manifest::verify`] |
 //! | put its hash on a chain, and check a chain of them | [`voucher`]: [`Voucher`], [`VoucherSink`] |
 //! | cut, code, restore and repair objects | [`erasure`]: [`Coder`], [`encode_object`] |
-//! | check a part of a chunk without the rest | [`slice`]: [`slice::prove`], [`slice::verify`] |
+//! | check a part of a chunk without the rest | [`mod@slice`]: [`slice::prove`], [`slice::verify`] |
 //! | keep chunks on a disk | [`pack`]: [`PackStore`], over an [`index`] |
 //! | run a storage node, publish and find records | `network` (feature `network`) |
 //! | put and get objects over nodes | `client` (feature `network`) |
@@ -89,7 +89,7 @@ pub mod gateway;
 #[cfg(feature = "objects")]
 pub mod manifest;
 #[cfg(feature = "objects")]
-mod object;
+pub mod object;
 #[cfg(feature = "objects")]
 pub mod reader;
 #[cfg(feature = "objects")]
@@ -119,9 +119,9 @@ pub use {
 pub use gateway::{Gateway, GatewayError, StreamConfig, Upload};
 #[cfg(feature = "objects")]
 pub use {
-    erasure::{CodedChunk, Coder, ErasureError, ErasureParams, encode_object, encode_stream},
+    erasure::{CodedChunk, Coder, ErasureError, ErasureParams, StreamedChunk, encode_object, encode_stream},
     manifest::{Manifest, ManifestBody, ManifestError, ManifestHead},
-    object::{CHUNK_LEN, ChunkRef, MAX_OBJECT_LEN, MIN_SHARD_LEN, ObjectRef, ObjectRefError},
+    object::{CHUNK_LEN, ChunkRef, MAX_LISTED_CHUNKS, MAX_OBJECT_LEN, MIN_SHARD_LEN, ObjectRef, ObjectRefError},
     reader::{KeySource, ReadError, read_blocks, read_object},
     stream::{MAX_NAME_LEN, StreamId, StreamNameError},
     voucher::{AccessRights, Voucher, VoucherError, VoucherSink},

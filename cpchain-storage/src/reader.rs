@@ -218,7 +218,7 @@ pub fn read_object(
 }
 
 /// Are these the blocks of `entries`, in order? Names what is wrong first.
-fn check_order<'a, B: AsRef<[u8]>>(
+pub(crate) fn check_order<'a, B: AsRef<[u8]>>(
     manifest: &Manifest,
     entries: &[BlockEntry],
     blocks: &'a [B],

@@ -21,6 +21,9 @@ pub(crate) struct ObjectRef {
     pub(crate) total_shards: u32,
     #[prost(message, repeated, tag = "5")]
     pub(crate) chunks: Vec<ChunkRef>,
+    /// Lists the chunks of a long object.
+    #[prost(message, optional, boxed, tag = "6")]
+    pub(crate) index: Option<Box<ObjectRef>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -168,7 +171,9 @@ mod tests {
         check("Signed", &signed, &["body", "signature"]);
         let chunk = ChunkRef { root: b(1), shards: b(2) };
         check("ChunkRef", &same(&pool, "ChunkRef", &chunk), &["root", "shards"]);
-        let object = ObjectRef { root: b(1), length: 2, data_shards: 3, total_shards: 4, chunks: vec![chunk] };
+        let mut object =
+            ObjectRef { root: b(1), length: 2, data_shards: 3, total_shards: 4, chunks: vec![chunk], index: None };
+        object.index = Some(Box::new(object.clone()));
         let fields = ["root", "length", "data_shards", "total_shards"];
         check("ObjectRef", &same(&pool, "ObjectRef", &object), &fields);
         let block = BlockEntry { index: 1, interval: 2, hash: b(3), offset: 4, length: 5, start_ms: 6, count: 7 };

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use cpchain_crypto::Digest;
 use cpchain_storage::{
-    CHUNK_LEN, ChunkId, CodedChunk, Coder, ErasureError, ErasureParams, MIN_SHARD_LEN, ObjectRef, encode_object,
-    encode_stream,
+    CHUNK_LEN, ChunkId, CodedChunk, Coder, ErasureError, ErasureParams, MAX_LISTED_CHUNKS, MIN_SHARD_LEN, ObjectRef,
+    encode_object, encode_stream,
 };
 use proptest::prelude::*;
 
@@ -121,6 +121,34 @@ fn references_that_contradict_themselves_are_refused() {
     refused(&|object| object.params = ErasureParams::new(2, 3).unwrap());
     assert!(ErasureParams::new(0, 3).is_err());
     assert!(ErasureParams::new(3, 3).is_err());
+}
+
+#[test]
+fn an_index_is_there_when_it_is_needed() {
+    let params = ErasureParams::new(1, 2).unwrap();
+    let (mut object, _) = encode_object(&bytes(10), params).unwrap();
+    let chunk = object.chunks[0].clone();
+    object.length = (MAX_LISTED_CHUNKS as u64 + 1) * CHUNK_LEN as u64;
+    object.chunks = vec![chunk.clone(); MAX_LISTED_CHUNKS + 1];
+    assert!(ObjectRef::decode(&object.encode()).is_err(), "too many to be listed");
+    let entries = (MAX_LISTED_CHUNKS as u64 + 1) * 96;
+    let index = ObjectRef { root: object.root, length: entries, params, chunks: vec![chunk.clone()], index: None };
+    object.index = Some(Box::new(index.clone()));
+    assert!(ObjectRef::decode(&object.encode()).is_err(), "listed twice");
+    object.chunks.clear();
+    assert_eq!(ObjectRef::decode(&object.encode()).unwrap(), object);
+    let refused = |change: &dyn Fn(&mut ObjectRef)| {
+        let mut changed = object.clone();
+        change(&mut changed);
+        assert!(ObjectRef::decode(&changed.encode()).is_err());
+    };
+    refused(&|object| object.length -= CHUNK_LEN as u64);
+    refused(&|object| object.length += CHUNK_LEN as u64);
+    refused(&|object| object.index.as_mut().unwrap().length += 96);
+    refused(&|object| object.index.as_mut().unwrap().params = ErasureParams::new(2, 3).unwrap());
+    refused(&|object| object.index.as_mut().unwrap().index = Some(Box::new(index.clone())));
+    assert_eq!(ObjectRef::longest(ErasureParams::default()), 1 << 40);
+    assert!(ObjectRef::longest(ErasureParams::new(100, 255).unwrap()) < 1 << 40);
 }
 
 #[test]

@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use cpchain_crypto::{PublicKey, Signer};
 use futures::{StreamExt, stream};
 use tokio::time::timeout;
 
-use super::{ClientError, StorageClient};
+use super::{ClientError, StorageClient, layout::Layout};
 use crate::{
     audit::{AuditConfig, Auditor},
     chunk::{ChunkId, Lease},
-    network::{CHUNKS_PER_PAGE, ChunkTransport, Dht, Holders, MAX_ITEMS, Receipt},
-    object::ObjectRef,
+    network::{CHUNKS_PER_PAGE, ChunkTransport, Dht, Holders, MAX_ITEMS, Receipt, RecordError},
+    object::{ChunkRef, ObjectRef},
     repair::{Group, GroupChunk, RepairConfig, Repaired, Repairer, Wanted, threshold},
 };
 
@@ -28,23 +29,47 @@ pub struct Renewed {
     pub receipts: Vec<Receipt>,
     /// Who holds which shard, one entry per [`CHUNKS_PER_PAGE`] chunks.
     pub holders: Vec<Holders>,
+    /// The same of the [index](crate::object) of a long object, whose receipts come before those of the object.
+    pub index_holders: Vec<Holders>,
+}
+
+/// What there is to keep: the object, and before it its index if it has one.
+fn parts(object: &ObjectRef) -> impl Iterator<Item = &ObjectRef> {
+    object.index.as_deref().into_iter().chain([object])
+}
+
+async fn next_group<D: Dht, T: ChunkTransport>(
+    layout: &mut Layout<'_, D, T>,
+    object: &ObjectRef,
+    number: u64,
+) -> Result<Option<Group>, ClientError> {
+    let first = number.saturating_mul(CHUNKS_PER_PAGE as u64);
+    if first >= ObjectRef::chunk_count(object.length) {
+        return Ok(None);
+    }
+    let page = layout.page(number).await?;
+    let anchor = page.anchor();
+    let chunk = |(number, reference): (u64, ChunkRef)| GroupChunk {
+        reference,
+        length: usize::try_from(number).ok().and_then(|number| object.chunk_len(number)).unwrap_or_default(),
+    };
+    let chunks = (first..).zip(page.chunks).map(chunk).collect();
+    Ok(Some(Group { anchor, params: object.params, chunks, holders: page.holders }))
 }
 
 impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
-    /// The groups of an object: what [`Repairer`] works on. None for an empty object.
+    /// The groups of an object, one a [page](Self::page): what [`Repairer`] works on. None for an empty object. The
+    /// [index](crate::object) of a long one is an object with groups of its own.
     ///
     /// # Errors
-    /// [`ClientError::Dht`].
+    /// As [`page`](Self::page).
     pub async fn groups(&self, owner: PublicKey, object: &ObjectRef) -> Result<Vec<Group>, ClientError> {
-        let pages = self.holders(owner, object).await?;
-        let groups = object.chunks.chunks(CHUNKS_PER_PAGE).zip(pages).enumerate().map(|(page, (chunks, holders))| {
-            let chunks = chunks.iter().enumerate().map(|(chunk, reference)| GroupChunk {
-                reference: reference.clone(),
-                length: object.chunk_len(page * CHUNKS_PER_PAGE + chunk).unwrap_or_default(),
-            });
-            Group { anchor: object.root, params: object.params, chunks: chunks.collect(), holders }
-        });
-        Ok(groups.collect())
+        let mut layout = Layout::new(self, owner, object);
+        let mut groups = Vec::new();
+        while let Some(group) = next_group(&mut layout, object, groups.len() as u64).await? {
+            groups.push(group);
+        }
+        Ok(groups)
     }
 
     /// Surveys an object, and rebuilds every chunk that has fewer shards than a repair is [due](threshold) at. Needs no key, and
@@ -63,8 +88,12 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
     ) -> Result<Vec<Repaired>, ClientError> {
         let repairer = self.repairer(None);
         let mut repaired = Vec::new();
-        for group in self.groups(owner, object).await? {
-            repaired.push(repairer.repair(&group, lease, randomness).await?);
+        for part in parts(object) {
+            let mut layout = Layout::new(self, owner, part);
+            for number in 0.. {
+                let Some(group) = next_group(&mut layout, part, number).await? else { break };
+                repaired.push(repairer.repair(&group, lease, randomness).await?);
+            }
         }
         Ok(repaired)
     }
@@ -80,12 +109,33 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         object: &ObjectRef,
         lease: Lease,
     ) -> Result<Renewed, ClientError> {
+        let mut renewed = Renewed { receipts: Vec::new(), holders: Vec::new(), index_holders: Vec::new() };
+        for part in parts(object) {
+            let holders = self.renew_part(owner, part, lease, &mut renewed.receipts).await?;
+            if std::ptr::eq(part, object) {
+                renewed.holders = holders;
+            } else {
+                renewed.index_holders = holders;
+            }
+        }
+        Ok(renewed)
+    }
+
+    async fn renew_part(
+        &self,
+        owner: PublicKey,
+        object: &ObjectRef,
+        lease: Lease,
+        receipts: &mut Vec<Receipt>,
+    ) -> Result<Vec<Holders>, ClientError> {
         let repairer = self.repairer(None);
-        let mut renewed = Renewed { receipts: Vec::new(), holders: Vec::new() };
-        for group in self.groups(owner, object).await? {
+        let mut layout = Layout::new(self, owner, object);
+        let mut pages = Vec::new();
+        for number in 0.. {
+            let Some(group) = next_group(&mut layout, object, number).await? else { break };
             // Not to catch anybody, but to find all who hold something: the leaves may be known.
             let survey = repairer.survey(&group, object.root.as_bytes()).await?;
-            let (holders, receipts) = self.renew_group(&group, &survey.holders, lease).await;
+            let (holders, words) = self.renew_group(&group, &survey.holders, lease).await;
             let least = holders.chunks.iter().map(|shards| shards.iter().flatten().count()).min();
             let needed = threshold(group.params);
             if let Some(placed) = least
@@ -93,10 +143,10 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
             {
                 return Err(ClientError::TooFewPlaced { placed, needed });
             }
-            renewed.receipts.extend(receipts);
-            renewed.holders.push(holders);
+            receipts.extend(words);
+            pages.push(holders);
         }
-        Ok(renewed)
+        Ok(pages)
     }
 
     /// [`renew_leases`](Self::renew_leases) by the owner, who publishes anew who holds what: hosts that a repair has found are
@@ -111,7 +161,13 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         lease: Lease,
     ) -> Result<Renewed, ClientError> {
         let renewed = self.renew_leases(owner.public_key(), object, lease).await?;
-        self.publish_holders(owner, &object.root, &renewed.holders, lease).await?;
+        let bodies = |pages: &[Holders]| -> Result<Vec<Bytes>, RecordError> {
+            pages.iter().map(|page| Ok(page.encode()?.into())).collect()
+        };
+        if let Some(index) = &object.index {
+            self.publish_holders(owner, &index.root, &bodies(&renewed.index_holders)?, lease).await?;
+        }
+        self.publish_holders(owner, &object.root, &bodies(&renewed.holders)?, lease).await?;
         Ok(renewed)
     }
 

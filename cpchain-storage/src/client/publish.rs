@@ -13,9 +13,8 @@ use crate::{
 const HEAD_NAME: Domain = Domain::new("cpchain/storage/manifest-name/v1");
 
 /// Where the head of an upload's manifest lies.
-fn head_key(stream: &StreamId, upload: u64) -> RecordKey {
-    let owner = stream.owner().public_key();
-    let name = Digest::of(HEAD_NAME, &[stream.digest().as_bytes(), &upload.to_le_bytes()]);
+fn head_key(owner: PublicKey, stream: &Digest, upload: u64) -> RecordKey {
+    let name = Digest::of(HEAD_NAME, &[stream.as_bytes(), &upload.to_le_bytes()]);
     RecordKey::new(RecordKind::ManifestHead, owner, name.as_bytes())
 }
 
@@ -41,9 +40,10 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         if let ManifestHead::Stored { object, .. } = &head {
             self.put_object(owner, manifest.bytes().clone(), object.params, lease).await?;
         }
-        let key = head_key(&manifest.body().stream, manifest.body().upload);
+        let stream = &manifest.body().stream;
+        let key = head_key(stream.owner().public_key(), &stream.digest(), manifest.body().upload);
         let record = SignedRecord::sign(owner, key.kind, &key.name, now_ms(), record_expiry(lease), head.encode())?;
-        self.dht.put_record(&record).await?;
+        self.put_record(&record).await?;
         Ok(())
     }
 
@@ -53,15 +53,24 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
     /// [`ClientError::Manifest`] if the owner published something else under this name; for a long manifest as
     /// [`get_object`](Self::get_object).
     pub async fn manifest(&self, stream: &StreamId, upload: u64) -> Result<Option<Manifest>, ClientError> {
-        let key = head_key(stream, upload);
-        let Some(record) = self.dht.get_record(&key).await? else { return Ok(None) };
+        self.manifest_at(stream.owner().public_key(), &stream.digest(), upload).await
+    }
+
+    /// [`manifest`](Self::manifest) for those who know the digest of a stream, not its name.
+    pub(super) async fn manifest_at(
+        &self,
+        owner: PublicKey,
+        stream: &Digest,
+        upload: u64,
+    ) -> Result<Option<Manifest>, ClientError> {
+        let Some(record) = self.get_record(&head_key(owner, stream, upload)).await? else { return Ok(None) };
         let head = ManifestHead::decode(record.body())?;
         let stored = match &head {
             ManifestHead::Inline(_) => bytes::Bytes::new(),
-            ManifestHead::Stored { object, .. } => self.get_object(key.owner, object).await?,
+            ManifestHead::Stored { object, .. } => self.get_object(owner, object).await?,
         };
         let manifest = head.resolve(stored)?;
-        if manifest.body().stream != *stream || manifest.body().upload != upload {
+        if manifest.body().stream.digest() != *stream || manifest.body().upload != upload {
             return Err(crate::manifest::ManifestError::Inconsistent("it is of another upload than its name").into());
         }
         Ok(Some(manifest))
@@ -78,7 +87,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         lease: Lease,
     ) -> Result<(), ClientError> {
         let record = correspondence.sign(owner, now_ms(), record_expiry(lease))?;
-        self.dht.put_record(&record).await?;
+        self.put_record(&record).await?;
         Ok(())
     }
 
@@ -92,7 +101,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         stream: &Digest,
         interval: IntervalId,
     ) -> Result<Option<Correspondence>, ClientError> {
-        let record = self.dht.get_record(&Correspondence::key(owner, stream, interval)).await?;
+        let record = self.get_record(&Correspondence::key(owner, stream, interval)).await?;
         Ok(record.map(|record| Correspondence::from_record(&record)).transpose()?)
     }
 }

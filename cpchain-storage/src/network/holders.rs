@@ -57,6 +57,12 @@ impl Holders {
         sequence: u64,
         expires_ms: u64,
     ) -> Result<SignedRecord, RecordError> {
+        let key = Self::key(owner.public_key(), object, page);
+        SignedRecord::sign(owner, key.kind, &key.name, sequence, expires_ms, self.encode()?)
+    }
+
+    /// The body of the record of a page.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, RecordError> {
         if self.chunks.len() > CHUNKS_PER_PAGE {
             return Err(RecordError::TooLarge(self.chunks.len()));
         }
@@ -78,9 +84,7 @@ impl Holders {
             chunks.push(shards.iter().map(index).collect());
         }
         let nodes = nodes.iter().flat_map(|node| node.0).collect();
-        let key = Self::key(owner.public_key(), object, page);
-        let body = HoldersBody { nodes, chunks }.encode_to_vec();
-        SignedRecord::sign(owner, key.kind, &key.name, sequence, expires_ms, body)
+        Ok(HoldersBody { nodes, chunks }.encode_to_vec())
     }
 
     /// Reads the body of a verified record.
@@ -88,7 +92,12 @@ impl Holders {
     /// # Errors
     /// [`RecordError::Malformed`].
     pub fn from_record(record: &SignedRecord) -> Result<Self, RecordError> {
-        let body = HoldersBody::decode(record.body()).map_err(|_| RecordError::Malformed)?;
+        Self::decode(record.body())
+    }
+
+    /// The inverse of [`encode`](Self::encode).
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, RecordError> {
+        let body = HoldersBody::decode(body).map_err(|_| RecordError::Malformed)?;
         let (nodes, rest) = body.nodes.as_chunks::<32>();
         if !rest.is_empty() || nodes.len() > MAX_NODES || body.chunks.len() > CHUNKS_PER_PAGE {
             return Err(RecordError::Malformed);

@@ -32,6 +32,8 @@ pub fn client_config() -> ClientConfig {
     ClientConfig {
         shard_timeout: Duration::from_secs(1),
         put_timeout: Duration::from_secs(3),
+        // No slow moment of a busy machine moves a shard.
+        put_grace: Duration::from_secs(3),
         hedge_after: Duration::from_millis(200),
         ..ClientConfig::default()
     }

@@ -56,7 +56,8 @@ async fn objects_of_every_size_come_back() {
     println!("12 nodes up in {up:?}");
     let seen = seen.lock().unwrap();
     let last = seen.last().unwrap();
-    assert_eq!((seen.len(), last.chunks_done, last.chunks), (1 + 1 + 3, 3, 3));
+    assert_eq!((seen.len(), last.chunks_done, last.bytes_done, last.bytes), (1 + 1 + 3, 3, 3 << 20, Some(3 << 20)));
+    assert_eq!(last.hosts, 12);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

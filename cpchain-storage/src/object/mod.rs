@@ -1,14 +1,29 @@
 //! What names an object in the network: its root, and the roots of its chunks and shards.
+//!
+//! An object of up to [`MAX_LISTED_CHUNKS`] chunks lists them in its reference. A longer one lists them in a second object,
+//! its **index**, which is coded with the same parameters and itself short enough to be listed: one entry a chunk, the chunk's
+//! root (32 bytes) and the ids of its shards (32 bytes each), in order. So a reference never exceeds 1 MiB or so, and one chunk
+//! of a long object is found without the others.
+//!
+//! | rule | test |
+//! | --- | --- |
+//! | A list is in the reference if it is short, else and only else in an index | `a_short_list_stays_in_the_reference`, `a_long_list_is_an_object_of_its_own`, `an_index_is_there_when_it_is_needed` |
+//! | Every count and length of a reference agrees with the others | `references_that_contradict_themselves_are_refused` |
+
+mod list;
 
 use cpchain_crypto::Digest;
 use prost::Message as _;
 
+pub(crate) use self::list::ChunkList;
 use crate::{chunk::ChunkId, erasure::ErasureParams, wire};
 
 /// Bytes of every chunk of an object but the last: 1 MiB.
 pub const CHUNK_LEN: usize = 1 << 20;
-/// Largest object: 1 GiB.
-pub const MAX_OBJECT_LEN: u64 = 1 << 30;
+/// Bytes of the longest object: 1 TiB. With more than 31 shards a chunk it is less, see [`ObjectRef::longest`].
+pub const MAX_OBJECT_LEN: u64 = 1 << 40;
+/// The most chunks that a reference lists itself; an object of more (over 1 GiB) has an index.
+pub const MAX_LISTED_CHUNKS: usize = 1024;
 /// Shards are never shorter than this, so that a tiny object is not told from a small one.
 pub const MIN_SHARD_LEN: usize = 64;
 
@@ -22,8 +37,10 @@ pub struct ObjectRef {
     pub length: u64,
     /// How its chunks were coded.
     pub params: ErasureParams,
-    /// Its chunks in order, [`CHUNK_LEN`] bytes each but the last.
+    /// Its chunks in order, [`CHUNK_LEN`] bytes each but the last. Empty if they are in the index.
     pub chunks: Vec<ChunkRef>,
+    /// The object that lists the chunks, if they are more than [`MAX_LISTED_CHUNKS`].
+    pub index: Option<Box<ObjectRef>>,
 }
 
 /// One chunk of an object and the shards that carry it.
@@ -59,6 +76,19 @@ impl ObjectRef {
         length.div_ceil(CHUNK_LEN as u64)
     }
 
+    /// Bytes of the longest object that can be coded with these parameters: its index is listed itself.
+    pub const fn longest(params: ErasureParams) -> u64 {
+        let entries = (MAX_LISTED_CHUNKS * CHUNK_LEN / ChunkRef::entry_len(params)) as u64;
+        let longest = entries * CHUNK_LEN as u64;
+        if longest < MAX_OBJECT_LEN { longest } else { MAX_OBJECT_LEN }
+    }
+
+    /// Where in the index the chunks from `first` to before `end` are.
+    pub(crate) const fn entries(&self, first: u64, end: u64) -> std::ops::Range<u64> {
+        let length = ChunkRef::entry_len(self.params) as u64;
+        first.saturating_mul(length)..end.saturating_mul(length)
+    }
+
     /// Encodes the reference, for records and receipts.
     pub fn encode(&self) -> Vec<u8> {
         wire::ObjectRef::from(self).encode_to_vec()
@@ -85,6 +115,7 @@ impl From<&ObjectRef> for wire::ObjectRef {
             data_shards: u32::from(object.params.data()),
             total_shards: u32::from(object.params.total()),
             chunks: chunks.collect(),
+            index: object.index.as_deref().map(|index| Box::new(index.into())),
         }
     }
 }
@@ -97,10 +128,13 @@ impl TryFrom<wire::ObjectRef> for ObjectRef {
         let small = |n: u32| u8::try_from(n).map_err(|_| wrong("more than 255 shards"));
         let params = ErasureParams::new(small(wire.data_shards)?, small(wire.total_shards)?)
             .map_err(|_| wrong("no such erasure parameters"))?;
-        if wire.length > MAX_OBJECT_LEN {
-            return Err(wrong("longer than the largest object"));
+        if wire.length > Self::longest(params) {
+            return Err(wrong("longer than the longest object"));
         }
-        if wire.chunks.len() as u64 != Self::chunk_count(wire.length) {
+        let count = Self::chunk_count(wire.length);
+        let index = wire.index.map(|index| Self::index_of(count, params, *index)).transpose()?;
+        let listed = if index.is_some() { 0 } else { count };
+        if wire.chunks.len() as u64 != listed || wire.chunks.len() > MAX_LISTED_CHUNKS {
             return Err(wrong("number of chunks and length disagree"));
         }
         let chunks = wire.chunks.iter().map(|chunk| {
@@ -116,6 +150,22 @@ impl TryFrom<wire::ObjectRef> for ObjectRef {
             length: wire.length,
             params,
             chunks: chunks.collect::<Result<_, _>>()?,
+            index,
         })
+    }
+}
+
+impl ObjectRef {
+    /// The index of an object of `count` chunks.
+    fn index_of(count: u64, params: ErasureParams, wire: wire::ObjectRef) -> Result<Box<Self>, ObjectRefError> {
+        let wrong = ObjectRefError::Inconsistent;
+        if count <= MAX_LISTED_CHUNKS as u64 || wire.index.is_some() {
+            return Err(wrong("an index where none belongs"));
+        }
+        let index = Self::try_from(wire)?;
+        if index.params != params || index.length != count * ChunkRef::entry_len(params) as u64 {
+            return Err(wrong("index and length disagree"));
+        }
+        Ok(Box::new(index))
     }
 }
