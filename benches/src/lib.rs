@@ -1,5 +1,6 @@
 //! What every bench of the workspace shares: how a figure is measured and how it is written down.
 
+mod compress;
 mod crypto;
 pub mod lbft;
 mod measure;
@@ -8,6 +9,7 @@ mod pre;
 mod report;
 
 pub use {
+    compress::{CompressError, compress},
     crypto::crypto,
     measure::{Effort, Sample, compare, measure},
     report::{Figure, Goal, json, table},

@@ -55,7 +55,7 @@
 //! let (owner, secret) = (SigningKey::from_seed(&[1; 32]), StreamSecret::from_bytes([2; 32]));
 //! let config = StreamConfig::new("roof", ["temperature"]);
 //! let mut gateway = Gateway::open(config, secret, owner, CodecRegistry::default(), state.path())?;
-//! gateway.push(Reading { at_ms: 1_262_307_600_000, values: vec![4.0] })?;
+//! gateway.push(Reading::new(1_262_307_600_000, vec![4.0]))?;
 //! let upload = gateway.finish()?.ok_or("nothing to seal")?;
 //!
 //! // Thirty shards go to thirty hosts, ten come back.
@@ -112,7 +112,7 @@ pub use {
     chunk::{ChunkId, ChunkStore, Lease, MAX_CHUNK_LEN, StoreError},
     codec::{Codec, CodecError, CodecRegistry},
     pack::{PackOptions, PackStore},
-    table::{Column, Reading, Table, TableError},
+    table::{Column, MAX_PAYLOAD_LEN, Reading, Table, TableError},
 };
 
 #[cfg(feature = "gateway")]

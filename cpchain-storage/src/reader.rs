@@ -184,8 +184,9 @@ pub fn read_blocks<B: AsRef<[u8]>>(
         let header = block.header();
         let rows =
             codecs.decode(header.codec, &body, header.count).map_err(|source| ReadError::Codec { index, source })?;
-        let period = entry.start_ms..entry.start_ms.saturating_add(manifest.body().period_ms);
-        if rows.timestamps_ms().iter().any(|at_ms| !period.contains(at_ms)) {
+        let is_inside =
+            |at_ms: &u64| at_ms.checked_sub(entry.start_ms).is_some_and(|since| since < manifest.body().period_ms);
+        if !rows.timestamps_ms().iter().all(is_inside) {
             return Err(ReadError::Period { index });
         }
         match &mut all {

@@ -1,12 +1,31 @@
 //! Readings in columns: what a block holds and what a reader gets back.
 
-/// One reading: a time and a value for each column of its source.
+use bytes::Bytes;
+
+/// Bytes of the longest payload of one reading: 16 MiB.
+pub const MAX_PAYLOAD_LEN: usize = 16 << 20;
+
+/// One reading: a time, a value for each column of its source, and opaque bytes if the stream carries them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// Milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
     /// Values, in the order of the source's columns; NaN where a value is missing.
     pub values: Vec<f64>,
+    /// Opaque bytes (an image, a CAN frame), at most [`MAX_PAYLOAD_LEN`]; empty in a stream of numbers.
+    pub payload: Bytes,
+}
+
+impl Reading {
+    /// A reading of numbers.
+    pub const fn new(at_ms: u64, values: Vec<f64>) -> Self {
+        Self { at_ms, values, payload: Bytes::new() }
+    }
+
+    /// A reading of opaque bytes.
+    pub const fn opaque(at_ms: u64, payload: Bytes) -> Self {
+        Self { at_ms, values: Vec::new(), payload }
+    }
 }
 
 /// Why a table does not take a row or a column.
@@ -31,6 +50,12 @@ pub enum TableError {
     Order {
         /// The timestamp.
         at_ms: u64,
+    },
+    /// A payload in a table of numbers, or none in a table that has them, or one that is too long.
+    #[error("the payload of {len} bytes does not fit: the stream has none, or takes at most 16 MiB")]
+    Payload {
+        /// Its bytes.
+        len: usize,
     },
     /// Tables of different columns were to be joined.
     #[error("the tables have different columns")]
@@ -65,7 +90,8 @@ impl PartialEq for Column {
 
 impl Eq for Column {}
 
-/// Timestamps (strictly ascending, milliseconds since 1970-01-01 UTC) and named `f64` columns of the same length.
+/// Timestamps (strictly ascending, milliseconds since 1970-01-01 UTC) and named `f64` columns of the same length; and,
+/// if the table was made [`with_payloads`](Self::with_payloads), opaque bytes in each row.
 ///
 /// ```
 /// use cpchain_storage::Table;
@@ -79,6 +105,7 @@ impl Eq for Column {}
 pub struct Table {
     timestamps_ms: Vec<u64>,
     columns: Vec<Column>,
+    payloads: Option<Vec<Bytes>>,
 }
 
 impl Table {
@@ -88,6 +115,28 @@ impl Table {
     /// [`TableError::SameName`].
     pub fn new<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Result<Self, TableError> {
         Self::from_columns(Vec::new(), names.into_iter().map(|name| (name.into(), Vec::new())).collect())
+    }
+
+    /// This table, without its rows, with a payload in each row.
+    pub fn with_payloads(mut self) -> Self {
+        self.clear();
+        self.payloads = Some(Vec::new());
+        self
+    }
+
+    /// This table with these payloads, one a row.
+    ///
+    /// # Errors
+    /// [`TableError::Payload`] if there are more or fewer payloads than rows, or one is too long.
+    pub fn set_payloads(mut self, payloads: Vec<Bytes>) -> Result<Self, TableError> {
+        if let Some(long) = payloads.iter().find(|payload| payload.len() > MAX_PAYLOAD_LEN) {
+            return Err(TableError::Payload { len: long.len() });
+        }
+        if payloads.len() != self.len() {
+            return Err(TableError::Payload { len: 0 });
+        }
+        self.payloads = Some(payloads);
+        Ok(self)
     }
 
     /// A table of columns.
@@ -108,23 +157,49 @@ impl Table {
             }
         }
         let columns = columns.into_iter().map(|(name, values)| Column { name, values }).collect();
-        Ok(Self { timestamps_ms, columns })
+        Ok(Self { timestamps_ms, columns, payloads: None })
+    }
+
+    /// Adds a row of numbers; in a table with payloads, its payload is empty.
+    ///
+    /// # Errors
+    /// [`TableError::Width`], [`TableError::Order`].
+    pub fn push(&mut self, at_ms: u64, values: &[f64]) -> Result<(), TableError> {
+        self.check(at_ms, values.len(), 0)?;
+        self.add(at_ms, values, Bytes::new());
+        Ok(())
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// [`TableError::Width`], [`TableError::Order`].
-    pub fn push(&mut self, at_ms: u64, values: &[f64]) -> Result<(), TableError> {
-        if values.len() != self.columns.len() {
-            return Err(TableError::Width { expected: self.columns.len(), found: values.len() });
+    /// [`TableError::Width`], [`TableError::Order`], [`TableError::Payload`].
+    pub fn push_reading(&mut self, reading: Reading) -> Result<(), TableError> {
+        self.check(reading.at_ms, reading.values.len(), reading.payload.len())?;
+        self.add(reading.at_ms, &reading.values, reading.payload);
+        Ok(())
+    }
+
+    /// Would a row of this shape be taken?
+    pub(crate) fn check(&self, at_ms: u64, width: usize, payload: usize) -> Result<(), TableError> {
+        if width != self.columns.len() {
+            return Err(TableError::Width { expected: self.columns.len(), found: width });
+        }
+        if payload > MAX_PAYLOAD_LEN || (payload > 0 && self.payloads.is_none()) {
+            return Err(TableError::Payload { len: payload });
         }
         if self.timestamps_ms.last().is_some_and(|last| *last >= at_ms) {
             return Err(TableError::Order { at_ms });
         }
+        Ok(())
+    }
+
+    fn add(&mut self, at_ms: u64, values: &[f64], payload: Bytes) {
         self.timestamps_ms.push(at_ms);
         self.columns.iter_mut().zip(values).for_each(|(column, value)| column.values.push(*value));
-        Ok(())
+        if let Some(payloads) = &mut self.payloads {
+            payloads.push(payload);
+        }
     }
 
     /// Adds the rows of a table with the same columns and later times.
@@ -132,7 +207,7 @@ impl Table {
     /// # Errors
     /// [`TableError::Columns`], [`TableError::Order`].
     pub fn append(&mut self, later: &Self) -> Result<(), TableError> {
-        if !self.names().eq(later.names()) {
+        if !self.names().eq(later.names()) || self.payloads.is_some() != later.payloads.is_some() {
             return Err(TableError::Columns);
         }
         if let (Some(last), Some(first)) = (self.timestamps_ms.last(), later.timestamps_ms.first())
@@ -142,6 +217,9 @@ impl Table {
         }
         self.timestamps_ms.extend_from_slice(&later.timestamps_ms);
         self.columns.iter_mut().zip(&later.columns).for_each(|(to, from)| to.values.extend_from_slice(&from.values));
+        if let (Some(to), Some(from)) = (&mut self.payloads, &later.payloads) {
+            to.extend_from_slice(from);
+        }
         Ok(())
     }
 
@@ -170,6 +248,11 @@ impl Table {
         self.columns.iter().find(|column| column.name == name).map(Column::values)
     }
 
+    /// The payloads, one a row; `None` in a table of numbers alone.
+    pub fn payloads(&self) -> Option<&[Bytes]> {
+        self.payloads.as_deref()
+    }
+
     /// The columns' names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(Column::name)
@@ -180,6 +263,7 @@ impl Table {
         self.timestamps_ms.iter().enumerate().map(|(row, at_ms)| Reading {
             at_ms: *at_ms,
             values: self.columns.iter().filter_map(|column| column.values.get(row).copied()).collect(),
+            payload: self.payloads.as_ref().and_then(|payloads| payloads.get(row).cloned()).unwrap_or_default(),
         })
     }
 
@@ -187,5 +271,6 @@ impl Table {
     pub fn clear(&mut self) {
         self.timestamps_ms.clear();
         self.columns.iter_mut().for_each(|column| column.values.clear());
+        self.payloads.iter_mut().for_each(Vec::clear);
     }
 }

@@ -29,7 +29,7 @@ fn any_file_with_a_timestamp_column_is_read() {
         ("1250", 1250),
     ] {
         let rows = read(&format!("a,time\n-0.5,{time}\n")).unwrap();
-        assert_eq!(rows, [Reading { at_ms, values: vec![-0.5] }], "{time}");
+        assert_eq!(rows, [Reading::new(at_ms, vec![-0.5])], "{time}");
     }
     let options = CsvOptions {
         timestamp_column: Some("when".to_owned()),
@@ -37,7 +37,7 @@ fn any_file_with_a_timestamp_column_is_read() {
         unit: TimestampUnit::Seconds,
     };
     let rows = CsvSource::from_reader("a,b,c,when\n1,text,3,7\n".as_bytes(), &options).unwrap();
-    assert_eq!(rows.map(Result::unwrap).collect::<Vec<_>>(), [Reading { at_ms: 7000, values: vec![3.0, 1.0] }]);
+    assert_eq!(rows.map(Result::unwrap).collect::<Vec<_>>(), [Reading::new(7000, vec![3.0, 1.0])]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use cpchain_crypto::{Digest, SigningKey, block::SealedBlock, key_tree::IntervalId};
 use cpchain_storage::{
     CodecRegistry, Gateway, GatewayError, Reading, StreamConfig, Table, Upload,
-    gateway::{CsvError, DAY_MS},
+    gateway::{CsvError, DAY_MS, Recovered},
     read_object, voucher,
 };
 use support::*;
@@ -67,7 +67,7 @@ fn blocks_begin_at_multiples_of_the_period_and_readings_at_the_edge_belong_to_th
     let dir = tempfile::tempdir().unwrap();
     let mut gateway = gateway(dir.path());
     for at_ms in [DAY_MS - 1, DAY_MS, DAY_MS + 1] {
-        gateway.push(Reading { at_ms, values: vec![0.0, 0.0] }).unwrap();
+        gateway.push(Reading::new(at_ms, vec![0.0, 0.0])).unwrap();
     }
     let upload = gateway.finish().unwrap().unwrap();
     let counts: Vec<_> = upload.manifest.body().blocks.iter().map(|block| (block.start_ms, block.count)).collect();
@@ -104,12 +104,135 @@ fn a_restart_that_cannot_prove_the_counter_starts_the_next_interval() {
     drop(first);
 
     let mut second = gateway(dir.path());
-    assert_eq!(second.sealed_until_ms(), None, "nothing came out, so the source is read again");
-    let made = readings(0..5).into_iter().filter_map(|reading| second.push(reading).unwrap()).collect::<Vec<_>>();
+    assert_eq!(second.sealed_until_ms(), None, "nothing came out");
+    assert_eq!(second.recovered(), Recovered { readings: 0, blocks: 4, torn_bytes: 0 });
+    assert_eq!(second.accepted_until_ms(), readings(0..4).last().map(|reading| reading.at_ms));
+    let made = readings(4..5).into_iter().filter_map(|reading| second.push(reading).unwrap()).collect::<Vec<_>>();
     let body = made[0].manifest.body();
     assert_eq!(body.blocks[0].index, 0);
+    assert_eq!(rows(&made), readings(0..4));
     // Intervals 0 and 1 may have sealed blocks 0 to 3: they are never used again.
     assert_eq!(body.intervals.iter().map(|entry| entry.interval.0).collect::<Vec<_>>(), [2, 3]);
+}
+
+fn rows(uploads: &[Upload]) -> Vec<Reading> {
+    let codecs = CodecRegistry::default();
+    let read =
+        |upload: &Upload| read_object(&upload.manifest, 0..u32::MAX, &upload.object, &secret(), &codecs).unwrap();
+    uploads.iter().flat_map(|upload| read(upload).rows().collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn synced_readings_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = readings(0..6);
+    let mut made = Vec::new();
+    for (at, reading) in all.iter().enumerate() {
+        let mut gateway = gateway(dir.path());
+        assert_eq!(gateway.accepted_until_ms(), at.checked_sub(1).map(|at| all[at].at_ms));
+        made.extend(gateway.push(reading.clone()).unwrap());
+        gateway.sync().unwrap();
+    }
+    made.extend(gateway(dir.path()).finish().unwrap());
+    assert_eq!(rows(&made), all);
+    voucher::verify_chain(made.iter().map(|upload| &upload.voucher)).unwrap();
+}
+
+#[test]
+fn a_torn_journal_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = readings(0..1);
+    let mut first = gateway(dir.path());
+    first.push(all[0].clone()).unwrap();
+    first.sync().unwrap();
+    first.push(all[1].clone()).unwrap();
+    first.sync().unwrap();
+    drop(first);
+    let file = dir.path().join("open.readings");
+    let whole = std::fs::read(&file).unwrap();
+    let plain = 15.5f64.to_bits().to_le_bytes();
+    assert!(!whole.windows(8).any(|bytes| bytes == plain), "readings are sealed on the disk");
+    let ends: Vec<u64> = (0..whole.len())
+        .map(|length| {
+            std::fs::write(&file, &whole[..length]).unwrap();
+            // A copy: opening writes the file anew.
+            let copy = tempfile::tempdir().unwrap();
+            std::fs::create_dir(copy.path().join("outbox")).unwrap();
+            for name in ["counter", "open.blocks", "open.readings"] {
+                std::fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+            }
+            gateway(copy.path()).recovered().readings
+        })
+        .collect();
+    assert!(ends.is_sorted() && ends.contains(&0) && ends.ends_with(&[1]), "{ends:?}");
+    // Damage is never read as a reading.
+    for at in [40, 90, 100, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&file, &damaged).unwrap();
+        let found = gateway(dir.path()).recovered();
+        assert!(found.readings < 2, "{found:?}");
+    }
+}
+
+#[test]
+fn other_columns_wait_for_the_old_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = gateway(dir.path());
+    first.push(readings(0..1)[0].clone()).unwrap();
+    first.sync().unwrap();
+    drop(first);
+    let other = StreamConfig { columns: vec!["a".to_owned()], ..config() };
+    let open = |config| Gateway::open(config, secret(), owner(), CodecRegistry::default(), dir.path());
+    assert!(matches!(open(other.clone()), Err(GatewayError::ShapeChanged)));
+    open(config()).unwrap().finish().unwrap();
+    open(other).unwrap();
+}
+
+#[test]
+fn a_full_block_is_closed_early() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = StreamConfig { payloads: true, codec: 0, ..StreamConfig::new("camera", Vec::<String>::new()) };
+    let mut gateway = Gateway::open(config, secret(), owner(), CodecRegistry::default(), dir.path()).unwrap();
+    let image = |at_ms: u64| Reading::opaque(at_ms, vec![at_ms as u8; 12 << 20].into());
+    for at_ms in 0..5 {
+        gateway.push(image(at_ms)).unwrap();
+    }
+    let upload = gateway.finish().unwrap().unwrap();
+    assert_eq!(
+        upload.manifest.body().blocks.iter().map(|b| (b.start_ms, b.count)).collect::<Vec<_>>(),
+        [(0, 2), (0, 2), (0, 1)]
+    );
+    assert!(rows(&[upload]).into_iter().eq((0..5).map(image)));
+}
+
+#[test]
+fn a_silent_sensor_does_not_keep_its_block_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut gateway = gateway(dir.path());
+    let all = readings(0..4);
+    for reading in &all[..15] {
+        assert!(gateway.push(reading.clone()).unwrap().is_none());
+    }
+    assert!(gateway.close_until(4 * DAY_MS - 1).unwrap().is_none());
+    let first = gateway.close_until(4 * DAY_MS).unwrap().unwrap();
+    assert!(gateway.close_until(9 * DAY_MS).unwrap().is_none());
+    // The last one comes late, and is a block of its own.
+    gateway.push(all[15].clone()).unwrap();
+    let second = gateway.finish().unwrap().unwrap();
+    assert_eq!(rows(&[first, second]), all);
+}
+
+#[test]
+fn extreme_values_one_reading_and_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut gateway = gateway(dir.path());
+    assert!(gateway.finish().unwrap().is_none());
+    assert!(gateway.close_until(u64::MAX).unwrap().is_none());
+    let reading = Reading::new(u64::MAX, vec![f64::MAX, f64::NEG_INFINITY]);
+    gateway.push(reading.clone()).unwrap();
+    let upload = gateway.finish().unwrap().unwrap();
+    assert_eq!(rows(&[upload]), [reading]);
 }
 
 #[test]
@@ -117,10 +240,10 @@ fn a_restart_after_an_upload_goes_on_without_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let mut made: Vec<Upload> = Vec::new();
     for part in [0..5, 4..9, 8..12] {
-        // Dropped without a finish: the readings of the block that was being filled come again.
+        // Dropped without a finish and without a sync: the readings of the block that was being filled come again.
         let mut gateway = gateway(dir.path());
         for reading in readings(part) {
-            if gateway.sealed_until_ms().is_none_or(|sealed| reading.at_ms > sealed) {
+            if gateway.accepted_until_ms().is_none_or(|last| reading.at_ms > last) {
                 made.extend(gateway.push(reading).unwrap());
             }
         }
@@ -155,7 +278,7 @@ fn no_key_seals_a_block_number_twice_whenever_the_power_goes() {
             std::fs::remove_dir_all(&outbox).unwrap();
         }
         for reading in readings(0..30) {
-            if gateway.sealed_until_ms().is_some_and(|sealed| reading.at_ms <= sealed) {
+            if gateway.accepted_until_ms().is_some_and(|last| reading.at_ms <= last) {
                 continue;
             }
             match gateway.push(reading) {
@@ -258,7 +381,7 @@ fn one_gateway_a_folder_and_one_stream_a_folder() {
 fn a_bad_reading_is_refused_alone() {
     let dir = tempfile::tempdir().unwrap();
     let mut gateway = gateway(dir.path());
-    let reading = |at_ms, width| Reading { at_ms, values: vec![0.0; width] };
+    let reading = |at_ms, width| Reading::new(at_ms, vec![0.0; width]);
     gateway.push(reading(10, 2)).unwrap();
     assert!(matches!(gateway.push(reading(10, 2)), Err(GatewayError::Order { at_ms: 10 })));
     assert!(matches!(gateway.push(reading(11, 3)), Err(GatewayError::Table(_))));

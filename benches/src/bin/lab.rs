@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, crypto, json, lbft, table};
+use cpchain_benches::{Effort, compress, crypto, json, lbft, table};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -30,6 +30,8 @@ struct Lab {
 enum Bench {
     /// Sealing, streams, signatures, batches, sealed blocks, the key tree; beside the bare dependencies.
     Crypto,
+    /// The weather file and a vibration signal as sealed uploads, beside zstd -19 of their CSV.
+    Compress,
     /// LBFT in virtual time: random faults by the thousand, the replay of one seed, finality over a real map.
     Lbft {
         #[command(subcommand)]
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
     let figures = match lab.bench {
         Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
+        Bench::Compress => compress(effort).map_err(Into::into),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
     };
     spinner.finish_and_clear();

@@ -3,24 +3,39 @@
 //! | id | codec | for |
 //! | --- | --- | --- |
 //! | 0 | [`Plain`] | columns as they are: for tests and for codecs to be compared with |
-//! | 1 | [`Pco`] | numeric columns, compressed without loss |
+//! | 1 | `Pco` (feature `pco`) | numeric columns, compressed without loss |
+//! | 2 | `Zstd` (feature `zstd`) | opaque payloads that repeat |
+//!
+//! Every codec takes every table: opaque payloads stay as they are under 0 and 1, which suits images that are compressed already.
 //!
 //! Others are registered by the application under ids of its own, from 0x8000 on.
 //!
 //! Rules and the tests that hold them (`tests/codec.rs`):
 //! - every `f64` comes back bit for bit, NaN payloads and signed zeros too (`floats_return_bit_for_bit`);
-//! - hostile bytes give an error: no panic, no memory beyond [`MAX_CELLS`] (`hostile_bytes_are_refused`).
+//! - hostile bytes give an error: no panic, no memory beyond [`MAX_CELLS`] (`hostile_bytes_are_refused`, `a_bomb_of_zstd_is_refused`);
+//! - what was written once is read for ever (`golden_vectors`).
 
 mod columns;
 #[cfg(feature = "pco")]
+mod decimal;
+#[cfg(feature = "pco")]
+mod numbers;
+#[cfg(feature = "pco")]
 mod pco;
 mod plain;
+#[cfg(feature = "pco")]
+mod season;
+mod varint;
+#[cfg(feature = "zstd")]
+mod zstd;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 #[cfg(feature = "pco")]
 pub use self::pco::Pco;
 pub use self::plain::Plain;
+#[cfg(feature = "zstd")]
+pub use self::zstd::{MAX_UNPACKED, Zstd};
 use crate::table::Table;
 
 /// Readings of the longest block.
@@ -95,6 +110,8 @@ impl Default for CodecRegistry {
             Arc::new(Plain),
             #[cfg(feature = "pco")]
             Arc::new(Pco),
+            #[cfg(feature = "zstd")]
+            Arc::new(Zstd),
         ];
         Self(built_in.into_iter().map(|codec| (codec.id(), codec)).collect())
     }

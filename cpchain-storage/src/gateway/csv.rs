@@ -14,11 +14,9 @@ use std::{
 };
 
 use csv::{Reader, StringRecord};
-use jiff::{Timestamp, civil, tz::TimeZone};
 
+use super::time::{self, TimestampUnit};
 use crate::table::Reading;
-
-const TIMESTAMP_NAMES: [&str; 5] = ["timestamp", "datetime", "date", "time", "ts"];
 
 /// What is wrong with a CSV file. Lines count from 1, the header is line 1.
 #[derive(Debug, thiserror::Error)]
@@ -103,16 +101,6 @@ pub enum CsvError {
     },
 }
 
-/// What a whole number in the timestamp column counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TimestampUnit {
-    /// Milliseconds since 1970-01-01 UTC.
-    #[default]
-    Milliseconds,
-    /// Seconds since 1970-01-01 UTC.
-    Seconds,
-}
-
 /// How a CSV file is read; the default finds out by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CsvOptions {
@@ -184,7 +172,7 @@ impl<R: Read> CsvSource<R> {
             Some(name) => place(name)?,
             None => names
                 .iter()
-                .position(|name| is_timestamp_name(name))
+                .position(|name| time::is_name(name))
                 .ok_or_else(|| CsvError::NoTimestampColumn { found: names.clone() })?,
         };
         let columns: Vec<_> = match &options.columns {
@@ -228,7 +216,7 @@ impl<R: Read> CsvSource<R> {
         let cell = |place: usize| self.record.get(place).unwrap_or_default();
         let text = cell(self.timestamp);
         let at_ms =
-            parse_time(text, self.unit).ok_or_else(|| CsvError::BadTimestamp { line, text: text.to_owned() })?;
+            time::parse(text, self.unit).ok_or_else(|| CsvError::BadTimestamp { line, text: text.to_owned() })?;
         match self.last_ms {
             Some(last) if last == at_ms => return Err(CsvError::Repeated { line }),
             Some(last) if last > at_ms => return Err(CsvError::Unordered { line }),
@@ -244,7 +232,7 @@ impl<R: Read> CsvSource<R> {
         });
         let values = values.collect::<Result<_, _>>()?;
         self.last_ms = Some(at_ms);
-        Ok(Some(Reading { at_ms, values }))
+        Ok(Some(Reading::new(at_ms, values)))
     }
 }
 
@@ -270,28 +258,9 @@ fn read_error(error: csv::Error, line: u64) -> CsvError {
     }
 }
 
-fn is_timestamp_name(name: &str) -> bool {
-    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    TIMESTAMP_NAMES.contains(&plain.as_str())
-}
-
 fn parse_number(text: &str) -> Option<f64> {
     if text.is_empty() || text.eq_ignore_ascii_case("nan") {
         return Some(f64::NAN);
     }
     text.parse::<f64>().ok().filter(|number| number.is_finite())
-}
-
-fn parse_time(text: &str, unit: TimestampUnit) -> Option<u64> {
-    if let Ok(number) = text.parse::<u64>() {
-        return match unit {
-            TimestampUnit::Milliseconds => Some(number),
-            TimestampUnit::Seconds => number.checked_mul(1000),
-        };
-    }
-    let timestamp = text.parse::<Timestamp>().ok().or_else(|| {
-        let local = text.parse::<civil::DateTime>().ok()?;
-        local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-    })?;
-    u64::try_from(timestamp.as_millisecond()).ok()
 }

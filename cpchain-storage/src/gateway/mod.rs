@@ -1,7 +1,10 @@
 //! The gateway: readings in, signed and sealed uploads out (white paper 2.2.1 and 2.5.1).
 //!
+//! [`Gateway`] makes the uploads of one stream; [`Intake`] runs many of them over a [`Source`].
+//!
 //! Readings of one period T make a block, e blocks an encryption interval with a key of its own, u intervals an upload.
-//! A gateway holds at most one block of readings and one upload of compressed blocks in memory, whatever the source.
+//! A gateway holds at most one block of readings and one upload of compressed blocks in memory, whatever the source. A sealed block costs
+//! 104 bytes of header, 80 bytes a leaf of 4 KiB and some 200 bytes of manifest: choose T so that a block has some hundred readings.
 //!
 //! Rules and the tests that hold them (`tests/gateway.rs`):
 //! - blocks begin at multiples of T since 1970 UTC; a period without readings has no block, so block numbers have no gaps
@@ -12,30 +15,56 @@
 //!   counter as used. A restart that finds intervals used of which no upload came out starts after them
 //!   (`a_restart_that_cannot_prove_the_counter_starts_the_next_interval`); a damaged counter is an error
 //!   (`a_damaged_counter_is_no_fresh_start`), an absent one too if there are uploads (`a_lost_counter_is_seen`);
+//! - what was accepted and [synced](Gateway::sync) is there after a restart, sealed on disk like everything else
+//!   (`synced_readings_survive_a_restart`, `a_torn_journal_is_cut`, and `tests/intake_kill.rs` with kill -9);
+//! - a block that has [`MAX_BLOCK_BYTES`] or 2^20 readings is closed early, an upload that has [`MAX_UPLOAD_BYTES`] sealed early: memory is
+//!   bounded whatever comes (`a_full_block_is_closed_early`);
 //! - an upload is durable in the outbox before it is returned, and stays there until it is
 //!   [delivered](Gateway::delivered) (`uploads_stay_in_the_outbox_until_delivered`);
 //! - a source that is read again from its start goes on after the last sealed reading
 //!   (`a_source_read_again_goes_on_where_it_stopped`).
 
+mod background;
 #[cfg(feature = "csv")]
 mod csv;
+mod intake;
 mod journal;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "mqtt")]
+mod mqtt;
+mod open;
 mod outbox;
 mod seal;
+mod source;
+#[cfg(any(feature = "csv", feature = "json"))]
+mod time;
 
 use std::{
     fs::File,
     path::{Path, PathBuf},
 };
 
-use cpchain_crypto::{Did, Signer, key_tree::StreamSecret};
+use cpchain_crypto::{Did, Digest, Domain, Signer, key_tree::StreamSecret};
 
 #[cfg(feature = "csv")]
-pub use self::csv::{CsvError, CsvOptions, CsvSource, TimestampUnit};
-pub use self::outbox::Upload;
-use self::{journal::Position, seal::Pending};
+pub use self::csv::{CsvError, CsvOptions, CsvSource};
+#[cfg(feature = "json")]
+pub use self::json::{JsonOptions, JsonSource, MAX_LINE_LEN};
+#[cfg(feature = "mqtt")]
+pub use self::mqtt::{MqttOptions, MqttPayload, MqttSource, MqttVersion};
+#[cfg(any(feature = "csv", feature = "json"))]
+pub use self::time::TimestampUnit;
+pub use self::{
+    background::Background,
+    intake::{DeliverError, Intake, IntakeError, IntakeFigures, IntakeOptions, Plan},
+    open::Recovered,
+    outbox::Upload,
+    source::{Event, Readings, Sample, Source, SourceError},
+};
+use self::{journal::Position, open::OpenLog, seal::Pending};
 use crate::{
-    codec::{CodecError, CodecRegistry, MAX_ROWS},
+    codec::{CodecError, CodecRegistry, MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROWS},
     erasure::{ErasureError, ErasureParams},
     manifest::{MAX_BLOCKS, ManifestError},
     stream::{StreamId, StreamNameError},
@@ -43,8 +72,14 @@ use crate::{
     voucher::{AccessRights, VoucherError},
 };
 
+const SHAPE: Domain = Domain::new("cpchain/storage/gateway-shape/v1");
 /// Milliseconds in a day.
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Bytes of readings after which a block is closed though its period is not over: 32 MiB.
+pub const MAX_BLOCK_BYTES: usize = 32 << 20;
+/// Compressed bytes after which an upload is sealed though its intervals are not full: 64 MiB.
+pub const MAX_UPLOAD_BYTES: usize = 64 << 20;
 
 /// How a stream is cut, coded and offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +88,8 @@ pub struct StreamConfig {
     pub name: String,
     /// Names of the columns, in the order of the readings' values.
     pub columns: Vec<String>,
+    /// Does each reading carry opaque bytes?
+    pub payloads: bool,
     /// The period T of a block, milliseconds.
     pub period_ms: u64,
     /// The encryption interval e, in blocks.
@@ -75,6 +112,7 @@ impl StreamConfig {
         Self {
             name: name.into(),
             columns: columns.into_iter().map(Into::into).collect(),
+            payloads: false,
             period_ms: DAY_MS,
             blocks_per_interval: 7,
             intervals_per_upload: 4,
@@ -90,14 +128,29 @@ impl StreamConfig {
         if self.period_ms == 0 || blocks == 0 || blocks > MAX_BLOCKS as u64 {
             return Err(GatewayError::Config("T, e and u must not be zero, and an upload has at most 16384 blocks"));
         }
+        if self.columns.len() > MAX_COLUMNS || self.columns.iter().any(|name| name.len() > MAX_COLUMN_NAME) {
+            return Err(GatewayError::Config("a stream has at most 1024 columns, with names of at most 256 bytes"));
+        }
         if !codecs.contains(self.codec) {
             return Err(CodecError::Unknown(self.codec).into());
         }
         Ok(())
     }
+
+    /// Of what blocks look like and where they are cut: open blocks go on only under the same.
+    fn shape(&self) -> Digest {
+        let mut bytes = self.period_ms.to_le_bytes().to_vec();
+        bytes.extend(self.codec.to_le_bytes());
+        bytes.push(u8::from(self.payloads));
+        for name in &self.columns {
+            bytes.extend((name.len() as u32).to_le_bytes());
+            bytes.extend(name.as_bytes());
+        }
+        Digest::of(SHAPE, &[&bytes])
+    }
 }
 
-/// Why a gateway stopped. Apart from `Order` and `Width`, which refuse one reading, open it anew.
+/// Why a gateway stopped. Apart from `Order` and `Table`, which refuse one reading, open it anew.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// Parameters that make no stream.
@@ -121,6 +174,14 @@ pub enum GatewayError {
         /// Its number.
         upload: u64,
     },
+    /// Readings of other columns, period or codec wait to be sealed.
+    #[error("readings of other columns, period T or codec wait: open with the old parameters and finish first")]
+    ShapeChanged,
+    /// What waits to be sealed was changed on the disk.
+    #[error(
+        "open.blocks or open.readings is damaged: remove both and read the source again from the last sealed reading"
+    )]
+    OpenDamaged,
     /// A stream has 2³² intervals.
     #[error("the stream has used all its intervals: begin a new one")]
     Exhausted,
@@ -189,9 +250,13 @@ pub struct Gateway<S: Signer> {
     position: Position,
     /// Readings of the block that is being filled, and the start of its period.
     table: Table,
+    block_bytes: usize,
     start_ms: u64,
     /// Compressed blocks of the upload that is being filled.
     pending: Vec<Pending>,
+    pending_bytes: usize,
+    open: OpenLog,
+    recovered: Recovered,
     last_ms: Option<u64>,
     _lock: File,
 }
@@ -243,7 +308,10 @@ impl<S: Signer> Gateway<S> {
     ) -> Result<Self, GatewayError> {
         config.check(&codecs)?;
         let stream = StreamId::new(Did::from(signer.public_key()), config.name.clone())?;
-        let table = Table::new(config.columns.iter().cloned())?;
+        let mut table = Table::new(config.columns.iter().cloned())?;
+        if config.payloads {
+            table = table.with_payloads();
+        }
         let lock = lock(dir)?;
         outbox::make(dir)?;
         let mut position = match recovery {
@@ -272,20 +340,33 @@ impl<S: Signer> Gateway<S> {
             position.next_interval = position.burnt;
         }
         journal::save(dir, &position)?;
-        let last_ms = position.last_ms;
-        let dir = dir.to_path_buf();
-        let pending = Vec::new();
+        let shape = config.shape();
+        let open::Contents { blocks: pending, readings, recovered } =
+            OpenLog::load(dir, &secret, shape, position.next_upload)?;
+        let mut last_ms = pending.last().map(|block| block.last_ms).max(position.last_ms);
+        let (mut start_ms, mut block_bytes) = (0, 0);
+        for reading in readings {
+            start_ms = reading.at_ms - reading.at_ms % config.period_ms;
+            block_bytes += bytes_of(&reading);
+            last_ms = last_ms.max(Some(reading.at_ms));
+            table.push_reading(reading).map_err(|_| GatewayError::OpenDamaged)?;
+        }
+        let open = OpenLog::begin(dir, &secret, shape, position.next_upload, &pending, table.rows())?;
         Ok(Self {
             config,
             stream,
             secret,
             signer,
             codecs,
-            dir,
+            dir: dir.to_path_buf(),
             position,
             table,
-            start_ms: 0,
+            block_bytes,
+            start_ms,
+            pending_bytes: pending.iter().map(|block| block.body.len()).sum(),
             pending,
+            open,
+            recovered,
             last_ms,
             _lock: lock,
         })
@@ -296,13 +377,24 @@ impl<S: Signer> Gateway<S> {
         &self.stream
     }
 
-    /// Time of the last reading that is sealed in an upload: after a restart, a source goes on after it.
+    /// Time of the last reading that is sealed in an upload.
     pub const fn sealed_until_ms(&self) -> Option<u64> {
         self.position.last_ms
     }
 
+    /// Time of the last reading that was accepted: a source goes on after it. After a restart, these are the readings that are sealed,
+    /// and those that were accepted and [synced](Self::sync).
+    pub const fn accepted_until_ms(&self) -> Option<u64> {
+        self.last_ms
+    }
+
+    /// What this start found of readings that were accepted and not yet sealed.
+    pub const fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
     /// Takes the next reading. Returns an upload when this reading begins the block after it; store and announce it, then
-    /// call [`delivered`](Self::delivered).
+    /// call [`delivered`](Self::delivered). The reading is durable after [`sync`](Self::sync), or once its block is closed.
     ///
     /// # Errors
     /// [`GatewayError::Order`] and [`GatewayError::Table`] refuse this reading alone.
@@ -310,25 +402,60 @@ impl<S: Signer> Gateway<S> {
         if self.last_ms.is_some_and(|last| last >= reading.at_ms) {
             return Err(GatewayError::Order { at_ms: reading.at_ms });
         }
-        if reading.values.len() != self.config.columns.len() {
-            let (expected, found) = (self.config.columns.len(), reading.values.len());
-            return Err(TableError::Width { expected, found }.into());
-        }
+        self.table.check(reading.at_ms, reading.values.len(), reading.payload.len())?;
         let start_ms = reading.at_ms - reading.at_ms % self.config.period_ms;
-        let mut upload = None;
-        if !self.table.is_empty() && start_ms != self.start_ms {
+        let bytes = bytes_of(&reading);
+        let is_full = self.table.len() >= MAX_ROWS as usize || self.block_bytes + bytes > MAX_BLOCK_BYTES;
+        if !self.table.is_empty() && (start_ms != self.start_ms || is_full) {
             self.close_block()?;
-            if self.pending.len() as u64 == self.blocks_per_upload() {
-                upload = Some(self.seal_upload()?);
-            }
         }
-        if self.table.len() >= MAX_ROWS as usize {
-            return Err(CodecError::TooLarge.into());
-        }
+        // Also after a restart that found all blocks of an upload.
+        let upload = self.seal_full()?;
+        self.open.push(&reading)?;
         self.start_ms = start_ms;
-        self.table.push(reading.at_ms, &reading.values)?;
+        self.block_bytes += bytes;
         self.last_ms = Some(reading.at_ms);
+        self.table.push_reading(reading)?;
         Ok(upload)
+    }
+
+    /// Makes every reading that was accepted durable. One sync for all of them: call it once a batch, before a source is told that they
+    /// are safe.
+    ///
+    /// # Errors
+    /// [`GatewayError::Io`].
+    pub fn sync(&mut self) -> Result<(), GatewayError> {
+        self.open.sync()
+    }
+
+    /// The time is `now_ms`: closes a block whose period is over, so that a sensor that fell silent does not keep it open. A reading
+    /// of that period that comes later still begins a block of its own.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub fn close_until(&mut self, now_ms: u64) -> Result<Option<Upload>, GatewayError> {
+        if !self.table.is_empty() && self.start_ms.saturating_add(self.config.period_ms) <= now_ms {
+            self.close_block()?;
+        }
+        self.seal_full()
+    }
+
+    /// Is a reading of this time here already?
+    fn held(&self, reading: &Reading) -> Held {
+        if self.last_ms.is_none_or(|last| last < reading.at_ms) {
+            return Held::No;
+        }
+        let Ok(row) = self.table.timestamps_ms().binary_search(&reading.at_ms) else { return Held::Passed };
+        let mut values =
+            self.table.columns().iter().map(|column| column.values().get(row).map(|value| value.to_bits()));
+        let is_same = reading.values.iter().all(|value| values.next() == Some(Some(value.to_bits())))
+            && self.table.payloads().and_then(|payloads| payloads.get(row)).is_none_or(|held| *held == reading.payload);
+        if is_same { Held::Same } else { Held::Other }
+    }
+
+    fn seal_full(&mut self) -> Result<Option<Upload>, GatewayError> {
+        let is_full = self.pending.len() as u64 >= self.blocks_per_upload() || self.pending_bytes >= MAX_UPLOAD_BYTES;
+        if is_full { self.seal_upload().map(Some) } else { Ok(None) }
     }
 
     /// Seals what there is, though block, interval and upload may not be full. `None` if there is nothing.
@@ -342,8 +469,8 @@ impl<S: Signer> Gateway<S> {
         if self.pending.is_empty() { Ok(None) } else { self.seal_upload().map(Some) }
     }
 
-    /// All uploads of a source, one in memory at a time, the last one as by [`finish`](Self::finish). Readings that are
-    /// sealed already are passed over, so a file can be read again from its start.
+    /// All uploads of a source, one in memory at a time, the last one as by [`finish`](Self::finish). Readings that were
+    /// accepted already are passed over, so a file can be read again from its start.
     pub fn uploads<E>(
         &mut self,
         source: impl IntoIterator<Item = Result<Reading, E>>,
@@ -352,12 +479,12 @@ impl<S: Signer> Gateway<S> {
         E: From<GatewayError>,
     {
         let mut source = source.into_iter();
-        let sealed = self.sealed_until_ms();
+        let accepted = self.accepted_until_ms();
         let mut is_done = false;
         std::iter::from_fn(move || {
             while !is_done {
                 let made = match source.next() {
-                    Some(Ok(reading)) if sealed.is_some_and(|sealed| reading.at_ms <= sealed) => continue,
+                    Some(Ok(reading)) if accepted.is_some_and(|last| reading.at_ms <= last) => continue,
                     Some(Ok(reading)) => self.push(reading).map_err(E::from),
                     Some(Err(error)) => Err(error),
                     None => {
@@ -393,6 +520,23 @@ impl<S: Signer> Gateway<S> {
     fn blocks_per_upload(&self) -> u64 {
         u64::from(self.config.blocks_per_interval) * u64::from(self.config.intervals_per_upload)
     }
+}
+
+/// Whether a reading's time is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// It is after the last reading.
+    No,
+    /// It is not, and no reading of the open block has it.
+    Passed,
+    /// The open block has this reading.
+    Same,
+    /// The open block has another reading of this time.
+    Other,
+}
+
+fn bytes_of(reading: &Reading) -> usize {
+    8 * (reading.values.len() + 1) + reading.payload.len()
 }
 
 fn lock(dir: &Path) -> Result<File, GatewayError> {

@@ -22,10 +22,10 @@ use crate::{
 /// A block that is compressed and not yet sealed.
 #[derive(Debug)]
 pub(super) struct Pending {
-    start_ms: u64,
-    last_ms: u64,
-    count: u32,
-    body: Vec<u8>,
+    pub(super) start_ms: u64,
+    pub(super) last_ms: u64,
+    pub(super) count: u32,
+    pub(super) body: Vec<u8>,
 }
 
 /// Where a stream goes on after `last`.
@@ -58,8 +58,12 @@ impl<S: Signer> Gateway<S> {
         let body = self.codecs.encode(self.config.codec, &self.table)?;
         let last_ms = self.table.timestamps_ms().last().copied().unwrap_or(self.start_ms);
         let count = self.table.len() as u32;
-        self.pending.push(Pending { start_ms: self.start_ms, last_ms, count, body });
+        let block = Pending { start_ms: self.start_ms, last_ms, count, body };
+        self.open.close_block(&block)?;
+        self.pending_bytes += block.body.len();
+        self.pending.push(block);
         self.table.clear();
+        self.block_bytes = 0;
         Ok(())
     }
 
@@ -88,6 +92,8 @@ impl<S: Signer> Gateway<S> {
         journal::save(&self.dir, &after)?;
         self.position = after;
         self.pending.clear();
+        self.pending_bytes = 0;
+        self.open.next_upload(after.next_upload)?;
         tracing::debug!(stream = %self.stream, upload = upload.number(), blocks, bytes = upload.object.len(), "upload");
         Ok(upload)
     }

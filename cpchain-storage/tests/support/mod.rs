@@ -32,7 +32,7 @@ pub(crate) fn gateway(dir: &Path) -> Gateway<SigningKey> {
 /// Six-hourly readings of these days.
 pub(crate) fn readings(days: std::ops::Range<u64>) -> Vec<Reading> {
     let of_day = |day: u64| (0..4).map(move |i| day * DAY_MS + i * 6 * HOUR_MS);
-    days.flat_map(of_day).map(|at_ms| Reading { at_ms, values: vec![at_ms as f64 / 7.0, 1016.6] }).collect()
+    days.flat_map(of_day).map(|at_ms| Reading::new(at_ms, vec![at_ms as f64 / 7.0, 1016.6])).collect()
 }
 
 /// Uploads of the first `days` days.
