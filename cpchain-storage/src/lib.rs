@@ -7,6 +7,7 @@
 //! | you want to | take |
 //! | --- | --- |
 //! | turn a CSV file or live readings into sealed uploads | [`gateway`]: [`Gateway`], [`gateway::CsvSource`] |
+//! | run many sensors in one process, from JSON lines, MQTT or your own source | [`gateway`]: [`gateway::Intake`], [`gateway::Source`] |
 //! | choose how readings are compressed, or bring your own way | [`codec`]: [`Codec`], [`CodecRegistry`] |
 //! | read sealed blocks back, with every fault named | [`reader`]: [`read_blocks`], [`read_object`] |
 //! | know and check what is in an upload before you pay | [`manifest`]: [`Manifest::verify`] |
@@ -24,7 +25,8 @@
 //! | --- | --- | --- |
 //! | [`ChunkStore`] | durable and verified chunks | [`PackStore`] |
 //! | [`IndexStore`](index::IndexStore) | an index that may be lost; [`index::conformance`] checks yours | [`index::MemoryIndex`], `index::SledIndex` |
-//! | [`Codec`] | lossless, and safe against hostile bytes | [`codec::Pco`], [`codec::Plain`] |
+//! | [`gateway::Source`] | readings of many sensors, again if they were not reported durable | [`gateway::Readings`], `gateway::JsonSource`, `gateway::MqttSource` |
+//! | [`Codec`] | lossless, and safe against hostile bytes | [`codec::Plain`], `codec::Pco`, `codec::Zstd` |
 //! | [`KeySource`] | keys of intervals | stream secrets, granted seeds, maps of keys |
 //! | [`VoucherSink`] | final once it returns, twice is once | your chain client |
 //! | `network::Dht` (feature `network`) | small signed records, verified by whoever reads them | `network::NodeHandle`: libp2p-kad |

@@ -28,6 +28,9 @@ struct Job {
     upload: u64,
 }
 
+/// Sensor and number of an upload.
+type Delivered = (Arc<str>, u64);
+
 enum Report {
     Delivered(Arc<str>, u64),
     Failed,
@@ -88,7 +91,7 @@ impl Courier {
     }
 
     /// What was delivered since the last call, and how often it failed; waits for the first report.
-    pub(super) fn collect(&mut self, wait: Duration) -> Result<(Vec<(Arc<str>, u64)>, u64), IntakeError> {
+    pub(super) fn collect(&mut self, wait: Duration) -> Result<(Vec<Delivered>, u64), IntakeError> {
         let (mut delivered, mut failed) = (Vec::new(), 0);
         let first = if wait.is_zero() { None } else { self.reports.recv_timeout(wait).ok() };
         for report in first.into_iter().chain(std::iter::from_fn(|| self.reports.try_recv().ok())) {

@@ -149,7 +149,10 @@ fn encode(sensor: &str, columns: &[String]) -> Vec<u8> {
     out
 }
 
-fn decode(mut bytes: Bytes) -> Option<(Arc<str>, Vec<String>)> {
+/// A sensor and the names of its values.
+type Known = (Arc<str>, Vec<String>);
+
+fn decode(mut bytes: Bytes) -> Option<Known> {
     let mut texts = Vec::new();
     while bytes.has_remaining() {
         let length = bytes.try_get_u32_le().ok()? as usize;
@@ -161,7 +164,7 @@ fn decode(mut bytes: Bytes) -> Option<(Arc<str>, Vec<String>)> {
 }
 
 /// Sensors that have a folder, and the names of their values.
-pub(super) fn known(parent: &Path) -> Result<Vec<(Arc<str>, Vec<String>)>, IntakeError> {
+pub(super) fn known(parent: &Path) -> Result<Vec<Known>, IntakeError> {
     let failed = |path: &Path| {
         let path = path.to_path_buf();
         move |source| IntakeError::Folder { path, source }
