@@ -1,13 +1,13 @@
 //! The libp2p behaviours of a node, with every bound set.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 use libp2p::{
     StreamProtocol, Swarm, SwarmBuilder,
     connection_limits::{self, ConnectionLimits},
     identify,
     identity::Keypair,
-    kad, noise,
+    kad, noise, ping,
     request_response::{self, ProtocolSupport},
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
@@ -26,6 +26,8 @@ use super::{
 /// The protocol of the DHT.
 pub(crate) const KAD: StreamProtocol = StreamProtocol::new("/cpchain/kad/1");
 const CHUNK: StreamProtocol = StreamProtocol::new(wire::PROTOCOL);
+/// Connections that nobody uses are closed sooner; this one finds dead peers on those that are used.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
 const IDENTIFY: &str = "/cpchain/id/1";
 /// Substreams of the chunk protocol on one connection.
 const MAX_STREAMS: usize = 128;
@@ -36,6 +38,8 @@ pub(crate) struct Behaviour {
     pub(crate) gate: Gate,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) identify: identify::Behaviour,
+    /// Other libraries ask a peer to answer a ping before they route through it.
+    pub(crate) ping: ping::Behaviour,
     pub(crate) kad: Watched,
     pub(crate) chunk: request_response::Behaviour<Frames>,
     /// Where requests come in; a light node has none.
@@ -82,6 +86,7 @@ impl Behaviour {
             gate: Gate::new(guard.clone(), config.max_connections),
             limits: connection_limits::Behaviour::new(limits),
             identify: identify::Behaviour::new(identify::Config::new(IDENTIFY.to_owned(), pair.public())),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
             kad: Watched::new(kad, guard.clone()),
             chunk: request_response::Behaviour::new([(CHUNK, ProtocolSupport::Outbound)], requests),
             door: door.into(),

@@ -13,7 +13,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use cpchain_crypto::Digest;
 use libp2p::{
     PeerId,
     kad::{
