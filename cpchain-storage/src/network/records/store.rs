@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use cpchain_crypto::Digest;
 use libp2p::{
     PeerId,
     kad::{
