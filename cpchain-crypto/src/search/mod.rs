@@ -26,13 +26,16 @@
 //!   as far as the host is**, or from two hosts that do not collude: what an engine can see of tampering is written at the engine.
 
 mod fixed_point;
+#[cfg(feature = "search")]
+pub mod keyword;
 mod predicate;
 #[cfg(feature = "tfhe")]
 pub mod scan;
+mod term;
 
 use alloc::vec::Vec;
 
-pub use {fixed_point::FixedPoint, predicate::Predicate};
+pub use {fixed_point::FixedPoint, predicate::Predicate, term::Term};
 
 use crate::entropy::{Entropy, EntropyError};
 
@@ -54,9 +57,9 @@ pub enum SearchError {
     )]
     Stale,
     /// An update that does not follow what the host has.
-    #[error("the update does not follow: the host has {blocks} blocks, send the missing ones in order")]
+    #[error("the update does not follow: the host has {blocks} of them, send the missing ones in order")]
     NotNext {
-        /// Blocks that the host has.
+        /// Blocks, or updates, that the host has.
         blocks: u32,
     },
     /// The table would grow above its bound.
@@ -79,6 +82,18 @@ pub enum SearchError {
     /// The answer contradicts itself or the key: the host computed something else.
     #[error("the answer is false: ask another host, with a new query")]
     Tampered,
+    /// Fewer than one fetch, or more than a query has.
+    #[error("a query has 1 to 8 fetches, as many for every query of a table: ask for no more at a time")]
+    Fetches,
+    /// More than fits: postings into a segment, segments into a table, or bytes into a host.
+    #[error("too much for one segment, one table or this host: add less at a time, compact, or allow more bytes")]
+    TooMany,
+    /// The query could not be consumed durably, so it was not made.
+    #[error("the query's number could not be made durable: see to the counter's store, then ask again")]
+    Counter,
+    /// The answer lacks the part of a shard.
+    #[error("the answer is not that of all shards: add up the answers of all hosts")]
+    Incomplete,
     /// The source of randomness failed.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
@@ -93,12 +108,13 @@ pub trait SearchClient {
     /// What was found.
     type Found;
 
-    /// Makes a query: the bytes for the host, and the half that stays.
+    /// Makes a query: the bytes for the host, and the half that stays. Whatever the client keeps so that no query is used twice is durable
+    /// when it returns.
     ///
     /// # Errors
-    /// [`SearchError::Shape`], [`SearchError::Predicate`] or [`SearchError::Entropy`].
+    /// [`SearchError::Shape`], [`SearchError::Predicate`], [`SearchError::Fetches`], [`SearchError::Counter`] or [`SearchError::Entropy`].
     fn query(
-        &self,
+        &mut self,
         question: &Self::Question,
         entropy: &mut dyn Entropy,
     ) -> Result<(Vec<u8>, Self::Pending), SearchError>;

@@ -38,7 +38,7 @@ impl SearchClient for ScanIndex {
     /// The numbers of the records found, ascending, from 0 in the order of appending.
     type Found = Vec<u64>;
 
-    fn query(&self, question: &[Predicate], entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Pending), SearchError> {
+    fn query(&mut self, question: &[Predicate], entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Pending), SearchError> {
         if question.len() != self.fields.len() {
             return Err(SearchError::Shape);
         }
