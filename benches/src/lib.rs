@@ -7,10 +7,12 @@ mod measure;
 mod plot;
 mod pre;
 mod report;
+mod search;
 
 pub use {
     compress::{CompressError, compress},
     crypto::crypto,
     measure::{Effort, Sample, compare, measure},
     report::{Figure, Goal, json, table},
+    search::search,
 };

@@ -46,9 +46,22 @@ impl Sample {
         self.quantile(0.5)
     }
 
+    /// The same runs, if each operation was `count` of what is counted.
+    pub fn divided_by(mut self, count: f64) -> Self {
+        self.0.iter_mut().for_each(|value| *value /= count);
+        self
+    }
+
     /// How many runs were counted.
     pub fn runs(&self) -> usize {
         self.0.len()
+    }
+}
+
+/// Runs that were timed one by one, in nanoseconds.
+impl From<Vec<f64>> for Sample {
+    fn from(values: Vec<f64>) -> Self {
+        sorted(values)
     }
 }
 

@@ -55,6 +55,14 @@ impl Figure {
         }
     }
 
+    /// A figure in gigabytes a second, of operations that each touch so many bytes. Its p99 is of the slow end.
+    pub fn rate(bench: &str, params: impl Into<String>, sample: &Sample, bytes: f64) -> Self {
+        let nanoseconds = Self::nanoseconds(bench, params, sample);
+        let rate = |nanos: f64| bytes / nanos;
+        let (median, p50, p99) = (rate(nanoseconds.median), rate(nanoseconds.p50), rate(nanoseconds.p99));
+        Self { unit: "GB/s", median, p50, p99, ..nanoseconds }
+    }
+
     /// A single value that is counted, not timed (bytes, items).
     pub fn count(bench: &str, params: impl Into<String>, unit: &'static str, value: f64) -> Self {
         let (bench, params) = (bench.to_owned(), params.into());
@@ -83,6 +91,13 @@ impl Figure {
     pub fn at_most(mut self, limit: f64) -> Self {
         let wanted = format!("at most {}", human(limit, self.unit));
         self.goal = Some(Goal { wanted, met: self.median <= limit });
+        self
+    }
+
+    /// Wants a median of at least `limit`.
+    pub fn not_below(mut self, limit: f64) -> Self {
+        let wanted = format!("at least {}", human(limit, self.unit));
+        self.goal = Some(Goal { wanted, met: self.median >= limit });
         self
     }
 
@@ -133,7 +148,9 @@ fn human(value: f64, unit: &str) -> String {
     match unit {
         "ns" if value >= 1e6 => format!("{:.2} ms", value / 1e6),
         "ns" if value >= 1e3 => format!("{:.2} µs", value / 1e3),
-        "ns" => format!("{value:.1} ns"),
+        "ns" if value >= 10.0 => format!("{value:.1} ns"),
+        "ns" => format!("{value:.2} ns"),
+        "GB/s" => format!("{value:.1} GB/s"),
         _ => format!("{value:.0} {unit}"),
     }
 }
@@ -151,8 +168,10 @@ mod tests {
         assert!(figure().against("other", 1.5).at_least(1.5).goal.unwrap().met);
         assert!(!figure().against("other", 1.4).at_least(1.5).goal.unwrap().met);
         assert!(!figure().at_least(1.5).goal.unwrap().met);
+        assert!(Figure::rate("a::b", "c=d", &vec![2.0].into(), 30.0).not_below(15.0).goal.unwrap().met);
+        assert!(!Figure::rate("a::b", "c=d", &vec![2.1].into(), 30.0).not_below(15.0).goal.unwrap().met);
         let sample = measure(Effort::Quick, || 1 + 1);
         let text = table(&[Figure::nanoseconds("a::b", "c=d", &sample).at_most(0.0)]);
-        assert!(text.contains("MISSED (at most 0.0 ns)"), "{text}");
+        assert!(text.contains("MISSED (at most 0.00 ns)"), "{text}");
     }
 }

@@ -19,6 +19,8 @@ pub type Body = fn(&[u8]);
 pub const ALL: &[(&str, Body)] = &[
     ("block_header", block_header),
     ("did", did),
+    #[cfg(feature = "search")]
+    ("keyword", keyword),
     ("leaf_commitment", leaf_commitment),
     ("merkle_path", merkle_path),
     #[cfg(feature = "umbral")]
@@ -99,6 +101,31 @@ pub fn sealed_box(bytes: &[u8]) {
     if let Some(opening) = Opening::from_bytes(bytes) {
         assert_eq!(opening.to_bytes().as_slice(), bytes);
     }
+}
+
+#[cfg(feature = "search")]
+pub fn keyword(bytes: &[u8]) {
+    use cpchain_crypto::{
+        Key,
+        search::{
+            SearchServer,
+            keyword::{KeywordIndex, KeywordServer, KeywordTable, Shard, add_answers},
+        },
+    };
+    const MAX: u64 = 1 << 22;
+    if let Ok(table) = KeywordTable::from_bytes(bytes) {
+        assert_eq!(table.to_bytes().as_slice(), bytes);
+        assert!(KeywordServer::new(table, Shard::WHOLE, MAX).apply(bytes).is_err());
+    }
+    if let Ok(mut server) = KeywordServer::from_bytes(bytes, MAX) {
+        assert_eq!(server.to_bytes(), bytes);
+        assert!(server.apply(bytes).is_err() && server.bytes() <= MAX);
+        let _ = server.answer(bytes);
+    }
+    if let Ok(sum) = add_answers(&[bytes]) {
+        assert_eq!(sum, bytes);
+    }
+    let _ = KeywordIndex::from_bytes(Key::from_bytes([8; 32]), bytes);
 }
 
 #[cfg(feature = "tfhe")]

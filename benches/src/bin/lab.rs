@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, compress, crypto, json, lbft, table};
+use cpchain_benches::{Effort, compress, crypto, json, lbft, search, table};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -37,6 +37,8 @@ enum Bench {
         #[command(subcommand)]
         work: lbft::Work,
     },
+    /// Private search: the keyword engine, by kernel and by size of the table.
+    Search,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let figures = match lab.bench {
         Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Compress => compress(effort).map_err(Into::into),
+        Bench::Search => search(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
     };
     spinner.finish_and_clear();

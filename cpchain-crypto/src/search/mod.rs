@@ -25,6 +25,8 @@
 //! - **A match is believed when its record opens**, for records are sealed with authentication elsewhere. **An absence is believed only
 //!   as far as the host is**, or from two hosts that do not collude: what an engine can see of tampering is written at the engine.
 
+#[cfg(feature = "search")]
+mod field;
 mod fixed_point;
 #[cfg(feature = "search")]
 pub mod keyword;
@@ -32,9 +34,16 @@ mod predicate;
 #[cfg(feature = "tfhe")]
 pub mod scan;
 mod term;
+#[cfg(feature = "search")]
+mod text;
 
 use alloc::vec::Vec;
 
+#[cfg(feature = "search")]
+pub use {
+    field::{Field, FieldKind, Value},
+    text::Language,
+};
 pub use {fixed_point::FixedPoint, predicate::Predicate, term::Term};
 
 use crate::entropy::{Entropy, EntropyError};

@@ -1,0 +1,15 @@
+//! `lab search`: what private search costs, engine by engine.
+
+mod keyword;
+
+use cpchain_crypto::search::SearchError;
+
+use crate::{measure::Effort, report::Figure};
+
+/// Runs all benches of `cpchain_crypto::search`; `progress` is told the name of each before it runs.
+///
+/// # Errors
+/// [`SearchError`] if a step refuses what the step before it made.
+pub fn search(effort: Effort, progress: impl FnMut(&str)) -> Result<Vec<Figure>, SearchError> {
+    keyword::keyword(effort, progress)
+}
