@@ -65,7 +65,7 @@ fn bytes_are_these() {
         field(FieldKind::Category, Value::Category("Dach")),
         field(FieldKind::Integer, Value::Integer(-7)),
         field(FieldKind::Timestamp { step_ms: 60_000 }, Value::Timestamp(1_767_225_600_000)),
-        field(FieldKind::Decimal { places: 2 }, Value::Decimal(-3.14)),
+        field(FieldKind::Decimal { places: 2 }, Value::Decimal(-3.25)),
     ];
     terms.iter().for_each(|term| lines += &format!("{term:?}\n"));
     let pages = client.decode(pending, &all[2]).unwrap();

@@ -28,6 +28,7 @@ impl Vector {
     }
 
     /// Line `k` has byte `k` of each number.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn bytes(numbers: &[u32]) -> Self {
         Self::lay_out(numbers, |at, number, chunk| {
             for (line, byte) in chunk.iter_mut().zip(number.to_le_bytes()) {
@@ -38,6 +39,7 @@ impl Vector {
 
     /// Two lines with the lower halves of the numbers, two with the upper ones, both as signed 16-bit numbers: a lower half from
     /// 2¹⁵ on counts as negative, and the upper half is one more.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub(super) fn halves(numbers: &[u32]) -> Self {
         Self::lay_out(numbers, |at, number, chunk| {
             let upper = number.wrapping_add(1 << 15) >> 16;

@@ -32,7 +32,7 @@ fn the_phase_is_message_and_errors_times_bytes() {
     let (matrix, public) = (Matrix::from_columns(rows, &columns), PublicMatrix::new(&table, head));
     let mut small = Small::new(&[3; 32]);
     let (secret, errors) = (small.take(SET.dimension()), small.take(buckets));
-    let mut query = public.encrypt_zeros(kernel, &[secret.clone()], vec![errors.clone()]).remove(0);
+    let mut query = public.encrypt_zeros(kernel, core::slice::from_ref(&secret), vec![errors.clone()]).remove(0);
     query[77] = query[77].wrapping_add(SCALE);
     let (mut answer, mut wanted) = (vec![vec![0; rows]], vec![vec![0; rows]]);
     kernel.multiply(&matrix, &[&query], &mut answer);
