@@ -302,7 +302,8 @@ proptest! {
                 prop_assert_eq!(answer.len(), messages.all[2].len());
             }
             let mut entropy = SeededEntropy::new(&[1; 32]);
-            let (_query, pending) = messages.owner.query(&[Predicate::Any], &mut entropy).unwrap();
+            let mut owner = ScanIndex::from_bytes(Key::from_bytes([8; 32]), &messages.all[4]).unwrap();
+            let (_query, pending) = owner.query(&[Predicate::Any], &mut entropy).unwrap();
             // The answer was made for another key, so nothing of it may pass.
             prop_assert!(messages.owner.decode(pending, bytes).is_err());
         }
