@@ -17,7 +17,7 @@
 //! | who may ask | whoever has the table's key | the owner |
 //! | a query hides | the term, the records, whether there were any | the predicate, the field, the records |
 //! | the host sees | sizes, when they change, how often it is asked | sizes, when they change, how often it is asked |
-//! | the host computes, a record and query | 28 multiplications of bytes | 384 products and 24 transforms for 32,768 records |
+//! | the host computes, a record and query | 28 to 32 multiplications by a byte | 384 products and 24 transforms for 32,768 records |
 //! | an answer has | 4 KiB a fetch, however long the table | 5 bytes a record and field |
 //! | a false answer | is refused, an absence also | see its page |
 //!

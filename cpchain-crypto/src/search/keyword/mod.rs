@@ -17,8 +17,8 @@
 //!
 //! | for [`ParameterSet::Bucket1K`], 2²⁰ postings of as many terms | |
 //! | --- | --- |
-//! | at rest, and in the host's memory | 28 bytes a posting |
-//! | query, a fetch | 112 KiB; 4 bytes a bucket |
+//! | at rest, and in the host's memory | 28 to 32 bytes a posting |
+//! | query, a fetch | 112 to 128 KiB; 4 bytes a bucket |
 //! | answer, a fetch | 4 KiB for each segment |
 //! | client | 5 MiB of hint for each segment; tens of milliseconds beforehand, microseconds once the question is known |
 //!
