@@ -21,6 +21,8 @@ pub struct NetworkConfig {
     pub max_records: u64,
     /// The most bytes that they have together, without what waits for a clean-up.
     pub max_record_bytes: u64,
+    /// How often a node collects shards whose lease, and the day of grace after it, are over. `None`: never.
+    pub expiry_interval: Option<Duration>,
     /// The longest lease that a node gives, from now.
     pub max_lease: Duration,
     /// The most chunk requests that a node works on at once; further ones wait, and are then refused as busy.
@@ -45,6 +47,7 @@ impl Default for NetworkConfig {
             request_timeout: Duration::from_secs(10),
             max_records: 1 << 20,
             max_record_bytes: 2 << 30,
+            expiry_interval: Some(Duration::from_secs(3600)),
             max_lease: Duration::from_secs(400 * 24 * 3600),
             max_requests: 64,
             max_connections: 512,

@@ -24,6 +24,7 @@ mod config;
 mod correspondence;
 mod dht;
 mod driver;
+mod expiry;
 mod frames;
 mod guard;
 mod holders;

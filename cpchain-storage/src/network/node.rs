@@ -16,6 +16,7 @@ use super::{
     config::NetworkConfig,
     dht::{Dht, DhtError},
     driver::{Command, Driver},
+    expiry,
     guard::{Door, Fault, Guard, Server},
     peer::{NodeAddr, peer_id},
     placement::NodeInfo,
@@ -85,6 +86,7 @@ impl StorageNode {
         let load = tokio::task::spawn_blocking(move || ValidatedStore::load(limits, records));
         let records = load.await.map_err(io::Error::other).flatten().map_err(NetworkError::Records)?;
         let key = SigningKey::from_seed(seed);
+        let kept = Arc::downgrade(&store);
         let holder = Holder { store, key: key.clone(), max_lease: config.max_lease };
         let parts = Parts::new(&config);
         let server =
@@ -95,6 +97,9 @@ impl StorageNode {
         let address = NodeAddr { id: key.public_key(), address };
         tracing::info!(%address, "storage node listens");
         let node = parts.run(&config, Role::Storage, swarm, key.public_key(), Some(address));
+        if let Some(interval) = config.expiry_interval {
+            tokio::spawn(expiry::run(node.downgrade(), kept, interval));
+        }
         if let Some(interval) = config.replication_interval {
             tokio::spawn(sweep::run(node.downgrade(), interval));
         }
@@ -237,6 +242,11 @@ impl NodeHandle {
     /// [`DhtError::Stopped`].
     pub async fn stats(&self) -> Result<NodeStats, DhtError> {
         self.query(Command::Stats).await
+    }
+
+    /// Was the node stopped, while handles of it are left?
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.commands.is_closed()
     }
 
     fn downgrade(&self) -> WeakNode {

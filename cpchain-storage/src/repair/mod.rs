@@ -4,6 +4,8 @@
 //! every shard, and when a chunk has fewer than [`threshold`] shards left (24 of 10/30) it fetches as many as are enough,
 //! codes the rest again, and hands them to new hosts, until all are held again.
 //!
+//! A [`Watch`] keeps a list of objects and repairs them, sweep after sweep: what a node does for those it cares for.
+//!
 //! **How readers find what a stranger has repaired.** The record of the holders is signed by the owner, so nobody else can
 //! correct it. Instead the rule of placement is kept: shard j of a group belongs to the nodes closest to
 //! [`shard_point`](crate::network::shard_point)`(anchor, j)`. A repairer chooses among the [`NEAREST`] of them; whoever misses
@@ -18,6 +20,7 @@
 //! | A new host proves its shard before it counts: a receipt alone is a promise | `thirty_percent_byzantine_lose_nothing` |
 //! | What was fetched is verified by shard and chunk, and what was coded again by the owner's ids | `tests/network/repair.rs` |
 //! | A repaired object is found and read although its record still names the hosts that are gone | `tests/network/repair.rs` |
+//! | A sweep visits every object it knows, and one that fails does not hold up the others | `a_watch_keeps_objects_alive` |
 //! | 60 nodes, 30 % killed at once, twice, with repair between; 30 % Byzantine; 1,000 flipped bits: every object is back | `tests/trial` |
 
 mod driver;
@@ -26,6 +29,7 @@ mod locate;
 mod loss;
 mod plan;
 mod survey;
+mod watch;
 
 pub use {
     driver::{RepairConfig, RepairError, Repaired, Repairer},
@@ -33,6 +37,7 @@ pub use {
     loss::{loss_among, loss_probability},
     plan::{Missing, targets, threshold},
     survey::Survey,
+    watch::{MAX_WATCHED, Sweep, Watch, WatchFull},
 };
 pub(crate) use {group::Wanted, locate::find};
 

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "network", feature = "csv", feature = "pco"))]
 
 mod audit;
+mod expiry;
 mod faults;
 mod hostile;
 mod liars;

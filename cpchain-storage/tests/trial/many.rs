@@ -1,7 +1,7 @@
 //! Many seeds over the network in memory (5, or `TRIAL_SEEDS`): 60 hosts, 30 % killed at once, repaired, 30 % killed again, repaired.
 
 use cpchain_crypto::Signer;
-use cpchain_storage::{ErasureParams, Lease, client::StorageClient};
+use cpchain_storage::{ErasureParams, Lease, client::StorageClient, encode_object, repair::Watch};
 
 use crate::{
     course::{Objects, Random, computed, seeds},
@@ -109,4 +109,32 @@ async fn a_renewal_extends_leases_and_writes_the_new_hosts_down() {
     assert_eq!(published, renewed.holders);
     assert_ne!(published, stored.holders);
     assert_eq!(client(&net, 5).get_object(owner.public_key(), &stored.object).await.unwrap(), object);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_keeps_objects_alive() {
+    let net = Memory::new(HOSTS, |_| Conduct::Honest);
+    let objects = Objects::put(&client(&net, 1), 1).await;
+    let watch = Watch::new(client(&net, 2));
+    for (_, object) in &objects.all {
+        watch.add(objects.owner.public_key(), object.clone(), lease()).unwrap();
+    }
+    // One that nobody has ever stored fails, and the others are repaired all the same.
+    let (absent, _) = encode_object(b"never stored", ErasureParams::default()).unwrap();
+    watch.add(objects.owner.public_key(), absent.clone(), lease()).unwrap();
+    let (over, _) = encode_object(b"its lease is over", ErasureParams::default()).unwrap();
+    watch.add(objects.owner.public_key(), over, Lease::until(1)).unwrap();
+    let mut random = Random(5);
+    let mut rebuilt = 0;
+    for sweep in 0..6u8 {
+        let living = net.living();
+        random.choose(living.len() / 6, living.len()).into_iter().for_each(|n| net.kill(&living[n]));
+        let swept = watch.sweep(&[sweep; 32]).await;
+        assert_eq!((swept.objects, swept.failed.len(), swept.failed[0].0), (6, 1, absent.root));
+        rebuilt += swept.rebuilt;
+        objects.check(&client(&net, 3)).await;
+    }
+    assert!(net.living().len() < 22 && rebuilt > 60, "{rebuilt}");
+    assert!(watch.remove(&absent.root) && !watch.remove(&absent.root));
+    assert_eq!(watch.len(), 5);
 }
