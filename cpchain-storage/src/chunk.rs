@@ -78,6 +78,20 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The disk is full, or a quota is used up. What was acknowledged is kept and can be read; nothing else was written.
+    #[error("{doing} failed: the disk is full; free space or let the store expire and compact, then try again")]
+    Full {
+        /// What the store was about to do.
+        doing: &'static str,
+    },
+    /// A pack that this version does not read.
+    #[error("pack {pack} was written by version {version} of the format: use a newer program")]
+    Version {
+        /// The pack.
+        pack: u32,
+        /// Its version.
+        version: u16,
+    },
     /// A chunk longer than [`MAX_CHUNK_LEN`], or empty.
     #[error("a chunk has 1 to 1048576 bytes, this one {0}: cut the object first")]
     ChunkLength(usize),

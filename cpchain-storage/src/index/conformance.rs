@@ -22,7 +22,7 @@ pub fn check<I: IndexStore>(index: I, reopen: impl Fn(I) -> I) -> Result<(), Bro
     let fail = |what: &str| Err(Broken(what.to_owned()));
     let called = |error: super::IndexError| Broken(error.to_string());
     let id = |n: u64| ChunkId::of(&n.to_le_bytes());
-    let at = |n: u64| Location { pack: 1, length: n as u32, offset: n * 100, lease: Lease(n) };
+    let at = |n: u64| Location { pack: 1, length: n as u32, offset: n * 100, lease: Lease(n), lease_pack: 2 };
     let mut mark = Checkpoint { pack: 1, offset: 0, entries: 0, fingerprint: 0 };
 
     if index.checkpoint().map_err(called)?.is_some() || index.get(&id(0)).map_err(called)?.is_some() {

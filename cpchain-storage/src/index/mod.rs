@@ -4,29 +4,33 @@
 //! packs that the entries stand for, and carries a fingerprint of all entries: a store that opens with an index whose
 //! entries do not give its fingerprint (lost, changed or added ones) throws it away and reads the packs.
 //!
-//! Implementations: [`MemoryIndex`], and [`SledIndex`] (feature `sled`). [`conformance::check`] runs on both and on
-//! any other.
+//! Implementations: [`MemoryIndex`], `SledIndex` (feature `sled`) and `RedbIndex` (feature `redb`). [`conformance::check`]
+//! runs on all of them and on any other.
 
 pub mod conformance;
+#[cfg(any(feature = "sled", feature = "redb"))]
+mod contain;
 mod memory;
+#[cfg(feature = "redb")]
+mod redb;
 #[cfg(feature = "sled")]
 mod sled;
 
-use cpchain_crypto::{Digest, Domain};
+use cpchain_crypto::Digest;
 
 pub use self::memory::MemoryIndex;
+#[cfg(feature = "redb")]
+pub use self::redb::RedbIndex;
 #[cfg(feature = "sled")]
 pub use self::sled::SledIndex;
 use crate::chunk::{ChunkId, Lease};
-
-const ENTRY: Domain = Domain::new("cpchain/storage/index-entry/v1");
 
 /// The index is broken or unreachable. The store answers by [`IndexStore::reset`] and a rebuild from the packs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the index failed: {0}")]
 pub struct IndexError(pub String);
 
-/// Where a chunk lies: 24 bytes in the index.
+/// Where a chunk lies: 28 bytes in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     /// Number of the pack.
@@ -37,13 +41,15 @@ pub struct Location {
     pub offset: u64,
     /// Until when it is kept.
     pub lease: Lease,
+    /// The pack with the frame that says so: the chunk's own, or that of its last renewal.
+    pub lease_pack: u32,
 }
 
 impl Location {
     /// Bytes of an encoded location.
-    pub const LEN: usize = 24;
+    pub const LEN: usize = 28;
 
-    /// Little endian: pack, length, offset, lease.
+    /// Little endian: pack, length, offset, lease, pack of the lease.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
         let fields = [
@@ -51,6 +57,7 @@ impl Location {
             &self.length.to_le_bytes(),
             &self.offset.to_le_bytes(),
             &self.lease.0.to_le_bytes(),
+            &self.lease_pack.to_le_bytes(),
         ];
         out.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = *from);
         out
@@ -62,11 +69,13 @@ impl Location {
         let (pack, rest) = bytes.split_first_chunk::<4>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let (offset, rest) = rest.split_first_chunk::<8>()?;
+        let (lease, lease_pack) = rest.split_first_chunk::<8>()?;
         Some(Self {
             pack: u32::from_le_bytes(*pack),
             length: u32::from_le_bytes(*length),
             offset: u64::from_le_bytes(*offset),
-            lease: Lease(u64::from_le_bytes(rest.try_into().ok()?)),
+            lease: Lease(u64::from_le_bytes(*lease)),
+            lease_pack: u32::from_le_bytes(lease_pack.try_into().ok()?),
         })
     }
 }
@@ -99,7 +108,11 @@ impl Checkpoint {
 
     /// Counts an entry in (or, the same, out).
     pub fn toggle(&mut self, id: &ChunkId, location: &Location) {
-        let digest = Digest::of(ENTRY, &[id.as_bytes(), &location.to_bytes()]);
+        // It is there against accidents, so one block of the hash will do.
+        let mut entry = [0; 32 + Location::LEN];
+        let fields = id.as_bytes().iter().copied().chain(location.to_bytes());
+        entry.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        let digest = Digest::content(&entry);
         let head = digest.0.first_chunk::<16>().map_or(0, |head| u128::from_le_bytes(*head));
         self.fingerprint ^= head;
     }

@@ -2,7 +2,7 @@
 //!
 //! After a power cut sled may have lost writes, or panic while it opens or reads. So every call into it is contained: a
 //! panic becomes an [`IndexError`], and a database that does not open is moved aside and replaced by an empty one, which the
-//! store then fills from its packs. Values are 24 bytes, so that sled never makes blob files.
+//! store then fills from its packs. Values are 28 bytes, so that sled never makes blob files.
 
 use std::{
     ops::Bound,
@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Change, Checkpoint, IndexError, IndexStore, Location};
+use super::{
+    Change, Checkpoint, IndexError, IndexStore, Location,
+    contain::{contain, damaged, set_aside},
+};
 use crate::chunk::ChunkId;
 
 /// Shorter than a chunk id, so that it is none.
@@ -21,8 +24,6 @@ const CACHE_BYTES: u64 = 16 << 20;
 /// A database that was just closed holds its lock a moment longer.
 const OPEN_ATTEMPTS: u32 = 10;
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
-/// Databases set aside for inspection; older ones are deleted.
-const KEPT_ASIDE: u32 = 3;
 
 /// An [`IndexStore`] over sled.
 #[derive(Debug)]
@@ -97,10 +98,7 @@ impl IndexStore for SledIndex {
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = db.take() {
             // Dropping a broken database may panic like everything else in it.
-            let _ = contain(|| {
-                drop(old);
-                Ok(())
-            });
+            let _ = contain(|| Ok::<_, sled::Error>(drop(old)));
         }
         set_aside(&self.path)?;
         *db = Some(open(&self.path).map_err(|error| IndexError(format!("{error:?}")))?);
@@ -142,46 +140,6 @@ fn open(path: &Path) -> Result<sled::Db, OpenError> {
     }
 }
 
-fn contain<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, IndexError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|error| IndexError(error.to_string())),
-        Err(_) => Err(IndexError("it panicked".to_owned())),
-    }
-}
-
-/// Renames the database to `<name>.bad-<n>`, so that somebody can look at it, and deletes the oldest ones.
-fn set_aside(path: &Path) -> Result<(), IndexError> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let place = |n: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".bad-{n}"));
-        PathBuf::from(name)
-    };
-    let io = |error: std::io::Error| IndexError(format!("moving it aside: {error}"));
-    remove(&place(KEPT_ASIDE)).map_err(io)?;
-    for n in (1..KEPT_ASIDE).rev() {
-        if place(n).exists() {
-            std::fs::rename(place(n), place(n + 1)).map_err(io)?;
-        }
-    }
-    std::fs::rename(path, place(1)).map_err(io)
-}
-
-fn remove(path: &Path) -> std::io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(path),
-        Ok(_) => std::fs::remove_file(path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 fn location(value: &[u8]) -> Result<Location, IndexError> {
     Location::from_bytes(value).ok_or_else(|| damaged("a location"))
-}
-
-fn damaged(what: &str) -> IndexError {
-    IndexError(format!("{what} is damaged"))
 }

@@ -2,32 +2,35 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::File,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use bytes::Bytes;
 
 use super::{
-    files::{self, PACK_HEADER, io_error, write_all_at},
+    catalog::Catalog,
+    disk::{self, PACK_HEADER, PackFile, io_error},
     frame::{FRAME_HEADER, Frame, FrameKind},
-    store::{PackStore, lock},
+    store::{PackStore, index_error, lock},
 };
 use crate::{
     chunk::{ChunkId, Lease, StoreError},
     index::{Change, Checkpoint, IndexError, IndexStore, Location},
 };
 
+/// Frames that are handed to the system in one call.
+const FRAMES: usize = 4096;
+
 /// The end of the packs, where frames are appended.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) pack: u32,
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<dyn PackFile>,
     pub(super) offset: u64,
     /// Written, not yet synced, in order.
     pending: Vec<Write>,
-    /// Packs left behind with unsynced frames.
-    unsynced: Vec<Arc<File>>,
+    /// Packs left behind with unsynced frames: number, length, file.
+    unsynced: Vec<(u32, u64, Arc<dyn PackFile>)>,
     /// Number of the last write.
     sequence: u64,
     poisoned: bool,
@@ -39,10 +42,13 @@ pub(super) struct Committed {
     pub(super) checkpoint: Checkpoint,
     /// Bytes of live frames by pack.
     pub(super) live: BTreeMap<u32, u64>,
+    pub(super) catalog: Catalog,
     pub(super) syncs: u64,
     sequence: u64,
     /// The end of what is synced; `None` while the store is being opened.
     pub(super) synced: Option<(u32, u64)>,
+    /// The disk could not read some of the pack that was read last.
+    pub(super) unreadable: bool,
     poisoned: bool,
 }
 
@@ -50,28 +56,52 @@ pub(super) struct Committed {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Write {
     Chunk(ChunkId, Location),
-    Renewal(ChunkId, Lease),
+    Renewal { id: ChunkId, lease: Lease, pack: u32 },
 }
 
 impl Write {
     pub(super) const fn of(frame: Frame, pack: u32, offset: u64) -> Self {
+        let Frame { id, lease, length, .. } = frame;
         match frame.kind {
-            FrameKind::Chunk => {
-                Self::Chunk(frame.id, Location { pack, length: frame.length, offset, lease: frame.lease })
+            FrameKind::Chunk => Self::Chunk(id, Location { pack, length, offset, lease, lease_pack: pack }),
+            FrameKind::Renewal => Self::Renewal { id, lease, pack },
+        }
+    }
+
+    pub(super) const fn id(&self) -> &ChunkId {
+        match self {
+            Self::Chunk(id, _) | Self::Renewal { id, .. } => id,
+        }
+    }
+
+    /// The entry after this frame.
+    pub(super) fn onto(&self, old: Option<Location>) -> Option<Location> {
+        match (*self, old) {
+            // The copy of a chunk does not take away what a later renewal gave.
+            (Self::Chunk(_, new), Some(old)) if old.lease > new.lease => {
+                Some(Location { lease: old.lease, lease_pack: old.lease_pack, ..new })
             }
-            FrameKind::Renewal => Self::Renewal(frame.id, frame.lease),
+            (Self::Chunk(_, new), _) => Some(new),
+            (Self::Renewal { lease, pack, .. }, Some(old)) if lease >= old.lease => {
+                Some(Location { lease, lease_pack: pack, ..old })
+            }
+            (Self::Renewal { .. }, old) => old,
         }
     }
 }
 
 impl Writer {
-    pub(super) fn new(pack: u32, file: Arc<File>) -> Self {
+    pub(super) fn new(pack: u32, file: Arc<dyn PackFile>) -> Self {
         let (pending, unsynced) = (Vec::new(), Vec::new());
         Self { pack, file, offset: PACK_HEADER, pending, unsynced, sequence: 0, poisoned: false }
     }
 }
 
 impl Committed {
+    pub(super) fn new(catalog: Catalog) -> Self {
+        Self { catalog, ..Self::default() }
+    }
+
     /// Bytes of `pack` that may be read into the index.
     pub(super) const fn limit(&self, pack: u32) -> u64 {
         match self.synced {
@@ -81,20 +111,33 @@ impl Committed {
         }
     }
 
-    fn count(&mut self, id: &ChunkId, old: Option<&Location>, new: Option<&Location>) {
-        let size = |location: &Location| FRAME_HEADER as u64 + u64::from(location.length);
-        if let Some(old) = old {
-            self.checkpoint.toggle(id, old);
-            self.checkpoint.entries = self.checkpoint.entries.saturating_sub(1);
-            let live = self.live.entry(old.pack).or_default();
-            *live = live.saturating_sub(size(old));
-        }
-        if let Some(new) = new {
-            self.checkpoint.toggle(id, new);
-            self.checkpoint.entries += 1;
-            *self.live.entry(new.pack).or_default() += size(new);
+    /// Counts an entry's frames in.
+    pub(super) fn count_in(&mut self, id: &ChunkId, entry: &Location) {
+        self.checkpoint.toggle(id, entry);
+        self.checkpoint.entries += 1;
+        for (pack, bytes) in frames_of(entry) {
+            *self.live.entry(pack).or_default() += bytes;
         }
     }
+
+    fn count_out(&mut self, id: &ChunkId, entry: &Location) {
+        self.checkpoint.toggle(id, entry);
+        self.checkpoint.entries = self.checkpoint.entries.saturating_sub(1);
+        for (pack, bytes) in frames_of(entry) {
+            let live = self.live.entry(pack).or_default();
+            *live = live.saturating_sub(bytes);
+        }
+    }
+
+    pub(super) fn live(&self, pack: u32) -> u64 {
+        self.live.get(&pack).copied().unwrap_or(0)
+    }
+}
+
+/// The frames that an entry needs, by pack: the chunk, and a renewal if its lease comes from one elsewhere.
+fn frames_of(entry: &Location) -> impl Iterator<Item = (u32, u64)> {
+    let renewal = (entry.lease_pack != entry.pack).then_some((entry.lease_pack, FRAME_HEADER as u64));
+    std::iter::once((entry.pack, FRAME_HEADER as u64 + u64::from(entry.length))).chain(renewal)
 }
 
 impl<I: IndexStore> PackStore<I> {
@@ -126,39 +169,48 @@ impl<I: IndexStore> PackStore<I> {
         writer: &mut Writer,
         frames: &'f [(Frame, Bytes)],
     ) -> Result<&'f [(Frame, Bytes)], StoreError> {
-        let mut buffer = Vec::new();
-        let mut writes = Vec::new();
-        let mut taken = 0;
-        for (frame, body) in frames {
-            let offset = writer.offset + buffer.len() as u64;
-            if taken > 0 && offset >= self.options.pack_len {
+        let mut end = writer.offset;
+        let mut headers = Vec::with_capacity(frames.len().min(FRAMES));
+        let mut writes = Vec::with_capacity(frames.len().min(FRAMES));
+        for (frame, _) in frames.iter().take(FRAMES) {
+            if !writes.is_empty() && end >= self.options.pack_len {
                 break;
             }
-            buffer.extend_from_slice(&frame.to_bytes());
-            buffer.extend_from_slice(body);
-            writes.push(Write::of(*frame, writer.pack, offset));
-            taken += 1;
+            writes.push(Write::of(*frame, writer.pack, end));
+            headers.push(frame.to_bytes());
+            end += frame.len();
         }
-        if let Err(source) = write_all_at(&writer.file, &buffer, writer.offset) {
+        let parts: Vec<&[u8]> =
+            headers.iter().zip(frames).flat_map(|(header, (_, body))| [&header[..], body]).collect();
+        if let Err(source) = writer.file.write_all_at(&parts, writer.offset) {
             // Half a frame must not lie before the next one.
             if writer.file.set_len(writer.offset).is_err() {
                 writer.poisoned = true;
             }
             return Err(io_error("writing to a pack")(source));
         }
-        writer.offset += buffer.len() as u64;
+        writer.offset = end;
+        let taken = writes.len();
         writer.pending.append(&mut writes);
         Ok(frames.get(taken..).unwrap_or_default())
     }
 
-    fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    /// Begins the next pack.
+    pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), StoreError> {
         let next = writer.pack.checked_add(1).ok_or(StoreError::Poisoned)?;
-        let file = files::create(&self.dir, next)?;
+        let file = disk::create(&*self.disk, next)?;
         self.files.write().unwrap_or_else(PoisonError::into_inner).insert(next, file.clone());
         let full = std::mem::replace(&mut writer.file, file);
-        writer.unsynced.push(full);
+        writer.unsynced.push((writer.pack, writer.offset, full));
         (writer.pack, writer.offset) = (next, PACK_HEADER);
+        writer.sequence += 1;
         Ok(())
+    }
+
+    /// Makes all that is written durable.
+    pub(super) fn commit_all(&self) -> Result<(), StoreError> {
+        let sequence = lock(&self.writer).sequence;
+        self.commit(sequence)
     }
 
     /// Makes all writes up to `sequence` durable. The first to come does it for all that have written by then.
@@ -170,15 +222,15 @@ impl<I: IndexStore> PackStore<I> {
         if committed.poisoned {
             return Err(StoreError::Poisoned);
         }
-        let (writes, packs, end, last) = {
+        let (writes, full, active, end, last) = {
             let mut writer = lock(&self.writer);
-            let mut packs = std::mem::take(&mut writer.unsynced);
-            packs.push(writer.file.clone());
-            (std::mem::take(&mut writer.pending), packs, (writer.pack, writer.offset), writer.sequence)
+            let end = (writer.pack, writer.offset);
+            let full = std::mem::take(&mut writer.unsynced);
+            (std::mem::take(&mut writer.pending), full, writer.file.clone(), end, writer.sequence)
         };
-        for pack in packs {
+        for pack in full.iter().map(|(_, _, file)| file).chain([&active]) {
             committed.syncs += 1;
-            if let Err(source) = pack.sync_data() {
+            if let Err(source) = pack.sync() {
                 // The kernel may have dropped the pages: a later sync would succeed without them.
                 committed.poisoned = true;
                 lock(&self.writer).poisoned = true;
@@ -187,60 +239,99 @@ impl<I: IndexStore> PackStore<I> {
         }
         committed.sequence = last;
         committed.synced = Some(end);
-        if let Err(error) = self.apply(&mut committed, &writes, end) {
-            tracing::warn!(%error, "index failed, reading the packs");
-            self.rebuild(&mut committed)?;
+        for (pack, len, _) in full {
+            committed.catalog.seal(pack, len);
         }
-        Ok(())
+        committed.catalog.begin(end.0);
+        if let Err(error) = committed.catalog.save(&*self.disk) {
+            // It only serves reports, and the next commit tries again.
+            tracing::warn!(%error, "catalog not written");
+        }
+        if !self.epoch.load(Ordering::Acquire).is_multiple_of(2) {
+            return self.rebuild(&mut committed);
+        }
+        self.apply(&mut committed, &writes, end, false).or_else(|error| {
+            tracing::warn!(%error, "index failed, reading the packs");
+            self.rebuild(&mut committed)
+        })
     }
 
-    /// Brings durable frames into the index, with the end of the last one.
-    pub(super) fn apply(&self, committed: &mut Committed, writes: &[Write], end: (u32, u64)) -> Result<(), IndexError> {
+    /// Brings durable frames into the index, with the end of the last one. In `doubt`, a frame takes the place of an older
+    /// copy only if it is whole.
+    pub(super) fn apply(
+        &self,
+        committed: &mut Committed,
+        writes: &[Write],
+        end: (u32, u64),
+        doubt: bool,
+    ) -> Result<(), IndexError> {
         // Entries as they will be, for ids that occur more than once.
         let mut changed: HashMap<ChunkId, Option<Location>> = HashMap::new();
         let mut changes = Vec::with_capacity(writes.len());
         for write in writes {
-            let (Write::Chunk(id, _) | Write::Renewal(id, _)) = write;
+            let id = write.id();
             let old = match changed.get(id) {
                 Some(known) => *known,
-                None => self.index.get(id)?,
+                None => self.with_index(|index| index.get(id))?,
             };
-            let new = match (write, old) {
-                (Write::Chunk(_, new), old) => {
-                    let lease = old.map_or(new.lease, |old| old.lease.max(new.lease));
-                    Location { lease, ..*new }
-                }
-                (Write::Renewal(_, lease), Some(old)) => Location { lease: old.lease.max(*lease), ..old },
-                (Write::Renewal(..), None) => continue,
-            };
-            committed.count(id, old.as_ref(), Some(&new));
-            changed.insert(*id, Some(new));
-            changes.push(Change::Set(*id, new));
+            if let (true, Some(_), Write::Chunk(_, new)) = (doubt, old, write)
+                && !matches!(self.read(id, new), Ok(Some(_)))
+            {
+                continue;
+            }
+            let new = write.onto(old);
+            if new == old {
+                continue;
+            }
+            if let Some(old) = old {
+                committed.count_out(id, &old);
+            }
+            if let Some(new) = new {
+                committed.count_in(id, &new);
+                changed.insert(*id, Some(new));
+                changes.push(Change::Set(*id, new));
+            }
         }
         (committed.checkpoint.pack, committed.checkpoint.offset) = end;
-        self.index.apply(&changes, &committed.checkpoint)
+        self.with_index(|index| index.apply(&changes, &committed.checkpoint))
     }
 
-    /// Takes entries out of the index.
-    pub(super) fn forget(&self, removals: &[Change]) -> Result<(), StoreError> {
-        if removals.is_empty() {
+    /// Takes entries out of the index, if they still are as given.
+    pub(super) fn forget(&self, entries: &[(ChunkId, Location)]) -> Result<(), StoreError> {
+        if entries.is_empty() {
             return Ok(());
         }
         let mut committed = lock(&self.committed);
-        let remove = |committed: &mut Committed| {
-            for removal in removals {
-                if let Change::Remove(id) = removal
-                    && let Some(old) = self.index.get(id)?
-                {
-                    committed.count(id, Some(&old), None);
-                }
-            }
-            self.index.apply(removals, &committed.checkpoint)
-        };
-        remove(&mut committed).or_else(|error| {
+        if !self.epoch.load(Ordering::Acquire).is_multiple_of(2) {
+            self.rebuild(&mut committed)?;
+        }
+        let none = HashMap::new();
+        self.replace(&mut committed, entries, &none).or_else(|error| {
             tracing::warn!(%error, "index failed, reading the packs");
             self.rebuild(&mut committed)?;
-            remove(&mut committed).map_err(|error| StoreError::Index(error.to_string()))
+            self.replace(&mut committed, entries, &none).map_err(index_error)
         })
+    }
+
+    /// Puts others in the place of entries that still are as given, or nothing. The caller holds the lock.
+    pub(super) fn replace(
+        &self,
+        committed: &mut Committed,
+        entries: &[(ChunkId, Location)],
+        others: &HashMap<ChunkId, Location>,
+    ) -> Result<(), IndexError> {
+        let mut changes = Vec::with_capacity(entries.len());
+        for (id, entry) in entries {
+            if self.with_index(|index| index.get(id))? == Some(*entry) {
+                committed.count_out(id, entry);
+                if let Some(other) = others.get(id) {
+                    committed.count_in(id, other);
+                    changes.push(Change::Set(*id, *other));
+                } else {
+                    changes.push(Change::Remove(*id));
+                }
+            }
+        }
+        self.with_index(|index| index.apply(&changes, &committed.checkpoint))
     }
 }

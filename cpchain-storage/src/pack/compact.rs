@@ -1,20 +1,28 @@
-//! Compaction: what still lives in mostly dead packs is written again, and the packs are deleted.
+//! Compaction: what still lives in the pack with the most dead bytes is written again, and the pack is deleted.
+//!
+//! Interrupted at any point, nothing is lost: a pack is deleted after its live frames are durable elsewhere, and leaves the
+//! catalog before it leaves the folder.
 
-use std::sync::PoisonError;
+use std::{ops::ControlFlow, sync::PoisonError};
+
+use bytes::Bytes;
 
 use super::{
-    files,
+    disk::{self, PACK_HEADER, io_error},
     frame::{Frame, FrameKind},
+    heal::Cursor,
     scan::{Found, scan},
-    store::{PackStore, lock, renewal},
+    store::{PackStore, lock},
 };
 use crate::{
-    chunk::StoreError,
-    index::{Change, IndexStore},
+    chunk::{ChunkId, StoreError},
+    index::{IndexStore, Location},
 };
 
-/// Frames that are written again in one go.
-const BATCH: usize = 32;
+/// Bytes that are written again between two waits of those who put.
+const STEP: u64 = 8 << 20;
+/// Frames that are looked at in one step.
+const FRAMES: usize = 65_536;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,73 +37,168 @@ pub struct Compaction {
     pub freed_bytes: u64,
 }
 
+impl Compaction {
+    fn add(&mut self, other: Self) {
+        self.packs += other.packs;
+        self.moved += other.moved;
+        self.damaged += other.damaged;
+        self.freed_bytes += other.freed_bytes;
+    }
+}
+
+/// How far a pack has been read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pack: u32,
+    offset: u64,
+}
+
 impl<I: IndexStore> PackStore<I> {
-    /// Rewrites every full pack whose live bytes are below [`PackOptions::compact_below_percent`](super::PackOptions).
-    /// Others may read and put meanwhile. Interrupted at any point, nothing is lost: a pack is deleted after its
-    /// live chunks are durable elsewhere.
+    /// Compacts until at most [`PackOptions::max_dead_percent`](super::PackOptions) of the packs are dead. Others may read
+    /// and put meanwhile: it is done in steps, as [`maintain`](Self::maintain) does.
     ///
     /// # Errors
-    /// [`StoreError`]; the packs that were not finished stay.
+    /// [`StoreError`]; what was done stays done.
     pub fn compact(&self) -> Result<Compaction, StoreError> {
-        let mut report = Compaction::default();
-        let active = lock(&self.writer).pack;
-        let packs: Vec<_> = {
-            let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-            files.range(..active).map(|(pack, file)| (*pack, file.clone())).collect()
-        };
-        for (pack, file) in packs {
-            let length = files::len(&file)?;
-            let live = lock(&self.committed).live.get(&pack).copied().unwrap_or(0);
-            if u128::from(live) * 100 >= u128::from(length) * u128::from(self.options.compact_below_percent) {
-                continue;
+        let mut round = lock(&self.round);
+        let mut sum = Compaction::default();
+        loop {
+            let (done, busy) = self.compact_step(&mut round.place, STEP, 0)?;
+            sum.add(done);
+            if !busy {
+                return Ok(sum);
             }
-            let mut frames = Vec::new();
-            scan(&file, files::PACK_HEADER, u64::MAX, false, |found| {
-                if let Found::Frame { offset, frame, .. } = found {
-                    frames.push((offset, frame));
-                }
-                Ok(())
-            })?;
-            for batch in frames.chunks(BATCH) {
-                self.rewrite(pack, batch, &mut report)?;
-            }
-            // A chunk that was put between the scan and now lies elsewhere: the pack must be empty.
-            if lock(&self.committed).live.get(&pack).is_some_and(|live| *live > 0) {
-                continue;
-            }
-            self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&pack);
-            lock(&self.committed).live.remove(&pack);
-            files::delete(&self.dir, pack)?;
-            report.packs += 1;
-            report.freed_bytes += length;
         }
-        Ok(report)
     }
 
-    fn rewrite(&self, pack: u32, batch: &[(u64, Frame)], report: &mut Compaction) -> Result<(), StoreError> {
+    /// One step: at most about `budget` bytes are written. `true` if there is more to do. Fewer than `floor` dead bytes
+    /// are left alone.
+    pub(super) fn compact_step(
+        &self,
+        place: &mut Option<Place>,
+        budget: u64,
+        floor: u64,
+    ) -> Result<(Compaction, bool), StoreError> {
+        let mut done = Compaction::default();
+        let Some(Place { pack, offset }) = (match place.take() {
+            Some(place) => Some(place),
+            None => self.deadest(floor)?.map(|pack| Place { pack, offset: PACK_HEADER }),
+        }) else {
+            return Ok((done, false));
+        };
+        let Some((_, file)) = self.packs(pack..=pack).pop() else { return Ok((done, true)) };
         let _all = self.forgetting.write().unwrap_or_else(PoisonError::into_inner);
-        let mut again = Vec::with_capacity(batch.len());
-        let mut lost = Vec::new();
-        for (offset, frame) in batch {
-            let Some(location) = self.ask(|index| index.get(&frame.id))? else { continue };
-            let is_here = (location.pack, location.offset) == (pack, *offset);
-            match frame.kind {
-                FrameKind::Chunk if is_here => match self.read(&frame.id, &location) {
-                    Ok(Some(body)) => {
-                        again.push((Frame { lease: location.lease, ..*frame }, body));
-                        report.moved += 1;
-                    }
-                    _ => lost.push(Change::Remove(frame.id)),
-                },
-                // The renewal of a chunk in an older pack must outlive this pack.
-                FrameKind::Renewal if location.pack != pack => {
-                    again.push((renewal(frame.id, location.lease), bytes::Bytes::new()));
+        let (mut needed, mut bytes, mut frames) = (Vec::new(), 0, 0);
+        let scanned = if lock(&self.committed).live(pack) == 0 {
+            None
+        } else {
+            let scanned = scan(&*file, offset, u64::MAX, false, |found| {
+                frames += 1;
+                if let Found::Frame { offset, frame, .. } = found
+                    && let Some(entry) = self.ask(|index| index.get(&frame.id))?
+                    && is_needed(&entry, &frame, pack, offset)
+                {
+                    bytes += frame.len();
+                    needed.push((frame.id, entry));
                 }
-                _ => {}
+                Ok(if bytes >= budget || frames >= FRAMES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            (scanned.at < disk::len(&*file)?).then_some(scanned.at)
+        };
+        self.rewrite(pack, &needed, &mut done)?;
+        if let Some(offset) = scanned {
+            *place = Some(Place { pack, offset });
+            return Ok((done, true));
+        }
+        // Entries whose frames the scan cannot see: their headers are damaged, their bodies may be whole.
+        while lock(&self.committed).live(pack) > 0 {
+            let unseen =
+                self.ask(|index| Cursor::default().next(index, |at| at.pack == pack || at.lease_pack == pack))?;
+            if unseen.is_empty() {
+                break;
+            }
+            self.rewrite(pack, &unseen, &mut done)?;
+        }
+        done.freed_bytes += disk::len(&*file)?;
+        done.packs += 1;
+        self.delete(pack)?;
+        Ok((done, true))
+    }
+
+    /// The full pack with the largest share of dead bytes, if more is dead than there may be. The pack that is being written
+    /// is ended if it is the one.
+    fn deadest(&self, floor: u64) -> Result<Option<u32>, StoreError> {
+        let mut packs = Vec::new();
+        {
+            let committed = lock(&self.committed);
+            let active = lock(&self.writer).pack;
+            for (pack, file) in self.packs(..=active) {
+                let synced = disk::len(&*file)?.min(committed.limit(pack));
+                let bytes = synced.saturating_sub(PACK_HEADER);
+                packs.push((pack, bytes, bytes.saturating_sub(committed.live(pack))));
             }
         }
-        report.damaged += lost.len();
+        let (bytes, dead) = packs.iter().fold((0, 0), |(bytes, dead), pack| (bytes + pack.1, dead + pack.2));
+        if dead <= floor || u128::from(dead) * 100 <= u128::from(bytes) * u128::from(self.options.max_dead_percent) {
+            return Ok(None);
+        }
+        let share = |pack: &(u32, u64, u64)| u128::from(pack.2) * 1_000_000 / u128::from(pack.1.max(1));
+        let Some((pack, ..)) = packs.into_iter().filter(|pack| pack.2 > 0).max_by_key(share) else { return Ok(None) };
+        let is_active = {
+            let mut writer = lock(&self.writer);
+            let is_active = writer.pack == pack;
+            if is_active {
+                self.roll(&mut writer)?;
+            }
+            is_active
+        };
+        if is_active {
+            self.commit_all()?;
+        }
+        Ok(Some(pack))
+    }
+
+    /// Writes again what entries need of a pack: chunks that lie in it, leases of chunks that lie elsewhere. Nobody renews
+    /// or forgets meanwhile.
+    fn rewrite(&self, pack: u32, entries: &[(ChunkId, Location)], done: &mut Compaction) -> Result<(), StoreError> {
+        let mut again = Vec::with_capacity(entries.len());
+        let mut lost = Vec::new();
+        for (id, entry) in entries {
+            if entry.pack != pack {
+                again.push((Frame::renewal(*id, entry.lease), Bytes::new()));
+            } else if let Ok(Some(body)) = self.read(id, entry) {
+                let frame = Frame { kind: FrameKind::Chunk, length: entry.length, lease: entry.lease, id: *id };
+                again.push((frame, body));
+                done.moved += 1;
+            } else {
+                lost.push((*id, *entry));
+            }
+        }
+        done.damaged += lost.len();
         self.forget(&lost)?;
         self.write(&again)
+    }
+
+    fn delete(&self, pack: u32) -> Result<(), StoreError> {
+        let mut committed = lock(&self.committed);
+        committed.live.remove(&pack);
+        committed.catalog.remove(pack);
+        match committed.catalog.save(&*self.disk) {
+            // On a full disk the pack must go first. Should the power go in between, the pack is reported as missing.
+            Ok(()) | Err(StoreError::Full { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&pack);
+        self.disk.delete(pack).map_err(io_error("deleting a pack"))?;
+        self.disk.sync_names().map_err(io_error("syncing the folder"))?;
+        committed.catalog.save(&*self.disk)
+    }
+}
+
+/// Does the entry stand on this frame?
+fn is_needed(entry: &Location, frame: &Frame, pack: u32, offset: u64) -> bool {
+    match frame.kind {
+        FrameKind::Chunk => (entry.pack, entry.offset) == (pack, offset),
+        FrameKind::Renewal => entry.pack != pack && entry.lease_pack == pack && entry.lease == frame.lease,
     }
 }

@@ -31,6 +31,11 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// Extends the lease of a chunk.
+    pub(crate) const fn renewal(id: ChunkId, lease: Lease) -> Self {
+        Self { kind: FrameKind::Renewal, length: 0, lease, id }
+    }
+
     /// Bytes of header and body.
     pub(crate) const fn len(&self) -> u64 {
         FRAME_HEADER as u64 + self.length as u64
