@@ -19,6 +19,8 @@ mod sled;
 use cpchain_crypto::Digest;
 
 pub use self::memory::MemoryIndex;
+#[cfg(all(test, feature = "redb"))]
+pub(crate) use self::redb::Place;
 #[cfg(feature = "redb")]
 pub use self::redb::RedbIndex;
 #[cfg(feature = "sled")]

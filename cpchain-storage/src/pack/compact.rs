@@ -3,7 +3,7 @@
 //! Interrupted at any point, nothing is lost: a pack is deleted after its live frames are durable elsewhere, and leaves the
 //! catalog before it leaves the folder.
 
-use std::{ops::ControlFlow, sync::PoisonError};
+use std::{cmp::Reverse, ops::ControlFlow, sync::PoisonError};
 
 use bytes::Bytes;
 
@@ -142,20 +142,29 @@ impl<I: IndexStore> PackStore<I> {
         if dead <= floor || u128::from(dead) * 100 <= u128::from(bytes) * u128::from(self.options.max_dead_percent) {
             return Ok(None);
         }
-        let share = |pack: &(u32, u64, u64)| u128::from(pack.2) * 1_000_000 / u128::from(pack.1.max(1));
-        let Some((pack, ..)) = packs.into_iter().filter(|pack| pack.2 > 0).max_by_key(share) else { return Ok(None) };
-        let is_active = {
-            let mut writer = lock(&self.writer);
-            let is_active = writer.pack == pack;
-            if is_active {
-                self.roll(&mut writer)?;
+        packs.retain(|pack| pack.2 > 0);
+        packs.sort_by_key(|(_, bytes, dead)| Reverse(u128::from(*dead) * 1_000_000 / u128::from((*bytes).max(1))));
+        for (pack, ..) in packs {
+            match self.end_pack(pack) {
+                Ok(()) => return Ok(Some(pack)),
+                // No room for a new pack: another one may be dead altogether.
+                Err(StoreError::Full { .. }) => {}
+                Err(error) => return Err(error),
             }
-            is_active
-        };
-        if is_active {
-            self.commit_all()?;
         }
-        Ok(Some(pack))
+        Ok(None)
+    }
+
+    /// If this is the pack that is being written, begins the next one.
+    fn end_pack(&self, pack: u32) -> Result<(), StoreError> {
+        {
+            let mut writer = lock(&self.writer);
+            if writer.pack != pack {
+                return Ok(());
+            }
+            self.roll(&mut writer)?;
+        }
+        self.commit_all()
     }
 
     /// Writes again what entries need of a pack: chunks that lie in it, leases of chunks that lie elsewhere. Nobody renews

@@ -13,6 +13,8 @@ mod rebuild;
 mod report;
 mod scan;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     compact::Compaction,
