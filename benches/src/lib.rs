@@ -8,6 +8,7 @@ mod plot;
 mod pre;
 mod report;
 mod search;
+pub mod store;
 
 pub use {
     compress::{CompressError, compress},

@@ -129,6 +129,25 @@ impl Clock {
     }
 }
 
+/// A moment on the clock of the whole process, its threads included.
+#[cfg(target_os = "linux")]
+pub(crate) struct ProcessClock(rustix::time::Timespec);
+
+#[cfg(target_os = "linux")]
+impl ProcessClock {
+    pub(crate) fn now() -> Self {
+        Self(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime))
+    }
+
+    pub(crate) fn elapsed_nanos(&self) -> f64 {
+        let (start, end) = (&self.0, Self::now().0);
+        (end.tv_sec - start.tv_sec) as f64 * 1e9 + (end.tv_nsec - start.tv_nsec) as f64
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use Clock as ProcessClock;
+
 /// How often the operation fits into one run; also warms it up.
 fn calibrate<T>(effort: Effort, operation: &mut impl FnMut() -> T) -> u32 {
     let mut batch = 1u32;

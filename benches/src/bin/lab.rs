@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, compress, crypto, json, lbft, search, table};
+use cpchain_benches::{Effort, compress, crypto, json, lbft, search, store, table};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -39,6 +39,8 @@ enum Bench {
     },
     /// Private search: the keyword engine, by kernel and by size of the table.
     Search,
+    /// The local store: processor time of a durable put, disk, memory and recovery, beside sled, redb and fjall alone.
+    Store(store::Store),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Bench::Compress => compress(effort).map_err(Into::into),
         Bench::Search => search(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
+        Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
     };
     spinner.finish_and_clear();
     let text = figures.and_then(|figures| match figures.as_slice() {

@@ -128,6 +128,18 @@ impl Recovery {
     }
 }
 
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, replayed, cut, findings } = self;
+        writeln!(
+            f,
+            "opened: index {}, {replayed} frames read back, {cut} bytes of an unfinished write cut off",
+            index.name()
+        )?;
+        findings.fmt(f)
+    }
+}
+
 /// What the doctor found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DoctorReport {
