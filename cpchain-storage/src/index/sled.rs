@@ -20,7 +20,7 @@ use crate::chunk::ChunkId;
 
 /// Shorter than a chunk id, so that it is none.
 const CHECKPOINT: &[u8] = b"checkpoint";
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 4 << 20;
 /// A database that was just closed holds its lock a moment longer.
 const OPEN_ATTEMPTS: u32 = 10;
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
