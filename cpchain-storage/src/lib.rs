@@ -24,7 +24,7 @@
 //! | trait | promise | ours |
 //! | --- | --- | --- |
 //! | [`ChunkStore`] | durable and verified chunks | [`PackStore`] |
-//! | [`IndexStore`](index::IndexStore) | an index that may be lost; [`index::conformance`] checks yours | [`index::MemoryIndex`], `index::SledIndex` |
+//! | [`IndexStore`](index::IndexStore) | an index that may be lost; [`index::conformance`] checks yours | [`index::MemoryIndex`], `index::SledIndex`, `index::RedbIndex` |
 //! | [`gateway::Source`] | readings of many sensors, again if they were not reported durable | [`gateway::Readings`], `gateway::JsonSource`, `gateway::MqttSource` |
 //! | [`Codec`] | lossless, and safe against hostile bytes | [`codec::Plain`], `codec::Pco`, `codec::Zstd` |
 //! | [`KeySource`] | keys of intervals | stream secrets, granted seeds, maps of keys |
@@ -36,6 +36,7 @@
 //! | feature | adds | default |
 //! | --- | --- | --- |
 //! | `sled` | `index::SledIndex` | yes |
+//! | `redb` | `index::RedbIndex` | no |
 //! | `gateway` | [`gateway`] | yes |
 //! | `pco` | `codec::Pco`: compressed columns of numbers | yes |
 //! | `csv` | `gateway::CsvSource` | yes |

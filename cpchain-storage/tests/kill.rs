@@ -45,7 +45,7 @@ fn kill_9_loses_nothing_acknowledged<I: OnDisk>(child: &str) {
     let rounds = rounds(4) as u64;
     for round in 0..rounds {
         let storing = child::start(child, dir.path(), round * 1_000_000);
-        std::thread::sleep(Duration::from_millis(200 + round * 37 % 400));
+        storing.work_for(Duration::from_millis(round * 37 % 300));
         stored.extend(storing.kill());
 
         let store = open::<I>(dir.path(), PACK_LEN);

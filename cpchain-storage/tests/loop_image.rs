@@ -92,7 +92,7 @@ fn power_cuts_on_ext4<I: OnDisk>(child: &str) {
             call("sync", ["-f".as_ref(), mounted.0.as_os_str()]);
         }
         let storing = child::start(child, &mounted.0, 0);
-        std::thread::sleep(Duration::from_millis(400 + round * 137 % 1200));
+        storing.work_for(Duration::from_millis(round * 137 % 900));
         call("kill", ["-STOP".as_ref(), storing.child.id().to_string().as_ref()]);
         // The bytes that the device has: no sync, no unmounting.
         call("cp", ["--sparse=always".as_ref(), image.as_os_str(), copy.as_os_str()]);

@@ -19,6 +19,11 @@ pub(super) fn contain<T, E: fmt::Display>(call: impl FnOnce() -> Result<T, E>) -
     }
 }
 
+/// Drops a database: a broken one may panic in that as in everything else.
+pub(super) fn close<D>(database: D) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+}
+
 /// Renames the database to `<name>.bad-<n>`, so that somebody can look at it, and deletes the oldest ones.
 pub(super) fn set_aside(path: &Path) -> Result<(), IndexError> {
     if !path.exists() {

@@ -23,7 +23,7 @@ use cpchain_crypto::Digest;
 
 use super::{
     Change, Checkpoint, IndexError, IndexStore, Location,
-    contain::{contain, damaged, set_aside},
+    contain::{close, contain, damaged, set_aside},
 };
 use crate::chunk::ChunkId;
 
@@ -151,7 +151,7 @@ impl IndexStore for RedbIndex {
     fn reset(&self) -> Result<(), IndexError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = database.take() {
-            let _ = contain(|| Ok::<_, Error>(drop(old)));
+            close(old);
         }
         self.place.clear()?;
         *database = Some(open(&*self.place).map_err(|error| IndexError(format!("{error:?}")))?);
@@ -168,6 +168,9 @@ impl Drop for RedbIndex {
     fn drop(&mut self) {
         if let Err(error) = self.flush() {
             tracing::debug!(%error, "index not flushed");
+        }
+        if let Some(database) = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            close(database);
         }
     }
 }

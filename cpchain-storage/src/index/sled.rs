@@ -14,13 +14,13 @@ use std::{
 
 use super::{
     Change, Checkpoint, IndexError, IndexStore, Location,
-    contain::{contain, damaged, set_aside},
+    contain::{close, contain, damaged, set_aside},
 };
 use crate::chunk::ChunkId;
 
 /// Shorter than a chunk id, so that it is none.
 const CHECKPOINT: &[u8] = b"checkpoint";
-const CACHE_BYTES: u64 = 4 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
 /// A database that was just closed holds its lock a moment longer.
 const OPEN_ATTEMPTS: u32 = 10;
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
@@ -97,8 +97,7 @@ impl IndexStore for SledIndex {
     fn reset(&self) -> Result<(), IndexError> {
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = db.take() {
-            // Dropping a broken database may panic like everything else in it.
-            let _ = contain(|| Ok::<_, sled::Error>(drop(old)));
+            close(old);
         }
         set_aside(&self.path)?;
         *db = Some(open(&self.path).map_err(|error| IndexError(format!("{error:?}")))?);
@@ -107,6 +106,14 @@ impl IndexStore for SledIndex {
 
     fn flush(&self) -> Result<(), IndexError> {
         self.with(|db| db.flush()).map(|_| ())
+    }
+}
+
+impl Drop for SledIndex {
+    fn drop(&mut self) {
+        if let Some(db) = self.db.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            close(db);
+        }
     }
 }
 

@@ -62,10 +62,10 @@ impl<I: IndexStore> PackStore<I> {
                     && (old.pack, old.offset) != (pack, offset)
                 {
                     let write = Write::of(frame, pack, offset);
-                    if let (Some(at), Write::Chunk(id, here)) = (write.onto(Some(*old)), write) {
-                        if matches!(self.read(&id, &here), Ok(Some(_))) {
-                            others.insert(id, at);
-                        }
+                    if let (Some(at), Write::Chunk(id, here)) = (write.onto(Some(*old)), write)
+                        && matches!(self.read(&id, &here), Ok(Some(_)))
+                    {
+                        others.insert(id, at);
                     }
                 }
                 Ok(ControlFlow::Continue(()))

@@ -52,7 +52,8 @@ pub(crate) fn scan(
     while at < to {
         let offset = at;
         let found = if let Some(frame) = scan.frame_at(at) {
-            let good = !(check_bodies || !is_sure) || scan.is_whole(&frame, at);
+            let is_believed = is_sure && !check_bodies;
+            let good = is_believed || scan.is_whole(&frame, at);
             let next = at + frame.len();
             is_sure = good || is_sure && (next == to || scan.frame_at(next).is_some());
             if is_sure {

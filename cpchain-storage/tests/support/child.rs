@@ -5,7 +5,12 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use cpchain_storage::{ChunkStore, Lease};
@@ -46,6 +51,7 @@ pub(crate) fn run<I: OnDisk>() {
 pub(crate) struct Storing {
     pub(crate) child: Child,
     reader: JoinHandle<Vec<u64>>,
+    acknowledged: Arc<AtomicUsize>,
 }
 
 /// Starts the test `name` of this program, which calls [`run`], on a folder.
@@ -58,14 +64,27 @@ pub(crate) fn start(name: &str, dir: &Path, first: u64) -> Storing {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap());
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let count = acknowledged.clone();
     let reader = std::thread::spawn(move || {
         let number = |line: String| line.strip_prefix("stored ").and_then(|n| n.parse::<u64>().ok());
-        lines.lines().map_while(Result::ok).filter_map(number).collect()
+        let numbers = lines.lines().map_while(Result::ok).filter_map(number);
+        numbers.inspect(|_| drop(count.fetch_add(1, Ordering::Relaxed))).collect()
     });
-    Storing { child, reader }
+    Storing { child, reader, acknowledged }
 }
 
 impl Storing {
+    /// Returns some time after it is at work.
+    pub(crate) fn work_for(&self, time: Duration) {
+        let begin = Instant::now();
+        while self.acknowledged.load(Ordering::Relaxed) < 10 {
+            assert!(begin.elapsed() < Duration::from_secs(60), "the child stores nothing");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(time);
+    }
+
     /// Kills it, and gives what it had acknowledged.
     pub(crate) fn kill(mut self) -> Vec<u64> {
         self.child.kill().unwrap();

@@ -16,7 +16,7 @@ use crate::{
 #[test]
 fn a_full_disk_is_read_and_takes_puts_again_when_there_is_room() {
     // Wherever in a write, a roll or a compaction the disk is full.
-    for space in (0..60_000).step_by(577) {
+    for space in (0..60_000).step_by(2311) {
         let place = format!("{space} bytes free");
         let disk = FaultDisk::default();
         let store = open(&disk, MemoryIndex::default()).unwrap();

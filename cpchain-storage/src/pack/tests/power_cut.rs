@@ -50,7 +50,7 @@ fn cut_the_power<I: IndexStore>(name: &str, cuts: u64, mut index: impl FnMut(&Fa
 
 #[test]
 fn without_an_index() {
-    cut_the_power("memory", rounds(50), |_, _| MemoryIndex::default());
+    cut_the_power("memory", rounds(25), |_, _| MemoryIndex::default());
 }
 
 /// An index whose last changes did not reach the disk.
@@ -113,7 +113,7 @@ impl IndexStore for Behind {
 #[test]
 fn with_an_index_that_is_behind() {
     let mut last = Behind::default();
-    cut_the_power("behind", rounds(50), |disk, random| {
+    cut_the_power("behind", rounds(25), |disk, random| {
         let is_new_disk = disk.packs().is_empty();
         last = if is_new_disk { Behind::default() } else { last.after_power_cut(random) };
         last.clone()
@@ -173,7 +173,7 @@ fn with_redb_on_the_same_disk() {
         }
     }
 
-    cut_the_power("redb", rounds(50), |disk, _| Redb(RedbIndex::open_at(Box::new(OnDisk(disk.clone()))).ok()));
+    cut_the_power("redb", rounds(25), |disk, _| Redb(RedbIndex::open_at(Box::new(OnDisk(disk.clone()))).ok()));
 }
 
 #[cfg(feature = "sled")]
@@ -204,7 +204,7 @@ fn with_sled_as_it_lay_on_the_disk() {
 
     let dir = tempfile::tempdir().unwrap();
     let mut n = 0;
-    cut_the_power("sled", rounds(10), |disk, random| {
+    cut_the_power("sled", rounds(5), |disk, random| {
         let (old, new) = (dir.path().join(n.to_string()), dir.path().join((n + 1).to_string()));
         if old.exists() && !disk.packs().is_empty() {
             copy(&old, &new, random);
