@@ -180,16 +180,38 @@ impl Table {
         Ok(())
     }
 
+    /// Adds a row in its place by time.
+    ///
+    /// # Errors
+    /// [`TableError::Width`], [`TableError::Payload`]; [`TableError::Order`] if there is a row of this time.
+    pub fn insert(&mut self, reading: Reading) -> Result<(), TableError> {
+        self.check_shape(reading.values.len(), reading.payload.len())?;
+        let Err(row) = self.timestamps_ms.binary_search(&reading.at_ms) else {
+            return Err(TableError::Order { at_ms: reading.at_ms });
+        };
+        self.timestamps_ms.insert(row, reading.at_ms);
+        self.columns.iter_mut().zip(&reading.values).for_each(|(column, value)| column.values.insert(row, *value));
+        if let Some(payloads) = &mut self.payloads {
+            payloads.insert(row, reading.payload);
+        }
+        Ok(())
+    }
+
+    fn check(&self, at_ms: u64, width: usize, payload: usize) -> Result<(), TableError> {
+        self.check_shape(width, payload)?;
+        if self.timestamps_ms.last().is_some_and(|last| *last >= at_ms) {
+            return Err(TableError::Order { at_ms });
+        }
+        Ok(())
+    }
+
     /// Would a row of this shape be taken?
-    pub(crate) fn check(&self, at_ms: u64, width: usize, payload: usize) -> Result<(), TableError> {
+    pub(crate) fn check_shape(&self, width: usize, payload: usize) -> Result<(), TableError> {
         if width != self.columns.len() {
             return Err(TableError::Width { expected: self.columns.len(), found: width });
         }
         if payload > MAX_PAYLOAD_LEN || (payload > 0 && self.payloads.is_none()) {
             return Err(TableError::Payload { len: payload });
-        }
-        if self.timestamps_ms.last().is_some_and(|last| *last >= at_ms) {
-            return Err(TableError::Order { at_ms });
         }
         Ok(())
     }

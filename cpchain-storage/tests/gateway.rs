@@ -139,6 +139,24 @@ fn synced_readings_survive_a_restart() {
 }
 
 #[test]
+fn readings_of_the_open_block_come_in_any_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = readings(0..2);
+    for at in [3, 0, 2, 1, 7, 5] {
+        let mut gateway = gateway(dir.path());
+        gateway.push(all[at].clone()).unwrap();
+        gateway.sync().unwrap();
+    }
+    let mut gateway = gateway(dir.path());
+    for refused in [0, 3, 5, 7] {
+        assert!(matches!(gateway.push(all[refused].clone()), Err(GatewayError::Order { .. })), "{refused}");
+    }
+    gateway.push(all[4].clone()).unwrap();
+    gateway.push(all[6].clone()).unwrap();
+    assert_eq!(rows(&[gateway.finish().unwrap().unwrap()]), all);
+}
+
+#[test]
 fn a_torn_journal_is_cut() {
     let dir = tempfile::tempdir().unwrap();
     let all = readings(0..1);

@@ -15,6 +15,8 @@
 //!   counter as used. A restart that finds intervals used of which no upload came out starts after them
 //!   (`a_restart_that_cannot_prove_the_counter_starts_the_next_interval`); a damaged counter is an error
 //!   (`a_damaged_counter_is_no_fresh_start`), an absent one too if there are uploads (`a_lost_counter_is_seen`);
+//! - readings of the open block may come in any order, one that is older than its block is refused
+//!   (`readings_of_the_open_block_come_in_any_order`);
 //! - what was accepted and [synced](Gateway::sync) is there after a restart, sealed on disk like everything else
 //!   (`synced_readings_survive_a_restart`, `a_torn_journal_is_cut`, and `tests/intake_kill.rs` with kill -9);
 //! - a block that has [`MAX_BLOCK_BYTES`] or 2^20 readings is closed early, an upload that has [`MAX_UPLOAD_BYTES`] sealed early: memory is
@@ -185,8 +187,8 @@ pub enum GatewayError {
     /// A stream has 2³² intervals.
     #[error("the stream has used all its intervals: begin a new one")]
     Exhausted,
-    /// A reading that is not after the one before; the gateway goes on without it.
-    #[error("the reading at {at_ms} ms is not after the one before it")]
+    /// A reading of a closed block, or of a time that another one has; the gateway goes on without it.
+    #[error("the reading at {at_ms} ms is of a closed block, or there is one of this time")]
     Order {
         /// Its time.
         at_ms: u64,
@@ -349,7 +351,7 @@ impl<S: Signer> Gateway<S> {
             start_ms = reading.at_ms - reading.at_ms % config.period_ms;
             block_bytes += bytes_of(&reading);
             last_ms = last_ms.max(Some(reading.at_ms));
-            table.push_reading(reading).map_err(|_| GatewayError::OpenDamaged)?;
+            table.insert(reading).map_err(|_| GatewayError::OpenDamaged)?;
         }
         let open = OpenLog::begin(dir, &secret, shape, position.next_upload, &pending, table.rows())?;
         Ok(Self {
@@ -393,16 +395,16 @@ impl<S: Signer> Gateway<S> {
         self.recovered
     }
 
-    /// Takes the next reading. Returns an upload when this reading begins the block after it; store and announce it, then
+    /// Takes the next reading; those of the open block may come in any order. Returns an upload when this reading begins the block after it; store and announce it, then
     /// call [`delivered`](Self::delivered). The reading is durable after [`sync`](Self::sync), or once its block is closed.
     ///
     /// # Errors
     /// [`GatewayError::Order`] and [`GatewayError::Table`] refuse this reading alone.
     pub fn push(&mut self, reading: Reading) -> Result<Option<Upload>, GatewayError> {
-        if self.last_ms.is_some_and(|last| last >= reading.at_ms) {
+        if self.held(&reading) != Held::No {
             return Err(GatewayError::Order { at_ms: reading.at_ms });
         }
-        self.table.check(reading.at_ms, reading.values.len(), reading.payload.len())?;
+        self.table.check_shape(reading.values.len(), reading.payload.len())?;
         let start_ms = reading.at_ms - reading.at_ms % self.config.period_ms;
         let bytes = bytes_of(&reading);
         let is_full = self.table.len() >= MAX_ROWS as usize || self.block_bytes + bytes > MAX_BLOCK_BYTES;
@@ -414,8 +416,8 @@ impl<S: Signer> Gateway<S> {
         self.open.push(&reading)?;
         self.start_ms = start_ms;
         self.block_bytes += bytes;
-        self.last_ms = Some(reading.at_ms);
-        self.table.push_reading(reading)?;
+        self.last_ms = self.last_ms.max(Some(reading.at_ms));
+        self.table.insert(reading)?;
         Ok(upload)
     }
 
@@ -445,7 +447,13 @@ impl<S: Signer> Gateway<S> {
         if self.last_ms.is_none_or(|last| last < reading.at_ms) {
             return Held::No;
         }
-        let Ok(row) = self.table.timestamps_ms().binary_search(&reading.at_ms) else { return Held::Passed };
+        let Ok(row) = self.table.timestamps_ms().binary_search(&reading.at_ms) else {
+            let closed = self.pending.last().map(|block| block.last_ms).max(self.position.last_ms);
+            let is_open = !self.table.is_empty()
+                && reading.at_ms >= self.start_ms
+                && closed.is_none_or(|closed| closed < reading.at_ms);
+            return if is_open { Held::No } else { Held::Passed };
+        };
         let mut values =
             self.table.columns().iter().map(|column| column.values().get(row).map(|value| value.to_bits()));
         let is_same = reading.values.iter().all(|value| values.next() == Some(Some(value.to_bits())))
@@ -525,9 +533,9 @@ impl<S: Signer> Gateway<S> {
 /// Whether a reading's time is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
-    /// It is after the last reading.
+    /// It is after the last reading, or among those of the open block.
     No,
-    /// It is not, and no reading of the open block has it.
+    /// It is before the open block.
     Passed,
     /// The open block has this reading.
     Same,

@@ -22,7 +22,8 @@
 //!
 //! | what comes | what becomes of it | counted as |
 //! | --- | --- | --- |
-//! | a reading that is not after the last one of its stream: late, out of order, or given out before a restart | left out; what was accepted stays | `late` |
+//! | a reading that is out of order, its block still open | takes its place by time | `readings` |
+//! | a reading of a block that is closed: too late, or given out before a restart | left out; what was accepted stays | `late` |
 //! | a reading of the open block once more | left out | `repeated` |
 //! | another reading of the same time | left out; the first one stays | `conflicting` |
 //! | no value for a column | stored as missing (NaN) | `readings` |

@@ -80,7 +80,7 @@ impl Default for IntakeOptions {
 pub struct IntakeFigures {
     /// Readings accepted.
     pub readings: u64,
-    /// Readings that are not after the last one of their stream.
+    /// Readings of a block that is closed.
     pub late: u64,
     /// Readings of an open block that came once more.
     pub repeated: u64,
