@@ -2,6 +2,7 @@
 
 mod compress;
 mod crypto;
+mod dht;
 pub mod lbft;
 mod measure;
 mod plot;
@@ -13,6 +14,7 @@ pub mod store;
 pub use {
     compress::{CompressError, compress},
     crypto::crypto,
+    dht::dht,
     measure::{Effort, Sample, compare, measure},
     report::{Figure, Goal, json, table},
     search::search,

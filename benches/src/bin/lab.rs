@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, compress, crypto, json, lbft, search, store, table};
+use cpchain_benches::{Effort, compress, crypto, dht, json, lbft, search, store, table};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -41,6 +41,8 @@ enum Bench {
     Search,
     /// The local store: processor time of a durable put, disk, memory and recovery, beside sled, redb and fjall alone.
     Store(store::Store),
+    /// The storage network's DHT: memory of a node, publishing against sweeping in 10, 50 and 200 nodes, a million on paper.
+    Dht,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Compress => compress(effort).map_err(Into::into),
         Bench::Search => search(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
+        Bench::Dht => dht(effort, &|text| spinner.set_message(text)),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
     };
