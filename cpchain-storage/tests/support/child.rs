@@ -69,7 +69,10 @@ pub(crate) fn start(name: &str, dir: &Path, first: u64) -> Storing {
     let reader = std::thread::spawn(move || {
         let number = |line: String| line.strip_prefix("stored ").and_then(|n| n.parse::<u64>().ok());
         let numbers = lines.lines().map_while(Result::ok).filter_map(number);
-        numbers.inspect(|_| drop(count.fetch_add(1, Ordering::Relaxed))).collect()
+        let counted = numbers.inspect(|_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        counted.collect()
     });
     Storing { child, reader, acknowledged }
 }

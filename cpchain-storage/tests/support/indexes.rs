@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use cpchain_storage::{
-    ChunkId, ChunkStore, PackOptions, PackStore,
+    ChunkId, ChunkStore, PackOptions, PackStore, StoreError,
     index::{IndexStore, RedbIndex, SledIndex},
 };
 
@@ -25,14 +25,27 @@ impl OnDisk for SledIndex {
 impl OnDisk for RedbIndex {
     const NAME: &'static str = "redb";
     fn open(path: &Path) -> Self {
+        let is_free = |_: &u32| Self::open(path).inspect_err(|_| pause()).is_ok();
+        let _ = (0..100).find(is_free);
         Self::open(path).unwrap()
     }
+}
+
+/// A process that another test is just starting has all our files until it runs its own program: it will let go of them.
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(10));
 }
 
 /// A store with its packs and its index in `dir`.
 pub(crate) fn open<I: OnDisk>(dir: &Path, pack_len: u64) -> PackStore<I> {
     let options = PackOptions { pack_len, ..PackOptions::default() };
-    PackStore::open(dir.join("packs"), options, I::open(&dir.join("index"))).unwrap()
+    for _ in 0..200 {
+        match PackStore::open(dir.join("packs"), options, I::open(&dir.join("index"))) {
+            Err(StoreError::InUse) => pause(),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the folder stays in use");
 }
 
 /// How often a test repeats what it does: `STORE_ROUNDS`, or less.
