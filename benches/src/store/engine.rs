@@ -19,7 +19,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
+pub(super) enum Engine {
     /// Our packs with the index over sled.
     PackSled,
     /// Our packs with the index over redb.
