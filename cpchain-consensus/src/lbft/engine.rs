@@ -264,6 +264,11 @@ impl Lbft {
         self.tip.height
     }
 
+    /// The highest height that a C-certificate is held for: what is final, and what will be once its blocks are here.
+    pub const fn covered(&self) -> Height {
+        self.covered
+    }
+
     /// This node's state at a height above [`final_height`](Self::final_height).
     pub fn state(&self, height: Height) -> State {
         if height <= self.covered {

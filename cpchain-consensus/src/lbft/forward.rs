@@ -9,8 +9,8 @@
 //!   (`every_validator_hears_from_as_many`); so a few that keep silent silence nobody for long.
 //! - Whoever does not get on tells all, at every retry interval: progress rests on that alone, the rest is speed
 //!   (`l3_a_lost_certificate_is_sent_again`, `large_committees_lose_no_liveness`).
-//! - VALIDATE is for those who get no COMMITs. Of the validators that put it together a few in turn publish it; who learns
-//!   it from another passes it on (`few_validators_publish_what_all_have`).
+//! - VALIDATE is for those who get no COMMITs. A few validators in turn publish it; the network spreads what they publish, and
+//!   a height of which nobody hears is final with the next one (`few_validators_publish_what_all_have`).
 //! - A committee of up to [`FANOUT`] + 1 validators has no one to spare: there everybody tells everybody.
 
 use alloc::vec::Vec;
@@ -43,14 +43,12 @@ impl Lbft {
         (0..=LOOK_AHEAD).map(|ahead| self.committee.proposer(Height(self.height.0.saturating_add(ahead))))
     }
 
-    /// Whether this node publishes a VALIDATE that the other validators put together as well.
+    /// Whether this node publishes the VALIDATE of this height.
     pub(crate) fn speaks(&self, height: Height) -> bool {
         let validators = self.committee.validators().len();
-        self.index.is_none_or(|place| {
-            // Those that validator 0 would tell, and itself when it tells all.
-            let place = usize::from(place);
-            validators <= FANOUT + 1 || ring(validators, height).any(|step| step == place)
-        })
+        // Those that validator 0 would tell.
+        let told = |place| ring(validators, height).any(|step| step == usize::from(place));
+        validators <= FANOUT + 1 || self.index.is_some_and(told)
     }
 }
 

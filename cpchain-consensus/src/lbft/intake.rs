@@ -53,7 +53,7 @@ impl Lbft {
             return;
         }
         self.know_own(&certificate);
-        self.accept(certificate, false);
+        self.accept(certificate);
     }
 
     /// A certificate with a vote of this key that its log does not know.
@@ -71,8 +71,8 @@ impl Lbft {
         }
     }
 
-    /// A verified certificate of a height above the tip that is not held yet; `assembled` here from votes, as others do.
-    pub(crate) fn accept(&mut self, certificate: Certificate, assembled: bool) {
+    /// A verified certificate of a height above the tip that is not held yet.
+    pub(crate) fn accept(&mut self, certificate: Certificate) {
         let height = certificate.height;
         if self.below_window(height) {
             return;
@@ -82,7 +82,7 @@ impl Lbft {
             return;
         }
         self.hear();
-        self.row_certificate(certificate.clone(), assembled);
+        self.row_certificate(certificate.clone());
         self.count_all(&certificate);
     }
 

@@ -26,7 +26,7 @@ impl Lbft {
 
     /// Rows of a certificate that is new, verified and contradicts nothing: log it; at or above H also forward it, set the
     /// state and enter the next height. Below H it is kept for justifications.
-    pub(crate) fn row_certificate(&mut self, certificate: Certificate, assembled: bool) {
+    pub(crate) fn row_certificate(&mut self, certificate: Certificate) {
         let height = certificate.height;
         self.records.push(Record::Certificate(certificate.clone()));
         let current = self.height;
@@ -48,7 +48,7 @@ impl Lbft {
                 round.committed = Some(certificate.clone());
                 round.state = State::Commit;
                 // VALIDATE, once, and only if it covers something new: catching up tells nobody anything.
-                let is_news = height > self.covered && (!assembled || self.speaks(height));
+                let is_news = height > self.covered && self.speaks(height);
                 self.cover(height);
                 if is_news {
                     self.outputs.push(Output::Gossip(Message::Certificate(certificate.clone())));

@@ -74,7 +74,7 @@ impl Lbft {
         self.accuse(evidence);
         let Some(round) = self.rounds.get(&height).filter(|round| !round.is_certified(kind)) else { return };
         if let Some(certificate) = round.certificate(kind, height, digest, &self.committee) {
-            self.accept(certificate, true);
+            self.accept(certificate);
         } else if let Some(round) = self.rounds.get_mut(&height) {
             // It may be the last one that those that wait need.
             let due = round.due(kind, digest, &self.committee);

@@ -13,6 +13,7 @@ use cpchain_crypto::PublicKey;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    allowance::{Allowances, Channel},
     inbox,
     limits::{Limits, Rate},
     score::{Offence, Scores},
@@ -63,6 +64,7 @@ pub(super) struct Guard {
     limits: Limits,
     trusted: HashSet<PublicKey>,
     state: Mutex<State>,
+    allowances: Mutex<Allowances>,
     /// Somebody is no longer heard: links are to be closed.
     pub(super) changed: Notify,
     pub(super) inbox: inbox::Sender,
@@ -88,6 +90,7 @@ impl Guard {
             limits,
             trusted: trusted.into_iter().collect(),
             state: Mutex::new(state),
+            allowances: Mutex::default(),
             changed: Notify::new(),
             inbox,
             connected: AtomicUsize::new(0),
@@ -124,8 +127,15 @@ impl Guard {
         self.trusted.contains(peer) || self.state().members.contains(peer)
     }
 
-    pub(super) fn rate(&self, peer: &PublicKey) -> Rate {
+    fn rate(&self, peer: &PublicKey) -> Rate {
         if self.knows(peer) { self.limits.known } else { self.limits.stranger }
+    }
+
+    /// Takes a message of this size out of what a peer may send, or says how long to wait before asking again.
+    pub(super) fn wait(&self, peer: &PublicKey, channel: Channel, size: usize) -> Duration {
+        let rate = self.rate(peer);
+        let mut allowances = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
+        allowances.wait(peer, channel, size, rate, self.now())
     }
 
     pub(super) const fn strangers(&self) -> usize {

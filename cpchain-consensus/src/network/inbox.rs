@@ -1,5 +1,6 @@
-//! What waits for the node, bounded in number and in bytes, in two lanes: members of the committee are heard
-//! first, so that no number of others displaces them.
+//! What waits for the node, bounded in number and in bytes, in three lanes: members of the committee are heard first, so
+//! that no number of others displaces them; transactions that members pass on, which may be anybody's, and what others send
+//! have lanes of their own.
 
 use std::sync::Arc;
 
@@ -8,9 +9,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::Received;
 use crate::lbft::MAX_MESSAGE;
 
-/// Messages and bytes that wait in the lane of members, and in that of all others.
+/// Messages and bytes that wait in each lane.
 const MEMBERS: (usize, usize) = (1024, 32 << 20);
+const RELAYED: (usize, usize) = (512, 8 << 20);
 const OTHERS: (usize, usize) = (256, 4 << 20);
+
+/// Where a message waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// What members say.
+    Members,
+    /// Transactions that members pass on.
+    Relayed,
+    /// What anybody else says or passes on.
+    Others,
+}
 
 struct Waiting {
     received: Received,
@@ -19,13 +32,13 @@ struct Waiting {
 }
 
 #[derive(Clone)]
-struct Lane {
+struct Queue {
     queue: mpsc::Sender<Waiting>,
     bytes: Arc<Semaphore>,
     capacity: (usize, usize),
 }
 
-impl Lane {
+impl Queue {
     fn new(capacity: (usize, usize)) -> (Self, mpsc::Receiver<Waiting>) {
         let (queue, messages) = mpsc::channel(capacity.0);
         (Self { queue, bytes: Arc::new(Semaphore::new(capacity.1)), capacity }, messages)
@@ -64,25 +77,34 @@ pub(super) struct Closed;
 /// Where messages are put. Clones put into the same inbox.
 #[derive(Clone)]
 pub(super) struct Sender {
-    members: Lane,
-    others: Lane,
+    members: Queue,
+    relayed: Queue,
+    others: Queue,
 }
 
 impl Sender {
+    const fn lane(&self, lane: Lane) -> &Queue {
+        match lane {
+            Lane::Members => &self.members,
+            Lane::Relayed => &self.relayed,
+            Lane::Others => &self.others,
+        }
+    }
+
     /// Waits for room: who sends faster than the node reads is slowed down.
-    pub(super) async fn put(&self, member: bool, received: Received) -> Result<(), Closed> {
-        if member { self.members.put(received).await } else { self.others.put(received).await }
+    pub(super) async fn put(&self, lane: Lane, received: Received) -> Result<(), Closed> {
+        self.lane(lane).put(received).await
     }
 
     /// Does not wait; `false` if there is no room.
-    pub(super) fn offer(&self, member: bool, received: Received) -> bool {
-        if member { self.members.offer(received) } else { self.others.offer(received) }
+    pub(super) fn offer(&self, lane: Lane, received: Received) -> bool {
+        self.lane(lane).offer(received)
     }
 
     /// Messages and bytes that wait.
     pub(super) fn waiting(&self) -> (usize, usize) {
-        let (a, b) = (self.members.waiting(), self.others.waiting());
-        (a.0 + b.0, a.1 + b.1)
+        let lanes = [&self.members, &self.relayed, &self.others].map(Queue::waiting);
+        lanes.iter().fold((0, 0), |sum, lane| (sum.0 + lane.0, sum.1 + lane.1))
     }
 
     /// Whether others than members fill their lane to the half: the node does not keep up with them.
@@ -94,29 +116,52 @@ impl Sender {
 /// Where the node reads.
 pub(super) struct Inbox {
     members: mpsc::Receiver<Waiting>,
+    relayed: mpsc::Receiver<Waiting>,
     others: mpsc::Receiver<Waiting>,
-    /// Messages of members since another peer was heard.
+    /// Messages of members since another lane was heard.
     in_a_row: usize,
+    /// The lane of the last that was no member's message.
+    last: Lane,
 }
 
-/// After so many messages of members another peer is heard: the others are slow and not deaf.
+/// After so many messages of members another lane is heard: the others are slow and not deaf.
 const IN_A_ROW: usize = 64;
 
 impl Inbox {
     pub(super) fn new() -> (Sender, Self) {
-        let (members, from_members) = Lane::new(MEMBERS);
-        let (others, from_others) = Lane::new(OTHERS);
-        let inbox = Self { members: from_members, others: from_others, in_a_row: 0 };
-        (Sender { members, others }, inbox)
+        let (members, from_members) = Queue::new(MEMBERS);
+        let (relayed, from_relayed) = Queue::new(RELAYED);
+        let (others, from_others) = Queue::new(OTHERS);
+        let inbox =
+            Self { members: from_members, relayed: from_relayed, others: from_others, in_a_row: 0, last: Lane::Others };
+        (Sender { members, relayed, others }, inbox)
+    }
+
+    /// What waits in the two lower lanes, in turns.
+    fn lower(&mut self) -> Option<Received> {
+        let turns =
+            if self.last == Lane::Others { [Lane::Relayed, Lane::Others] } else { [Lane::Others, Lane::Relayed] };
+        for lane in turns {
+            let queue = if lane == Lane::Others { &mut self.others } else { &mut self.relayed };
+            if let Ok(waiting) = queue.try_recv() {
+                self.last = lane;
+                return Some(waiting.received);
+            }
+        }
+        None
     }
 
     /// The next message; `None` when nobody can put any more. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Option<Received> {
-        if self.in_a_row >= IN_A_ROW {
-            self.in_a_row = 0;
-            if let Ok(waiting) = self.others.try_recv() {
-                return Some(waiting.received);
-            }
+        if self.in_a_row < IN_A_ROW
+            && let Ok(waiting) = self.members.try_recv()
+        {
+            self.in_a_row += 1;
+            return Some(waiting.received);
+        }
+        self.in_a_row = 0;
+        if let Some(received) = self.lower() {
+            return Some(received);
         }
         let waiting = tokio::select! {
             biased;
@@ -124,6 +169,7 @@ impl Inbox {
                 self.in_a_row += 1;
                 waiting
             }
+            Some(waiting) = self.relayed.recv() => waiting,
             Some(waiting) = self.others.recv() => waiting,
             else => return None,
         };
@@ -132,6 +178,7 @@ impl Inbox {
 
     pub(super) fn close(&mut self) {
         self.members.close();
+        self.relayed.close();
         self.others.close();
     }
 }
@@ -155,18 +202,18 @@ mod tests {
     #[tokio::test]
     async fn the_inbox_is_bounded_in_bytes_and_in_number() {
         let (put, mut inbox) = Inbox::new();
-        let large = (0..1000).filter(|_| put.offer(false, message(1, 1 << 20))).count();
+        let large = (0..1000).filter(|_| put.offer(Lane::Others, message(1, 1 << 20))).count();
         assert_eq!(large, 4, "4 MiB of others");
         assert_eq!(put.waiting(), (4, 4 << 20));
         assert!(put.is_crowded());
-        assert!(put.offer(true, message(2, 1 << 20)), "members have room of their own");
+        assert!(put.offer(Lane::Members, message(2, 1 << 20)), "members have room of their own");
         for _ in 0..5 {
             inbox.next().await.unwrap();
         }
         assert_eq!(put.waiting(), (0, 0), "what leaves gives its bytes back");
-        let small = (0..5000).filter(|_| put.offer(false, message(1, 0))).count();
+        let small = (0..5000).filter(|_| put.offer(Lane::Others, message(1, 0))).count();
         assert_eq!(small, 256);
-        let members = (0..5000).filter(|_| put.offer(true, message(1, 0))).count();
+        let members = (0..5000).filter(|_| put.offer(Lane::Members, message(1, 0))).count();
         assert_eq!(members, 1024);
     }
 
@@ -174,8 +221,8 @@ mod tests {
     async fn members_are_heard_first_and_others_not_never() {
         let (put, mut inbox) = Inbox::new();
         for _ in 0..100 {
-            assert!(put.offer(false, message(9, 10)));
-            assert!(put.offer(true, message(1, 10)));
+            assert!(put.offer(Lane::Others, message(9, 10)));
+            assert!(put.offer(Lane::Members, message(1, 10)));
         }
         let mut order = Vec::new();
         for _ in 0..200 {
@@ -186,5 +233,22 @@ mod tests {
         assert!(order[IN_A_ROW + 1..101].iter().all(|from| *from == 1));
         drop(put);
         assert!(inbox.next().await.is_none());
+    }
+
+    /// Transactions of strangers that validators pass on fill their own lane: votes have their room, and pass first.
+    #[tokio::test]
+    async fn transactions_that_members_pass_on_displace_no_votes() {
+        let (put, mut inbox) = Inbox::new();
+        let relayed = (0..5000).filter(|_| put.offer(Lane::Relayed, message(5, 100))).count();
+        assert_eq!(relayed, 512);
+        assert!((0..1024).all(|_| put.offer(Lane::Members, message(1, 100))));
+        assert!((0..10).all(|_| put.offer(Lane::Others, message(9, 100))));
+        let mut order = Vec::new();
+        for _ in 0..IN_A_ROW * 4 {
+            order.push(sender(&inbox.next().await.unwrap()));
+        }
+        let of = |who: u8| order.iter().filter(|from| **from == who).count();
+        assert!(of(1) >= IN_A_ROW * 4 - 4, "votes first: {order:?}");
+        assert!(of(5) > 0 && of(9) > 0, "the others in turns: {order:?}");
     }
 }

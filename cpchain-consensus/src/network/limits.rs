@@ -83,17 +83,27 @@ impl Bucket {
         ((u128::from(rate.messages) * 2).max(1) * MICRO, bytes * MICRO)
     }
 
+    /// Another rate from now on. What is there stays, as far as the new burst goes.
+    pub(super) fn set_rate(&mut self, rate: Rate, now: Duration) {
+        if rate != self.rate {
+            self.fill(now);
+            self.rate = rate;
+            self.fill(now);
+        }
+    }
+
+    /// Whether nothing of it is used.
+    pub(super) fn is_full(&mut self, now: Duration) -> bool {
+        self.fill(now);
+        (self.messages, self.bytes) == Self::burst(self.rate)
+    }
+
     fn fill(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.at).as_micros();
         let (messages, bytes) = Self::burst(self.rate);
         self.messages = messages.min(self.messages + passed * u128::from(self.rate.messages));
         self.bytes = bytes.min(self.bytes + passed * u128::from(self.rate.bytes));
         self.at = self.at.max(now);
-    }
-
-    /// Takes a message of this size if the bucket holds so much.
-    pub(super) fn take(&mut self, size: usize, now: Duration) -> bool {
-        self.wait(size, now).is_zero()
     }
 
     /// Takes a message of this size, or says how long to wait before asking again. A rate of zero never gives anything.
@@ -121,23 +131,27 @@ mod tests {
 
     use super::*;
 
+    fn take(bucket: &mut Bucket, size: usize, millis: u64) -> bool {
+        bucket.wait(size, Duration::from_millis(millis)).is_zero()
+    }
+
     #[test]
     fn a_burst_then_the_rate() {
         let rate = Rate { messages: 10, bytes: 1 << 30 };
         let mut bucket = Bucket::new(rate, Duration::ZERO);
-        let burst = (0..100).filter(|_| bucket.take(1, Duration::ZERO)).count();
+        let burst = (0..100).filter(|_| take(&mut bucket, 1, 0)).count();
         assert_eq!(burst, 20);
         assert_eq!(bucket.wait(1, Duration::ZERO), Duration::from_millis(100));
-        assert!(bucket.take(1, Duration::from_millis(100)));
-        assert!(!bucket.take(1, Duration::from_millis(100)));
+        assert!(take(&mut bucket, 1, 100));
+        assert!(!take(&mut bucket, 1, 100));
     }
 
     #[test]
     fn bytes_count_and_the_largest_message_always_fits() {
         let mut bucket = Bucket::new(Rate { messages: 1000, bytes: 1000 }, Duration::ZERO);
-        assert!(bucket.take(crate::lbft::MAX_MESSAGE, Duration::ZERO));
+        assert!(take(&mut bucket, crate::lbft::MAX_MESSAGE, 0));
         assert_eq!(bucket.wait(500, Duration::ZERO), Duration::from_millis(500));
-        assert!(bucket.take(500, Duration::from_millis(500)));
+        assert!(take(&mut bucket, 500, 500));
     }
 
     proptest! {
@@ -149,7 +163,7 @@ mod tests {
             let (mut now, mut messages, mut bytes) = (Duration::ZERO, 0u128, 0u128);
             for (pause, size) in steps {
                 now += Duration::from_millis(pause);
-                if bucket.take(size, now) {
+                if bucket.wait(size, now).is_zero() {
                     messages += 1;
                     bytes += size as u128;
                 }

@@ -3,8 +3,11 @@
 //! # Rules of [`Libp2pNetwork`], and the tests that hold them
 //! - A link proves the key at its other end, and only peers of one chain and one [`PROTOCOL_VERSION`] hear each other
 //!   (`tests/network_guard.rs`: `another_version_is_refused`).
-//! - What waits for the node is bounded in number and in bytes; members are heard before others (`inbox.rs`).
-//! - A peer sends at most its [`Rate`]: faster streams are slowed down, faster gossip is dropped (`limits.rs`).
+//! - What waits for the node is bounded in number and in bytes; members are heard before others, and the
+//!   transactions that they pass on for anybody take no room of what they say (`inbox.rs`).
+//! - A peer sends at most its [`Rate`]: faster streams are slowed down, faster gossip is dropped (`limits.rs`). What
+//!   it may send is kept by its key: another stream or connection gives no more, and the rate is that of what the peer is
+//!   now (`allowance.rs`).
 //! - Rubbish, oversize frames and messages that no honest node sends count against the neighbour that sent them, up to a
 //!   ban (`score.rs`; `rubbish_is_banned`).
 //! - Strangers share a bounded number of places; a known peer always has its own (`known_peers_have_their_places`).
@@ -16,6 +19,7 @@
 //!   messages are no overload (`guard.rs`).
 //! - Peers that are away are dialled again, less and less often (`backoff.rs`); a link whose other end is silent is closed.
 
+mod allowance;
 mod backoff;
 mod gate;
 mod guard;

@@ -15,7 +15,7 @@ use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::{Control, OpenStreamError};
 use tokio::sync::mpsc;
 
-use super::{Received, guard::Guard, limits::Bucket, score::Offence};
+use super::{Received, allowance::Channel, guard::Guard, inbox::Lane, score::Offence};
 use crate::{ids::ChainId, lbft::MAX_MESSAGE};
 use cpchain_crypto::PublicKey;
 
@@ -129,7 +129,6 @@ async fn write(stream: &mut BufWriter<Stream>, message: &[u8], flush: bool) -> i
 /// Hands over what a peer sends, at its rate, until it closes, breaks the framing, or nobody listens any more.
 pub(super) async fn read(from: PublicKey, stream: Stream, guard: Arc<Guard>) {
     let mut stream = BufReader::new(stream);
-    let mut bucket = Bucket::new(guard.rate(&from), guard.now());
     loop {
         let bytes = match frame(&mut stream).await {
             Ok(bytes) => bytes,
@@ -138,14 +137,15 @@ pub(super) async fn read(from: PublicKey, stream: Stream, guard: Arc<Guard>) {
         };
         guard.received(bytes.len());
         loop {
-            let wait = bucket.wait(bytes.len(), guard.now());
+            let wait = guard.wait(&from, Channel::Stream, bytes.len());
             if wait.is_zero() {
                 break;
             }
             // Not read on meanwhile: the peer's own queue fills.
             tokio::time::sleep(wait).await;
         }
-        if guard.inbox.put(guard.is_member(&from), Received::Direct { from, bytes }).await.is_err() {
+        let lane = if guard.is_member(&from) { Lane::Members } else { Lane::Others };
+        if guard.inbox.put(lane, Received::Direct { from, bytes }).await.is_err() {
             return;
         }
     }

@@ -21,11 +21,12 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use super::{
     Offence, Receipt, Received, Topic, Verdict,
+    allowance::Channel,
     backoff::Backoff,
     gate::Gate,
     guard::Guard,
+    inbox,
     libp2p::{NetworkError, public_key},
-    limits::Bucket,
     peer::Outgoing,
 };
 use crate::ids::ChainId;
@@ -145,15 +146,8 @@ pub(super) async fn run(
     peers: Peers,
     guard: Arc<Guard>,
 ) {
-    let mut task = Task {
-        swarm,
-        topics,
-        guard: guard.clone(),
-        peers,
-        addresses: HashMap::new(),
-        gossip: HashMap::new(),
-        backlog: VecDeque::new(),
-    };
+    let mut task =
+        Task { swarm, topics, guard: guard.clone(), peers, addresses: HashMap::new(), backlog: VecDeque::new() };
     let mut redial = tokio::time::interval(REDIAL);
     let mut look = tokio::time::interval(LOOK);
     for ticks in [&mut redial, &mut look] {
@@ -184,8 +178,6 @@ struct Task {
     guard: Arc<Guard>,
     peers: Peers,
     addresses: HashMap<PeerId, (Multiaddr, Backoff)>,
-    /// How much gossip each connected neighbour may still hand over.
-    gossip: HashMap<PeerId, Bucket>,
     backlog: VecDeque<(Topic, Bytes)>,
 }
 
@@ -280,7 +272,6 @@ impl Task {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => self.linked(&peer_id),
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 self.mark(&peer_id, false);
-                self.gossip.remove(&peer_id);
                 self.failed(&peer_id);
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), .. } if !self.swarm.is_connected(&peer) => {
@@ -306,9 +297,7 @@ impl Task {
         let Some(from) = public_key(&source) else { return };
         let size = message.data.len();
         self.guard.received(size);
-        let now = self.guard.now();
-        let bucket = self.gossip.entry(source).or_insert_with(|| Bucket::new(self.guard.rate(&from), now));
-        if !bucket.take(size, now) {
+        if !self.guard.wait(&from, Channel::Gossip, size).is_zero() {
             self.guard.report(from, Offence::Excess);
             self.guard.dropped();
             return;
@@ -320,7 +309,13 @@ impl Task {
             bytes: message.data.into(),
             receipt: Receipt::new(id.0, source.to_bytes()),
         };
-        if !self.guard.inbox.offer(self.guard.is_member(&from), received) {
+        // A transaction is its author's, whoever passes it on.
+        let lane = match (self.guard.is_member(&from), validate) {
+            (true, true) => inbox::Lane::Members,
+            (true, false) => inbox::Lane::Relayed,
+            (false, _) => inbox::Lane::Others,
+        };
+        if !self.guard.inbox.offer(lane, received) {
             self.guard.dropped();
         }
     }

@@ -15,11 +15,12 @@ use super::{
     counters::Counting,
     handle::{NodeHandle, Request, Status},
     pace::Pace,
+    serving::Serving,
 };
 use crate::{
     application::Application,
     ids::Height,
-    lbft::{Committee, FinalEntry, Input, Kind, Lbft, Message, Output, Pull, SignatureCache},
+    lbft::{Committee, FinalEntry, Input, Kind, Lbft, Message, Output, SignatureCache},
     network::{Network, Offence, Received, Topic, Verdict},
     storage::{self, Storage, StorageError},
 };
@@ -104,6 +105,7 @@ impl Node {
             counting,
             committee,
             timer: None,
+            serving: Serving::default(),
         };
         tokio::spawn(driver.run(orders, outputs));
         Ok(handle)
@@ -124,6 +126,7 @@ struct Driver {
     committee: watch::Sender<Arc<Committee>>,
     timer: Option<(Height, Instant)>,
     pace: Pace,
+    serving: Serving,
 }
 
 /// Who must be heard whatever happens.
@@ -138,6 +141,7 @@ enum Wake {
     Retry,
     Timer,
     Propose,
+    Serve,
 }
 
 const FAR: Duration = Duration::from_secs(3600);
@@ -159,6 +163,7 @@ impl Driver {
                 _ = retry.tick() => Wake::Retry,
                 () = tokio::time::sleep_until(timer) => Wake::Timer,
                 () = tokio::time::sleep_until(propose) => Wake::Propose,
+                () = std::future::ready(()), if !self.serving.is_empty() => Wake::Serve,
             };
             let outcome = match wake {
                 Wake::Request(None) => {
@@ -172,7 +177,11 @@ impl Driver {
                 Wake::Request(Some(request)) => self.answer(request),
                 Wake::Received(Some(received)) => self.receive(received).await,
                 Wake::Received(None) => Err(NodeError::Stopped),
-                Wake::Retry => self.step(Input::Retry).await,
+                Wake::Retry => {
+                    self.serving.renew();
+                    self.step(Input::Retry).await
+                }
+                Wake::Serve => self.serve(),
                 Wake::Timer => match self.timer.take() {
                     Some((height, _)) => {
                         self.counting.timeout();
@@ -253,9 +262,11 @@ impl Driver {
             self.network.report(&from, Offence::Malformed);
             return Verdict::Reject;
         }
-        let before = outputs.len();
+        let (before, covered) = (outputs.len(), self.core.covered());
         let good = self.message(from, bytes, outputs);
-        let is_news = outputs.iter().skip(before).any(|output| matches!(output, Output::Gossip(_)));
+        // A large committee leaves it to a few to publish; all pass on what was published.
+        let published = outputs.iter().skip(before).any(|output| matches!(output, Output::Gossip(_)));
+        let is_news = published || self.core.covered() > covered;
         match (good, is_news) {
             (false, _) => Verdict::Reject,
             (true, true) => Verdict::Accept,
@@ -384,7 +395,11 @@ impl Driver {
                 tracing::info!(term = %ended.term(), "the term ended");
                 return Ok(Some(Input::NextTerm(self.application.next_committee(&ended))));
             }
-            Output::Serve { to, pull } => self.serve(&to, &pull)?,
+            Output::Serve { to, pull } => {
+                if !self.serving.put(to, pull) {
+                    tracing::debug!(peer = %to, "a pull was dropped: its sender has had its share");
+                }
+            }
             Output::Evidence(evidence) => {
                 tracing::warn!(key = %evidence.key, height = %evidence.first.0.height, "proof of misbehaviour");
                 self.status.send_modify(|status| status.evidence = Some(evidence));
@@ -419,15 +434,21 @@ impl Driver {
         let _ = self.finals.send(Arc::new(entry));
     }
 
-    fn serve(&mut self, to: &PublicKey, pull: &Pull) -> Result<(), NodeError> {
+    /// Answers one pull.
+    fn serve(&mut self) -> Result<(), NodeError> {
+        let Some((to, pull)) = self.serving.next() else { return Ok(()) };
         // An answer is up to some MiB of reads: not for who would not get it.
-        if !self.network.reaches(to) {
+        if !self.network.reaches(&to) {
             return Ok(());
         }
         let Some(storage) = &self.storage else { return Ok(()) };
-        for message in storage::answer(&**storage, pull)? {
-            self.network.send(to, message.encode());
+        let mut sent = 0_usize;
+        for message in storage::answer(&**storage, &pull)? {
+            let bytes = message.encode();
+            sent = sent.saturating_add(bytes.len());
+            self.network.send(&to, bytes);
         }
+        self.serving.spend(to, sent);
         Ok(())
     }
 

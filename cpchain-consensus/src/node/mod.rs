@@ -5,6 +5,7 @@ mod counters;
 mod driver;
 mod handle;
 mod pace;
+mod serving;
 
 pub use {
     config::{NodeConfig, NodeError, SubmitError},

@@ -164,7 +164,6 @@ fn few_validators_publish_what_all_have() {
     let heard = heard.lock().unwrap();
     let counts: Vec<_> =
         (1..final_height.0).map(|height| heard.get(&Height(height)).map_or(0, |from| from.len())).collect();
-    // Who hears of it from another before it has the COMMITs passes it on.
-    let mean = counts.iter().sum::<usize>() / counts.len();
-    assert!(!counts.contains(&0) && mean <= 15, "{counts:?}");
+    // Eight, and now and then the answer to a pull.
+    assert!(counts.iter().all(|count| (1..=10).contains(count)), "{counts:?}");
 }
