@@ -5,8 +5,10 @@ mod crypto;
 mod dht;
 pub mod lbft;
 mod measure;
+mod pipeline;
 mod plot;
 mod pre;
+mod read;
 mod report;
 mod search;
 pub mod store;
@@ -16,6 +18,8 @@ pub use {
     crypto::crypto,
     dht::dht,
     measure::{Effort, Sample, compare, measure},
+    pipeline::pipeline,
+    read::read,
     report::{Figure, Goal, json, table},
     search::search,
 };

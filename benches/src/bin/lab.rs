@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, compress, crypto, dht, json, lbft, search, store, table};
+use cpchain_benches::{Effort, compress, crypto, dht, json, lbft, pipeline, read, search, store, table};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -43,6 +43,10 @@ enum Bench {
     Store(store::Store),
     /// The storage network's DHT: memory of a node, publishing against sweeping in 10, 50 and 200 nodes, a million on paper.
     Dht,
+    /// Seal, hash, code, pack on one core: each stage and the whole, beside the same with bodies in sled.
+    Pipeline,
+    /// A large object from 10 of 13 nodes over loopback, beside one plain stream and records of the DHT.
+    Read,
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,8 @@ fn main() -> ExitCode {
         Bench::Dht => dht(effort, &|text| spinner.set_message(text)),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
+        Bench::Pipeline => pipeline(effort, |text| spinner.set_message(text)),
+        Bench::Read => read(effort, |text| spinner.set_message(text)),
     };
     spinner.finish_and_clear();
     let text = figures.and_then(|figures| match figures.as_slice() {
