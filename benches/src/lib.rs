@@ -1,5 +1,6 @@
 //! What every bench of the workspace shares: how a figure is measured and how it is written down.
 
+mod audit;
 mod compress;
 mod crypto;
 mod dht;
@@ -14,6 +15,7 @@ mod search;
 pub mod store;
 
 pub use {
+    audit::audit,
     compress::{CompressError, compress},
     crypto::crypto,
     dht::dht,

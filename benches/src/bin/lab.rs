@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, compress, crypto, dht, json, lbft, pipeline, read, search, store, table};
+use cpchain_benches::{Effort, audit, compress, crypto, dht, json, lbft, pipeline, read, search, store, table};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -28,6 +28,8 @@ struct Lab {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// Proofs that shards are held: made and verified, beside hashing the whole shard.
+    Audit,
     /// Sealing, streams, signatures, batches, sealed blocks, the key tree; beside the bare dependencies.
     Crypto,
     /// The weather file and a vibration signal as sealed uploads, beside zstd -19 of their CSV.
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let spinner = ProgressBar::new_spinner();
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
     let figures = match lab.bench {
+        Bench::Audit => audit(effort, |text| spinner.set_message(text)).map_err(Into::into),
         Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Compress => compress(effort).map_err(Into::into),
         Bench::Search => search(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),

@@ -82,7 +82,8 @@ pub(crate) async fn private_search(
         let updates = index.append(&[&days, &values], &mut entropy)?;
         Ok::<_, SearchError>((index, updates, entropy))
     });
-    let (mut index, updates, mut entropy) = work.await.during("encrypting the index")?.during("encrypting the index")?;
+    let (mut index, updates, mut entropy) =
+        work.await.during("encrypting the index")?.during("encrypting the index")?;
     for update in updates {
         let request = SearchService::request(SearchService::UPDATE, &update);
         bytes += request.len() as u64;
