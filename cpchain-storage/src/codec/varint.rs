@@ -28,11 +28,13 @@ pub(super) fn take(rest: &mut &[u8]) -> Result<u64, CodecError> {
 }
 
 /// Bytes with their length before them.
+#[cfg(feature = "pco")]
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
+#[cfg(any(feature = "pco", test))]
 pub(super) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], CodecError> {
     let length = usize::try_from(take(rest)?).map_err(CodecError::corrupt)?;
     let (head, tail) = rest.split_at_checked(length).ok_or_else(|| CodecError::corrupt("it ends too early"))?;

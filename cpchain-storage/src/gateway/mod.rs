@@ -94,7 +94,7 @@ pub struct StreamConfig {
     pub payloads: bool,
     /// The period T of a block, milliseconds.
     ///
-    /// A longer one compresses better and opens coarser: a block has a header, tags and commitments of its own, some 300 bytes.
+    /// A longer one compresses better and opens coarser: a block has a header, tags and commitments of its own.
     /// `lab compress` shows sizes by T: hourly weather takes twelve times the room in blocks of a day than in those of four weeks.
     pub period_ms: u64,
     /// The encryption interval e, in blocks.

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use cpchain_crypto::Digest;
 
 use super::{CHUNK_LEN, ChunkRef, MAX_LISTED_CHUNKS, ObjectRef};
-use crate::{chunk::ChunkId, erasure::ErasureParams};
+#[cfg(any(feature = "network", test))]
+use crate::chunk::ChunkId;
+use crate::erasure::ErasureParams;
 
 impl ChunkRef {
     /// Bytes of an entry of an index: the chunk's root, then the ids of its shards.
@@ -18,6 +20,7 @@ impl ChunkRef {
     }
 
     /// The chunks of some whole entries.
+    #[cfg(any(feature = "network", test))]
     pub(crate) fn read_entries(bytes: &[u8], params: ErasureParams) -> Vec<Self> {
         let entry = |entry: &[u8]| {
             let (root, shards) = entry.split_first_chunk::<32>()?;

@@ -84,6 +84,7 @@ impl ObjectRef {
     }
 
     /// Where in the index the chunks from `first` to before `end` are.
+    #[cfg(feature = "network")]
     pub(crate) const fn entries(&self, first: u64, end: u64) -> std::ops::Range<u64> {
         let length = ChunkRef::entry_len(self.params) as u64;
         first.saturating_mul(length)..end.saturating_mul(length)
