@@ -124,7 +124,11 @@ fn used(dir: &Path) -> Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        let meta = entry.metadata()?;
+        let meta = match entry.metadata() {
+            // Databases remove files in the background.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            meta => meta?,
+        };
         sum += if meta.is_dir() { used(&entry.path())? } else { on_disk(&meta) };
     }
     Ok(sum)
