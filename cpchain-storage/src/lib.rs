@@ -51,7 +51,8 @@
 //! `["pco"]` the codecs alone, `["network"]` the network without compression.
 //!
 //! # From readings to rows
-//! ```
+#![cfg_attr(all(feature = "gateway", feature = "pco"), doc = "```")]
+#![cfg_attr(not(all(feature = "gateway", feature = "pco")), doc = "```ignore")]
 //! use cpchain_crypto::{SigningKey, key_tree::StreamSecret};
 //! use cpchain_storage::{CodecRegistry, Coder, Gateway, Reading, StreamConfig, encode_object, read_object};
 //! # let state = tempfile::tempdir()?;

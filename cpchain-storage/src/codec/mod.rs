@@ -91,7 +91,8 @@ pub trait Codec: Send + Sync {
 
 /// The codecs that a reader or a gateway knows, by number.
 ///
-/// ```
+#[cfg_attr(feature = "pco", doc = "```")]
+#[cfg_attr(not(feature = "pco"), doc = "```ignore")]
 /// use cpchain_storage::{Table, codec::CodecRegistry};
 /// let mut table = Table::new(["temperature"])?;
 /// table.push(1_262_307_600_000, &[4.0])?;
