@@ -12,10 +12,10 @@ use cpchain_crypto::PublicKey;
 use crate::lbft::Pull;
 
 /// Pulls of one peer, and of all, that wait.
-const WAITING: usize = 8;
+const WAITING: usize = 64;
 const WAITING_OF_ALL: usize = 1024;
 /// Answers, and bytes, that one peer gets in a retry interval: catching up at the speed of a fast link stays below.
-const ANSWERS: usize = 256;
+const ANSWERS: usize = 8192;
 const BYTES: usize = 128 << 20;
 
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ mod tests {
     fn peers_take_turns() {
         let [a, b, c] = [1, 2, 3].map(|byte| PublicKey([byte; 32]));
         let mut serving = Serving::default();
-        let taken = (1..=20).filter(|number| serving.put(a, pull(*number))).count();
+        let taken = (1..=2 * WAITING as u64).filter(|number| serving.put(a, pull(*number))).count();
         assert_eq!(taken, WAITING);
         assert!(serving.put(b, pull(1)) && serving.put(b, pull(2)) && serving.put(c, pull(1)));
         let order: Vec<_> =
@@ -100,7 +100,7 @@ mod tests {
             }
             taken
         };
-        assert_eq!((0..1000).filter(|_| answer(&mut serving, a, 100)).count(), ANSWERS);
+        assert_eq!((0..2 * ANSWERS).filter(|_| answer(&mut serving, a, 100)).count(), ANSWERS);
         assert_eq!((0..1000).filter(|_| answer(&mut serving, b, BYTES / 4)).count(), 4);
         serving.renew();
         assert!(answer(&mut serving, a, 1) && answer(&mut serving, b, 1));
