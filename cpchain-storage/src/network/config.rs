@@ -17,7 +17,7 @@ pub struct NetworkConfig {
     pub lookup_step_timeout: Duration,
     /// The most time for one request to a storage node, transfer included.
     pub request_timeout: Duration,
-    /// The most records that a node keeps, of at most 8 KiB each. About 100 bytes of memory go with each.
+    /// The most records that a node keeps, of at most 8 KiB each. Some 340 bytes of memory go with each (`lab dht --quick`).
     pub max_records: u64,
     /// The most bytes that they have together, without what waits for a clean-up.
     pub max_record_bytes: u64,
