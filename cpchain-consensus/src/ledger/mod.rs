@@ -7,6 +7,7 @@
 //! | [`Module`], [`Context`], [`Call`] | how to add a kind of transactions |
 //! | [`Transaction`], [`TransactionDraft`] | signed transactions |
 //! | [`Transfer`] | the built-in kind |
+//! | [`identity`] | keys, devices and gateways on the ledger, a module to switch on |
 //! | [`Genesis`] | who has what before the first block |
 //!
 //! # Rules, and the tests that hold them
@@ -66,6 +67,7 @@ mod application;
 mod chain;
 mod genesis;
 mod history;
+pub mod identity;
 mod module;
 mod payload;
 mod pool;

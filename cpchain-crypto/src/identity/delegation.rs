@@ -269,15 +269,26 @@ impl<'a> Delegation<'a> {
         self.streams.map(|streams| streams.iter().map(|id| Digest(*id)))
     }
 
+    /// Did this controller grant it, with the key that speaks for it now? Says nothing about time, devices and streams.
+    ///
+    /// # Errors
+    /// [`DelegationError::WrongParty`], [`DelegationError::Signature`].
+    pub fn verify_grant(&self, controller: &Speaker) -> Result<(), DelegationError> {
+        if controller.identity() != self.controller {
+            return Err(DelegationError::WrongParty);
+        }
+        Ok(controller.verify(DELEGATES, self.signed, &self.signature)?)
+    }
+
     /// May the gateway do this at the time `at_ms`?
     ///
     /// # Errors
     /// [`DelegationError`].
     pub fn authorises(&self, parties: &Parties<'_>, act: &Act, at_ms: u64) -> Result<(), DelegationError> {
-        if parties.controller.identity() != self.controller || parties.gateway.identity() != self.gateway {
+        if parties.gateway.identity() != self.gateway {
             return Err(DelegationError::WrongParty);
         }
-        parties.controller.verify(DELEGATES, self.signed, &self.signature)?;
+        self.verify_grant(&parties.controller)?;
         if !(self.from_ms..self.until_ms).contains(&at_ms) {
             return Err(DelegationError::NotInForce);
         }

@@ -9,9 +9,9 @@ use super::did::Did;
 
 /// An identity and the key that speaks for it at the time that matters.
 ///
-/// There are two ways to one: [`Speaker::from`] a [`Did`] whose key never changed, and
-/// [`KeyHistory::speaker_at`](super::KeyHistory::speaker_at) for one that rotated. So a record cannot be checked by accident
-/// against the key of somebody else.
+/// There are three ways to one: [`Speaker::from`] a [`Did`] whose key never changed,
+/// [`KeyHistory::speaker_at`](super::KeyHistory::speaker_at) for one that rotated, and [`Speaker::registered`] where a registry that you trust, such as
+/// a ledger, folded the history. So a record cannot be checked by accident against the key of somebody else.
 ///
 /// ```
 /// use cpchain_crypto::{Did, Domain, Signer, SigningKey, identity::Speaker};
@@ -29,6 +29,11 @@ pub struct Speaker {
 impl Speaker {
     pub(super) const fn new(identity: Did, key: PublicKey) -> Self {
         Self { identity, key }
+    }
+
+    /// As a registry has it that took the key records of `identity` in their order and checked each.
+    pub const fn registered(identity: Did, key: PublicKey) -> Self {
+        Self::new(identity, key)
     }
 
     /// Who speaks.

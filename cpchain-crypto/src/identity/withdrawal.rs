@@ -56,6 +56,14 @@ impl Withdrawal {
             && at_ms >= self.since_ms
     }
 
+    /// What bytes say that claim to be a withdrawal: to learn whose it would be. Whether it is, says [`SignedWithdrawal::open`].
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn claimed(bytes: &[u8]) -> Result<Self, RecordError> {
+        read(bytes).map(|(statement, _)| statement)
+    }
+
     /// Signs as the controller, with the key that speaks for it now.
     pub fn sign(self, controller: &dyn Signer) -> SignedWithdrawal {
         SignedWithdrawal { statement: self, signature: controller.sign(WITHDRAWS, &self.body()) }
@@ -78,23 +86,26 @@ impl SignedWithdrawal {
     /// # Errors
     /// [`WithdrawalError`].
     pub fn open(bytes: &[u8], controller: &Speaker) -> Result<Self, WithdrawalError> {
-        let ([0, 0, 0], mut fields) = Reader::open(bytes, Kind::Withdrawal)? else {
-            return Err(RecordError::Format.into());
-        };
-        let statement = Withdrawal {
-            controller: fields.did()?,
-            gateway: fields.did()?,
-            through: fields.u64()?,
-            since_ms: fields.u64()?,
-        };
-        let signature = fields.signature()?;
-        fields.end()?;
+        let (statement, signature) = read(bytes)?;
         if statement.controller != controller.identity() {
             return Err(DelegationError::WrongParty.into());
         }
         controller.verify(WITHDRAWS, &statement.body(), &signature).map_err(DelegationError::from)?;
         Ok(Self { statement, signature })
     }
+}
+
+fn read(bytes: &[u8]) -> Result<(Withdrawal, Signature), RecordError> {
+    let ([0, 0, 0], mut fields) = Reader::open(bytes, Kind::Withdrawal)? else { return Err(RecordError::Format) };
+    let statement = Withdrawal {
+        controller: fields.did()?,
+        gateway: fields.did()?,
+        through: fields.u64()?,
+        since_ms: fields.u64()?,
+    };
+    let signature = fields.signature()?;
+    fields.end()?;
+    Ok((statement, signature))
 }
 
 /// Why bytes are not a withdrawal of the controller.
