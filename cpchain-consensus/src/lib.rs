@@ -103,6 +103,10 @@ node.stop().await;
 
 extern crate alloc;
 
+#[cfg(all(doctest, feature = "sim"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod application;
 mod ids;
 pub mod lbft;
