@@ -5,6 +5,7 @@
 //! | run a node | [`node::Node::start`], [`node::NodeHandle`] (feature `network`) |
 //! | order transactions of your own | implement [`Application`] |
 //! | accounts, transfers and modules, ready to run | [`ledger`] |
+//! | rank candidates and elect the proposers of a term | [`dpor`] |
 //! | check that something is final, without running a node | [`lbft::LightClient`], [`lbft::verify_final_headers`] |
 //! | start a node in the middle of a chain | [`lbft::Snapshot`] |
 //! | a whole network with faults in virtual time, from one seed | `sim` (feature) |
@@ -108,6 +109,7 @@ extern crate alloc;
 struct Readme;
 
 mod application;
+pub mod dpor;
 mod ids;
 pub mod lbft;
 #[cfg(feature = "ledger")]

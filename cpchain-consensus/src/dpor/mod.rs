@@ -1,0 +1,15 @@
+//! Dynamic proof of reputation: who may propose, decided from ledger data alone (white paper 2.3, 5.1).
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | [`reputation`] | five dimensions, ranked among the candidates, to one number per candidate |
+//! | [`election`] | seats, weighted draws and default proposers to the list of proposers of a term |
+//! | [`generator`] | the named generator and its sampling rule, to the bit |
+//!
+//! Pure functions: the same input gives the same output on every node. Whole numbers alone, no clock, no entropy, no floating
+//! point; they build without `std`.
+
+pub mod election;
+pub mod generator;
+pub mod reputation;
+mod weights;
