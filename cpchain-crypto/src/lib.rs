@@ -12,6 +12,7 @@
 //! | give a device keys that it does not store | [`identity::DeviceIdentity`] |
 //! | attest attributes, and show some of them | [`identity::credential`], [`identity::presentation`] |
 //! | let a gateway act for small devices | [`identity::delegation`] |
+//! | draw a number that nobody could choose, and prove it | [`vrf`] |
 //! | seal readings in chained blocks | [`block`] |
 //! | never use a nonce twice, whatever fails | [`counter`] |
 //! | give away a range of them with a few seeds | [`key_tree`] |
@@ -71,6 +72,7 @@ pub mod sealed_box;
 pub mod search;
 mod sign;
 pub mod stream;
+pub mod vrf;
 
 #[cfg(feature = "std")]
 pub use entropy::SystemEntropy;
