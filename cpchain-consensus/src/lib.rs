@@ -7,6 +7,7 @@
 //! | accounts, transfers and modules, ready to run | [`ledger`] |
 //! | rank candidates and elect the proposers of a term | [`dpor`] |
 //! | check that something is final, without running a node | [`lbft::LightClient`], [`lbft::verify_final_headers`] |
+//! | check what the state holds, without a state | [`proof`] |
 //! | start a node in the middle of a chain | [`lbft::Snapshot`] |
 //! | a whole network with faults in virtual time, from one seed | `sim` (feature) |
 //! | the protocol alone, in another runtime | [`lbft::Lbft`] |
@@ -120,6 +121,7 @@ pub mod model;
 pub mod network;
 #[cfg(feature = "network")]
 pub mod node;
+pub mod proof;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod storage;

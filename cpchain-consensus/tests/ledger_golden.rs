@@ -68,10 +68,10 @@ fn transaction_and_id() {
 fn state_roots() {
     let mut ledger = Ledger::builder(genesis().chain_id("golden"), genesis()).build().unwrap();
     let root = |ledger: &Ledger| ledger.view().height_and_root().1.to_string();
-    assert_eq!(root(&ledger), "003b15478ef188b45b809effaf0bf3aec22d30548e7ee6d3c20b34c96b3296f9");
+    assert_eq!(root(&ledger), "1b5bbfa61e1d089c9039ca0fb791d57c6d52a12a6ec7c61b44debb17496a3189");
     ledger.finalised(&block(1, payload(&[transaction()])));
     assert_eq!(ledger.view().balance(&id(3)).to_string(), "12.65");
-    assert_eq!(root(&ledger), "6854b223f9493a4c5487c7bf69c9a6368a68aa789ef3d2d6dd732361ed9f8069");
+    assert_eq!(root(&ledger), "1a2429204c8b7eebe587fba4235167b4019569aa29e93ea407c1eefbe739674e");
     let empty = Ledger::builder(genesis().chain_id("golden"), Genesis::new()).build().unwrap();
     assert_eq!(root(&empty), Digest::ZERO.to_string());
 }

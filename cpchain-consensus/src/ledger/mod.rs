@@ -78,7 +78,7 @@ mod tree;
 mod view;
 mod wire;
 
-pub use view::LedgerView;
+pub use view::{LedgerView, ProvedValue};
 pub use {
     amount::{Amount, AmountError},
     application::{Ledger, LedgerBuilder},

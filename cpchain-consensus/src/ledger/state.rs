@@ -1,10 +1,5 @@
-//! The state: ordered byte keys and values under one root, and the overlay in which a transaction runs.
-//!
-//! | key | value |
-//! | --- | --- |
-//! | `0`, account (32) | balance (16, big-endian), nonce (8, big-endian) |
-//! | `1`, length of kind (1), kind, vault | balance (16, big-endian), never zero |
-//! | `2`, length of kind (1), kind, module's key | module's value |
+//! The state: ordered byte keys and values under one root, and the overlay in which a transaction runs. What
+//! the keys and values are is in [`StateKey`].
 
 use std::{
     collections::BTreeMap,
@@ -19,10 +14,7 @@ use super::{
     transaction::{AccountId, Nonce},
     tree::Tree,
 };
-
-const ACCOUNT: u8 = 0;
-const VAULT: u8 = 1;
-const SPACE: u8 = 2;
+use crate::proof::{AccountState, StateKey, StateProof};
 
 /// An account that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,22 +25,26 @@ pub(crate) struct Account {
 
 impl Account {
     fn to_bytes(self) -> Bytes {
-        [self.balance.to_bytes().as_slice(), &self.nonce.0.to_be_bytes()].concat().into()
+        let state = AccountState { balance: self.balance.0, nonce: self.nonce.0 };
+        Bytes::copy_from_slice(&state.to_value())
     }
 
     fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let (balance, nonce) = bytes.split_at_checked(16)?;
-        Some(Self { balance: Amount::from_slice(balance)?, nonce: Nonce(u64::from_be_bytes(nonce.try_into().ok()?)) })
+        let AccountState { balance, nonce } = AccountState::from_value(bytes)?;
+        Some(Self { balance: Amount(balance), nonce: Nonce(nonce) })
     }
 }
 
 fn account_key(account: &AccountId) -> Vec<u8> {
-    [&[ACCOUNT], account.0.as_slice()].concat()
+    StateKey::account(account).into_bytes()
 }
 
-fn kind_key(area: u8, kind: &str, key: &[u8]) -> Vec<u8> {
-    // A kind has at most 32 bytes.
-    [&[area, kind.len() as u8], kind.as_bytes(), key].concat()
+fn vault_key(kind: &str, vault: &[u8]) -> Vec<u8> {
+    StateKey::vault(kind, vault).into_bytes()
+}
+
+fn entry_key(kind: &str, key: &[u8]) -> Vec<u8> {
+    StateKey::entry(kind, key).into_bytes()
 }
 
 /// The state after the last executed block.
@@ -78,9 +74,15 @@ impl State {
         self.tree.root()
     }
 
+    /// What a key has, and the proof of it.
+    pub(crate) fn prove(&self, key: &StateKey) -> (Option<Bytes>, StateProof) {
+        (self.raw(key.as_bytes()), self.tree.prove(key.as_bytes()))
+    }
+
     /// The sum over all accounts and vaults; `None` if it does not fit, which genesis rules out.
     pub(crate) fn supply(&self) -> Option<Amount> {
-        let money = self.entries.range(vec![ACCOUNT]..vec![SPACE]);
+        // Accounts and vaults stand before all entries of modules.
+        let money = self.entries.range(..entry_key("", b""));
         Amount::checked_sum(money.filter_map(|(_, value)| Amount::from_slice(value.get(..16)?)))
     }
 }
@@ -94,11 +96,11 @@ pub(crate) trait Read {
     }
 
     fn vault(&self, kind: &str, vault: &[u8]) -> Amount {
-        self.raw(&kind_key(VAULT, kind, vault)).and_then(|value| Amount::from_slice(&value)).unwrap_or_default()
+        self.raw(&vault_key(kind, vault)).and_then(|value| Amount::from_slice(&value)).unwrap_or_default()
     }
 
     fn get(&self, kind: &str, key: &[u8]) -> Option<Bytes> {
-        self.raw(&kind_key(SPACE, kind, key))
+        self.raw(&entry_key(kind, key))
     }
 }
 
@@ -135,11 +137,11 @@ impl<'a> Overlay<'a> {
 
     pub(crate) fn set_vault(&mut self, kind: &str, vault: &[u8], balance: Amount) {
         let value = (balance != Amount::ZERO).then(|| Bytes::copy_from_slice(&balance.to_bytes()));
-        self.changes.insert(kind_key(VAULT, kind, vault), value);
+        self.changes.insert(vault_key(kind, vault), value);
     }
 
     pub(crate) fn set(&mut self, kind: &str, key: &[u8], value: Option<Bytes>) {
-        self.changes.insert(kind_key(SPACE, kind, key), value);
+        self.changes.insert(entry_key(kind, key), value);
     }
 
     /// See [`scan`].
@@ -165,12 +167,10 @@ fn scan(
     after: Option<&[u8]>,
     limit: usize,
 ) -> Vec<(Vec<u8>, Bytes)> {
-    let head = kind_key(SPACE, kind, b"").len();
-    let prefix = kind_key(SPACE, kind, prefix);
-    let from = after
-        .map(|key| kind_key(SPACE, kind, key))
-        .filter(|key| *key >= prefix)
-        .map_or(Included(prefix.clone()), Excluded);
+    let head = entry_key(kind, b"").len();
+    let prefix = entry_key(kind, prefix);
+    let from =
+        after.map(|key| entry_key(kind, key)).filter(|key| *key >= prefix).map_or(Included(prefix.clone()), Excluded);
     let mut below =
         base.entries.range((from.clone(), Unbounded)).take_while(|(key, _)| key.starts_with(&prefix)).peekable();
     let mut above = changes

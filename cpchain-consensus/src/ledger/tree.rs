@@ -1,18 +1,13 @@
-//! The state root: a binary radix tree over hashed keys.
-//!
-//! - An entry's path is a digest of its key; its leaf is a digest of key and value.
-//! - A subtree without entries is the zero digest, with one entry that entry's leaf, with more a digest of its halves.
+//! The state root: a binary radix tree over hashed keys, as [`proof`](crate::proof) specifies it.
 //!
 //! So the root is a function of the entries alone, not of the order of changes (`the_order_of_changes_leaves_no_mark`).
 //! Changes only mark their path; [`Tree::root`] hashes what is marked, once for a block: O(touched · log entries).
 
 use std::mem;
 
-use cpchain_crypto::{Digest, Domain};
+use cpchain_crypto::Digest;
 
-const PATH: Domain = Domain::new("cpchain/consensus/state-path/v1");
-const LEAF: Domain = Domain::new("cpchain/consensus/state-leaf/v1");
-const NODE: Domain = Domain::new("cpchain/consensus/state-node/v1");
+use crate::proof::{self, End, StateProof};
 
 #[derive(Debug, Default)]
 enum Node {
@@ -20,7 +15,7 @@ enum Node {
     Empty,
     Leaf {
         path: Digest,
-        digest: Digest,
+        value: Digest,
     },
     Branch(Box<Branch>),
 }
@@ -42,9 +37,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// Sets the value of a key, or removes the key.
     pub(crate) fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
-        let path = Digest::of(PATH, &[key]);
+        let path = proof::path(key);
         match value {
-            Some(value) => self.top.insert(0, path, Digest::of(LEAF, &[key, value])),
+            Some(value) => self.top.insert(0, path, proof::value(value)),
             None => self.top.remove(0, path),
         }
     }
@@ -53,19 +48,40 @@ impl Tree {
     pub(crate) fn root(&mut self) -> Digest {
         self.top.digest()
     }
+
+    /// What the tree says about a key. O(log entries) after [`root`](Self::root); before it, all that is marked is hashed.
+    pub(crate) fn prove(&self, key: &[u8]) -> StateProof {
+        let own = proof::path(key);
+        let mut siblings = Vec::new();
+        let mut at = &self.top;
+        while let Node::Branch(branch) = at {
+            let (next, sibling) = match proof::bit(&own, siblings.len()) {
+                true => (&branch.right, &branch.left),
+                false => (&branch.left, &branch.right),
+            };
+            siblings.push(sibling.known());
+            at = next;
+        }
+        let end = match at {
+            Node::Leaf { path, .. } if *path == own => End::Present,
+            Node::Leaf { path, value } => End::Other { path: *path, value: *value },
+            Node::Empty | Node::Branch(_) => End::Empty,
+        };
+        StateProof { siblings, end }
+    }
 }
 
 impl Node {
-    fn insert(&mut self, depth: usize, path: Digest, digest: Digest) {
+    fn insert(&mut self, depth: usize, path: Digest, value: Digest) {
         match self {
-            Self::Branch(branch) => branch.side(depth, path).insert(depth + 1, path, digest),
-            Self::Empty => *self = Self::Leaf { path, digest },
-            Self::Leaf { path: at, .. } if *at == path => *self = Self::Leaf { path, digest },
+            Self::Branch(branch) => branch.side(depth, path).insert(depth + 1, path, value),
+            Self::Empty => *self = Self::Leaf { path, value },
+            Self::Leaf { path: at, .. } if *at == path => *self = Self::Leaf { path, value },
             Self::Leaf { path: at, .. } => {
                 let at = *at;
                 let mut branch = Box::new(Branch { left: Self::Empty, right: Self::Empty, digest: None });
                 *branch.side(depth, at) = mem::take(self);
-                branch.side(depth, path).insert(depth + 1, path, digest);
+                branch.side(depth, path).insert(depth + 1, path, value);
                 *self = Self::Branch(branch);
             }
         }
@@ -91,15 +107,26 @@ impl Node {
     fn digest(&mut self) -> Digest {
         match self {
             Self::Empty => Digest::ZERO,
-            Self::Leaf { digest, .. } => *digest,
+            Self::Leaf { path, value } => proof::leaf(path, value),
             Self::Branch(branch) => match branch.digest {
                 Some(digest) => digest,
                 None => {
-                    let digest = Digest::of(NODE, &[branch.left.digest().as_ref(), branch.right.digest().as_ref()]);
+                    let digest = proof::node(&branch.left.digest(), &branch.right.digest());
                     branch.digest = Some(digest);
                     digest
                 }
             },
+        }
+    }
+
+    /// The digest, without a note of it.
+    fn known(&self) -> Digest {
+        match self {
+            Self::Empty => Digest::ZERO,
+            Self::Leaf { path, value } => proof::leaf(path, value),
+            Self::Branch(branch) => {
+                branch.digest.unwrap_or_else(|| proof::node(&branch.left.known(), &branch.right.known()))
+            }
         }
     }
 }
@@ -108,8 +135,7 @@ impl Branch {
     /// The half in which a path goes on, to be changed.
     fn side(&mut self, depth: usize, path: Digest) -> &mut Node {
         self.digest = None;
-        let byte = path.as_bytes().get(depth / 8).copied().unwrap_or_default();
-        if byte << (depth % 8) & 0x80 == 0 { &mut self.left } else { &mut self.right }
+        if proof::bit(&path, depth) { &mut self.right } else { &mut self.left }
     }
 }
 
@@ -125,11 +151,11 @@ mod tests {
     fn reference(entries: &[(Digest, Digest)], depth: usize) -> Digest {
         match entries {
             [] => Digest::ZERO,
-            [(_, leaf)] => *leaf,
+            [(path, value)] => proof::leaf(path, value),
             _ => {
                 let left = |path: &Digest| path.0[depth / 8] & (0x80 >> (depth % 8)) == 0;
                 let (l, r): (Vec<_>, Vec<_>) = entries.iter().partition(|(path, _)| left(path));
-                Digest::of(NODE, &[reference(&l, depth + 1).as_ref(), reference(&r, depth + 1).as_ref()])
+                proof::node(&reference(&l, depth + 1), &reference(&r, depth + 1))
             }
         }
     }
@@ -152,7 +178,7 @@ mod tests {
                 }
             }
             let entries: Vec<_> =
-                model.iter().map(|(k, v)| (Digest::of(PATH, &[&[*k]]), Digest::of(LEAF, &[&[*k], &[*v]]))).collect();
+                model.iter().map(|(k, v)| (proof::path(&[*k]), proof::value(&[*v]))).collect();
             prop_assert_eq!(tree.root(), reference(&entries, 0));
         }
     }

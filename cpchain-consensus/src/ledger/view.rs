@@ -13,7 +13,23 @@ use super::{
     state::Read,
     transaction::{AccountId, Nonce, TransactionId},
 };
-use crate::{ChainId, Height};
+use crate::{
+    ChainId, Height,
+    proof::{StateKey, StateProof},
+};
+
+/// What [`LedgerView::prove`] says of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvedValue {
+    /// The block after which it holds.
+    pub height: Height,
+    /// The digest of the state after that block, which the proof belongs to.
+    pub root: Digest,
+    /// The value; `None` if the key has none.
+    pub value: Option<Bytes>,
+    /// The proof of either.
+    pub proof: StateProof,
+}
 
 /// A handle for reading a [`Ledger`](super::Ledger): cheap to clone, usable from any task.
 ///
@@ -88,6 +104,14 @@ impl LedgerView {
     /// [`EventsPruned`] if this node does not keep events that old.
     pub fn events(&self, kind: Option<&str>, from: Cursor, limit: usize) -> Result<EventPage, EventsPruned> {
         self.chain.read().history.events(kind, from, limit)
+    }
+
+    /// What a key has after the last executed block, with a proof for those who hold the root alone: see
+    /// [`proof`](crate::proof).
+    pub fn prove(&self, key: &StateKey) -> ProvedValue {
+        let chain = self.chain.read();
+        let (value, proof) = chain.state.prove(key);
+        ProvedValue { height: chain.height, root: chain.root, value, proof }
     }
 
     /// All money, in accounts and vaults: the same at every height. Walks over all of them.
