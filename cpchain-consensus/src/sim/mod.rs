@@ -47,6 +47,7 @@ mod schedule;
 mod statistics;
 mod sweep;
 mod trace;
+mod violation;
 mod world;
 
 use std::time::Duration;
@@ -54,7 +55,7 @@ use std::time::Duration;
 pub use {
     application::MakeApplication,
     chaos::Chaos,
-    invariants::{Judge, Violation},
+    invariants::Judge,
     keys::{Keys, SimulatedSigner},
     links::{Cut, Group, Latency, Links},
     random::Random,
@@ -64,6 +65,7 @@ pub use {
     statistics::Statistics,
     sweep::{Sweep, sweep},
     trace::Trace,
+    violation::Violation,
     world::World,
 };
 

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::{
     actors::MakeActor,
     application::{MakeApplication, default_application},
-    invariants::Violation,
     links::{Cut, Group, Links},
     schedule::Nemesis,
+    violation::Violation,
     world::World,
 };
 use crate::{

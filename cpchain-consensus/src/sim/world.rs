@@ -13,7 +13,7 @@ use super::{
     application::MakeApplication,
     clock::Clock,
     disk::Disk,
-    invariants::{Judge, Violation},
+    invariants::Judge,
     keys::Keys,
     links::{Cut, Links},
     micros,
@@ -23,6 +23,7 @@ use super::{
     schedule::Nemesis,
     statistics::Statistics,
     trace::Trace,
+    violation::Violation,
 };
 use crate::{
     ids::{ChainId, Height, Term},
