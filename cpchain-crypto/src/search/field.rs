@@ -35,6 +35,8 @@ pub enum FieldKind {
 pub enum Value<'a> {
     /// A name.
     Category(&'a str),
+    /// Words. No typed field has this value: see [`Language`](super::Language) and [`language::Schema::text`](super::language::Schema::text).
+    Text(&'a str),
     /// A whole number.
     Integer(i64),
     /// Milliseconds since 1970, UTC.

@@ -26,6 +26,8 @@
 //! | [`SearchClient`], [`SearchServer`] | the two sides of any engine |
 //! | [`Term`], `Language`, `Field` (feature `search`) | words of texts and typed values, as the engines know them |
 //! | [`Predicate`] | what can be asked of a field by a scan |
+//! | `language` (feature `search`) | what a person types, and the schema that it is about |
+//! | `plan` (feature `search`) | which engine answers which part, what that costs and shows, and carrying it out |
 //! | [`FixedPoint`] | physical values as 16-bit numbers in the same order |
 //!
 //! # Rules of every engine
@@ -42,6 +44,10 @@ mod field;
 mod fixed_point;
 #[cfg(feature = "search")]
 pub mod keyword;
+#[cfg(feature = "search")]
+pub mod language;
+#[cfg(feature = "search")]
+pub mod plan;
 mod predicate;
 #[cfg(feature = "tfhe")]
 pub mod scan;

@@ -82,6 +82,7 @@ mod kernel;
 mod lwe;
 mod parameters;
 mod server;
+mod size;
 mod wire;
 
 pub use {

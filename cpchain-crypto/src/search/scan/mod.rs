@@ -57,6 +57,7 @@ mod lattice;
 mod mask;
 mod plan;
 mod server;
+mod size;
 mod wire;
 
 pub use {client::Pending, index::ScanIndex, server::ScanServer, wire::Table};

@@ -1,0 +1,53 @@
+//! Planning: which engine answers which part of an expression, what that costs and shows, and carrying it out.
+//!
+//! A [`Plan`] is made from an [`Expression`](super::language::Expression), the [`Schema`](super::language::Schema) and the [`Tables`] that there are, and nothing is
+//! sent for that. [`Plan::explain`] then says how many queries of which length it takes, how long hosts compute, and what they see.
+//! A [`Searcher`] carries it out: it makes the queries, takes the answers, and combines them into record numbers. It knows no clock and no network.
+//!
+//! # How an expression is answered
+//! `NOT` is pushed down to the conditions first. Then
+//! - conditions on columns of the scan table that must all hold become **one** scan query, as long as each column is asked once (two ranges of a
+//!   column are one): a scan goes over all columns anyway;
+//! - a column's values that are joined by `OR` become one set;
+//! - words, prefixes and values of the keyword index become lookups, [`Options::pages`] pages each, as many to a query as the table fetches;
+//! - a field that both engines index is asked by keyword if few records are expected and no scan is made for its neighbours anyway;
+//! - what no record can meet is asked for nowhere.
+//!
+//! Both engines number records alike, so the rest is algebra of sets of numbers, here at the client ([`RecordSet`]). A set may be "all but these". If the
+//! result is, it is subtracted from the known universe of records, and planning fails without one ([`PlanError::Universe`]).
+//!
+//! # What hosts see
+//! The number of queries to each engine, and nothing else of the expression. To say less, the numbers are rounded up ([`Padding`]), and what is not
+//! needed is filled up with queries of nothing. All queries are made without looking at any answer, and of each engine one after another, so plans of one
+//! [`Shape`] look alike (`plans_of_one_shape_look_alike`).
+//!
+//! # What is guaranteed, and the tests that hold it
+//! - The records found are those that [`Schema::matches`](super::language::Schema::matches) says (`random_expressions_agree_with_plaintext`).
+//! - Nothing partial is returned: an answer that is missing, refused, or from another state of a table is an error, also for queries of nothing
+//!   (`nothing_partial_is_returned`); a term with more pages than were asked for is one, too (`a_popular_term_is_refused`).
+//! - The lengths that are foretold are those of the messages (`explain_foretells_lengths`).
+
+mod cost;
+mod error;
+mod leaves;
+mod planner;
+mod record_set;
+mod searcher;
+
+pub use {
+    cost::{EngineCost, Explain, KeywordCost, Leaf, Rates, ScanCost, Tables},
+    error::{PlanError, RunError},
+    planner::{Options, Padding, Plan, Shape},
+    record_set::RecordSet,
+    searcher::{Indexes, Request, Searcher},
+};
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Engine {
+    /// The keyword search.
+    Keyword,
+    /// The predicate scan.
+    Scan,
+}
