@@ -144,7 +144,7 @@ impl Application for Ledger {
     fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
         let chain = self.chain.read();
         let mut next: HashMap<AccountId, Nonce> = HashMap::new();
-        for transaction in ancestors.iter().filter_map(|payload| payload::decode(payload).ok()).flatten() {
+        for transaction in ancestors.iter().filter_map(payload::block_transactions).flatten() {
             let nonce = next.entry(transaction.sender()).or_insert_with(|| chain.nonce(&transaction.sender()));
             if *nonce == transaction.nonce() {
                 *nonce = nonce.next().unwrap_or(*nonce);

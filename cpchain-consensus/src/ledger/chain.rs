@@ -6,7 +6,7 @@ use cpchain_crypto::Digest;
 
 use super::{
     history::{History, Outcome, Receipt, Refusal},
-    module::{Call, Context, Module, ModuleError},
+    module::{Call, Context, Module, ModuleError, Scene},
     payload,
     pool::{Pool, SubmitError},
     state::{Account, Overlay, Read, State},
@@ -55,20 +55,25 @@ impl Chain {
     /// the pool have been checked before.
     pub(crate) fn execute(&mut self, modules: &Modules, block: &FinalBlock, verified: &HashSet<Digest>) {
         // No quorum certifies a payload that `verify` refused; should it ever happen, it orders nothing anywhere.
-        let transactions = payload::decode(&block.payload).unwrap_or_else(|error| {
+        let (transactions, beacon) = payload::read(&block.payload).unwrap_or_else(|error| {
             tracing::error!(height = %block.height, %error, "a final payload is malformed");
-            Vec::new()
+            (Vec::new(), None)
         });
+        let scene = Scene { chain: self.id, block, beacon, senders: &[] };
+        let mut senders = Vec::new();
         for (index, transaction) in transactions.iter().enumerate() {
             if self.history.is_executed(&transaction.id()) {
                 continue;
             }
             let outcome = match self.admit(modules, transaction, block.height, verified) {
                 Err(refusal) => Outcome::Refused(refusal),
-                Ok(module) => match self.run(module, block, transaction) {
-                    Ok(()) => Outcome::Applied,
-                    Err(error) => Outcome::Failed(error),
-                },
+                Ok(module) => {
+                    senders.push(transaction.sender());
+                    match self.run(module, scene, transaction) {
+                        Ok(()) => Outcome::Applied,
+                        Err(error) => Outcome::Failed(error),
+                    }
+                }
             };
             if outcome != Outcome::Applied {
                 tracing::debug!(id = %transaction.id(), ?outcome, "a transaction did not succeed");
@@ -81,8 +86,9 @@ impl Chain {
                 outcome,
             });
         }
+        let scene = Scene { senders: &senders, ..scene };
         for module in modules.values() {
-            let mut context = Context::new(&self.state, module.kind(), block);
+            let mut context = Context::new(&self.state, module.kind(), scene);
             match unwound(|| module.end_of_block(&mut context)) {
                 Err(error) => tracing::error!(kind = module.kind(), %error, "a module failed at the end of a block"),
                 Ok(()) => {
@@ -127,12 +133,12 @@ impl Chain {
         Ok(module.as_ref())
     }
 
-    fn run(&mut self, module: &dyn Module, block: &FinalBlock, transaction: &Transaction) -> Result<(), ModuleError> {
-        let mut context = Context::new(&self.state, module.kind(), block);
+    fn run(&mut self, module: &dyn Module, scene: Scene<'_>, transaction: &Transaction) -> Result<(), ModuleError> {
+        let mut context = Context::new(&self.state, module.kind(), scene);
         unwound(|| module.execute(&mut context, &Call::new(transaction)))?;
         let (changes, events) = context.finish();
         self.state.apply(changes);
-        self.history.tell(block.height, module.kind(), Some(transaction.id()), events);
+        self.history.tell(scene.block.height, module.kind(), Some(transaction.id()), events);
         Ok(())
     }
 }

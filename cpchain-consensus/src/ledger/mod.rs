@@ -65,6 +65,7 @@
 mod amount;
 mod application;
 mod chain;
+pub mod dpor;
 mod genesis;
 mod history;
 pub mod identity;

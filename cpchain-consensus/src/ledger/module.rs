@@ -1,14 +1,14 @@
 //! How an integrator adds kinds of transactions: the trait [`Module`] and what it may touch, [`Context`].
 
 use bytes::Bytes;
-use cpchain_crypto::{Digest, Domain};
+use cpchain_crypto::{Digest, Domain, vrf::VrfProof};
 
 use super::{
     amount::Amount,
     state::{Account, Changes, Overlay, Read, State},
     transaction::{AccountId, Nonce, Transaction, TransactionId},
 };
-use crate::{FinalBlock, Height};
+use crate::{ChainId, FinalBlock, Height};
 
 /// The longest key of a module's space and the longest name of a vault, in bytes.
 pub const MAX_KEY_BYTES: usize = 256;
@@ -146,17 +146,27 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The block under execution, as modules see it.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) chain: ChainId,
+    pub(crate) block: &'a FinalBlock,
+    pub(crate) beacon: Option<VrfProof>,
+    /// Empty until all transactions are executed.
+    pub(crate) senders: &'a [AccountId],
+}
+
 /// What a module sees and changes while it runs.
 pub struct Context<'a> {
     overlay: Overlay<'a>,
     kind: &'static str,
-    block: &'a FinalBlock,
+    scene: Scene<'a>,
     events: Vec<Bytes>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(state: &'a State, kind: &'static str, block: &'a FinalBlock) -> Self {
-        Self { overlay: Overlay::new(state), kind, block, events: Vec::new() }
+    pub(crate) fn new(state: &'a State, kind: &'static str, scene: Scene<'a>) -> Self {
+        Self { overlay: Overlay::new(state), kind, scene, events: Vec::new() }
     }
 
     pub(crate) fn finish(self) -> (Changes, Vec<Bytes>) {
@@ -165,23 +175,39 @@ impl<'a> Context<'a> {
 
     /// The height of the block.
     pub fn height(&self) -> Height {
-        self.block.height
+        self.scene.block.height
+    }
+
+    /// The id of the chain.
+    pub fn chain_id(&self) -> ChainId {
+        self.scene.chain
+    }
+
+    /// What the proposer added to the seed of the next elections, on a chain that elects its proposers.
+    pub fn beacon(&self) -> Option<&VrfProof> {
+        self.scene.beacon.as_ref()
+    }
+
+    /// At the end of a block: who sent the transactions that used up a nonce in it, in their order, once for each. Empty while a
+    /// transaction runs.
+    pub fn senders(&self) -> &[AccountId] {
+        self.scene.senders
     }
 
     /// Who proposed the block, or who was impeached.
     pub fn proposer(&self) -> AccountId {
-        self.block.proposer
+        self.scene.block.proposer
     }
 
     /// `true` at the end of an impeached height.
     pub fn is_impeached(&self) -> bool {
-        self.block.impeached
+        self.scene.block.impeached
     }
 
     /// A digest of the final block. Nobody knows it when the transaction is signed, but its proposer can try several
     /// blocks: draw with it only where that proposer gains less than the reward of a block.
     pub fn randomness(&self) -> Digest {
-        Digest::of(RANDOMNESS, &[&self.block.height.0.to_be_bytes(), self.block.digest.as_ref()])
+        Digest::of(RANDOMNESS, &[&self.scene.block.height.0.to_be_bytes(), self.scene.block.digest.as_ref()])
     }
 
     /// The value of a key of this module.

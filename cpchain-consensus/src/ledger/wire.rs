@@ -33,6 +33,8 @@ pub(crate) struct SignedTransaction {
 pub(crate) struct Block {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     pub(crate) transactions: Vec<Bytes>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) beacon: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -136,8 +138,8 @@ mod tests {
         );
         let signed = SignedTransaction { body: b(b"one"), signature: b(b"two") };
         agrees("SignedTransaction", &signed, r#"body:"one",signature:"two""#);
-        let block = Block { transactions: vec![b(b"first"), b(b"second")] };
-        agrees("Block", &block, r#"transactions:["first","second"]"#);
+        let block = Block { transactions: vec![b(b"first"), b(b"second")], beacon: b(b"two") };
+        agrees("Block", &block, r#"transactions:["first","second"],beacon:"two""#);
         agrees("Transfer", &Transfer { to: b(b"one"), amount: b(b"two") }, r#"to:"one",amount:"two""#);
         let account = GenesisAccount { key: b(b"one"), balance: b(b"two") };
         agrees("GenesisAccount", &account, r#"key:"one",balance:"two""#);

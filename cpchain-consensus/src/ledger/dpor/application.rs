@@ -1,0 +1,162 @@
+//! The ledger with elections, as the engine sees it.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use cpchain_crypto::{
+    Digest,
+    vrf::{VrfProof, VrfSecretKey},
+};
+
+use super::{
+    super::{
+        application::{Ledger, LedgerBuilder},
+        genesis::GenesisError,
+        payload::{self, BEACON_BYTES},
+        view::LedgerView,
+    },
+    campaign::Campaigns,
+    elections,
+    reward::Rewards,
+    rnode::RNodes,
+    settings::Settings,
+    view::DporView,
+};
+use crate::{
+    AncestorPayloads, Application, FinalBlock, Height, InvalidPayload, dpor::seed, ids::Term, lbft::Committee,
+};
+
+/// A [`Ledger`] whose proposers are elected: each block carries its proposer's beacon, and each term has the committee that the
+/// ledger names.
+///
+/// ```
+/// use cpchain_consensus::{
+///     Application, ChainId, Height, Term,
+///     dpor::election::{Election, Seats},
+///     ledger::{Amount, Genesis, Ledger, dpor::{Dpor, Settings}},
+///     lbft::Committee,
+/// };
+/// use cpchain_crypto::{PublicKey, vrf::VrfSecretKey};
+///
+/// let default = (PublicKey([1; 32]), VrfSecretKey::from_seed(&[1; 32]));
+/// let election = Election::new(Seats::of(1)?, vec![default.0])?;
+/// let settings = Settings::new(election, vec![default.1.public_key()])?;
+/// let genesis = settings.found(Genesis::new().account(PublicKey([2; 32]), Amount::cpc(10)));
+/// let chain = genesis.chain_id("example");
+/// let mut dpor = Dpor::build(settings.clone(), Ledger::builder(chain, genesis), Some(default.1))?;
+///
+/// // What the engine does with it:
+/// let first = Committee::new(chain, Term(0), vec![PublicKey([3; 32])], settings.first_proposers().to_vec())?
+///     .until(Height(settings.term_heights()))?;
+/// let payload = dpor.propose(Height(1), &[], 1 << 20);
+/// dpor.verify(Height(1), &[], &payload)?;
+/// assert!(dpor.verify(Height(2), &[], &payload).is_err(), "the beacon is of one height");
+/// assert_eq!(first.last(), Some(Height(3)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Dpor {
+    ledger: Ledger,
+    view: LedgerView,
+    settings: Arc<Settings>,
+    key: Option<VrfSecretKey>,
+}
+
+impl Dpor {
+    /// Adds the modules to a ledger. `key` makes the beacons of this node; without it the node can follow and validate. The genesis is
+    /// one that [`Settings::found`] made.
+    ///
+    /// # Errors
+    /// [`GenesisError`].
+    pub fn build(settings: Settings, ledger: LedgerBuilder, key: Option<VrfSecretKey>) -> Result<Self, GenesisError> {
+        let settings = Arc::new(settings);
+        let ledger =
+            ledger.module(Campaigns(settings.clone())).module(RNodes(settings.clone())).module(Rewards).build()?;
+        Ok(Self { view: ledger.view(), ledger, settings, key })
+    }
+
+    /// A handle for reading accounts, receipts and modules.
+    pub fn ledger_view(&self) -> LedgerView {
+        self.view.clone()
+    }
+
+    /// A handle for reading committees, candidates and reputations.
+    pub fn view(&self) -> DporView {
+        DporView::new(self.view.clone(), self.settings.clone())
+    }
+
+    /// The beacon that the block at a height must carry: checks it.
+    fn check_beacon(&self, height: Height, beacon: &VrfProof) -> Result<(), InvalidPayload> {
+        let refuse = |reason: &str| InvalidPayload(reason.to_owned());
+        let term = self.settings.term(height);
+        // The seed and the keys of a term stand from its first height on.
+        if term != self.settings.term(self.view.height().next()) {
+            return Err(refuse("a block of another term than the present one"));
+        }
+        let (seated, previous) = self.term(term);
+        let turn = height.0.saturating_sub(1) % seated.len().max(1) as u64;
+        let (_, key) = usize::try_from(turn).ok().and_then(|turn| seated.get(turn)).ok_or_else(|| refuse("no turn"))?;
+        seed::verify(key, self.view.chain_id(), previous, height, beacon)
+            .map(drop)
+            .map_err(|_| refuse("the beacon is not that of the proposer"))
+    }
+
+    /// Who proposes in the present term, and the seed that its beacons are made of.
+    fn term(&self, term: Term) -> (elections::Seated, seed::Seed) {
+        let get = |key: &[u8]| self.view.get(Campaigns::KIND, key);
+        let seated = elections::seated(&self.settings, get(&elections::committee(term)).as_deref());
+        (seated, elections::previous(get(elections::SEED).as_deref()))
+    }
+}
+
+impl Application for Dpor {
+    fn submit(&mut self, transaction: Bytes) -> Result<(), InvalidPayload> {
+        self.ledger.submit(transaction)
+    }
+
+    /// The ledger's payload and the beacon of this node; nothing without a key or room, which no validator takes for a block.
+    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
+        let (Some(key), Some(room)) = (&self.key, max_bytes.checked_sub(BEACON_BYTES)) else { return Bytes::new() };
+        let (_, previous) = self.term(self.settings.term(height));
+        let beacon = seed::prove(key, self.view.chain_id(), previous, height);
+        payload::with_beacon(&self.ledger.propose(height, ancestors, room), &beacon)
+    }
+
+    /// What the ledger asks of a payload, and that the beacon is the one that the proposer of this height makes.
+    fn verify(
+        &mut self,
+        height: Height,
+        ancestors: AncestorPayloads<'_>,
+        payload: &Bytes,
+    ) -> Result<(), InvalidPayload> {
+        let (_, beacon) = payload::read(payload).map_err(|error| InvalidPayload(error.to_string()))?;
+        let beacon = beacon.ok_or_else(|| InvalidPayload("no beacon".to_owned()))?;
+        self.check_beacon(height, &beacon)?;
+        let transactions = payload.slice(..payload.len().saturating_sub(BEACON_BYTES));
+        self.ledger.verify(height, ancestors, &transactions)
+    }
+
+    fn finalised(&mut self, block: &FinalBlock) -> Digest {
+        self.ledger.finalised(block)
+    }
+
+    /// The same validators, and the proposers that the ledger elected for the next term.
+    fn next_committee(&mut self, ended: &Committee) -> Committee {
+        let seated = self.term(ended.term().next()).0;
+        let proposers = seated.into_iter().map(|(account, _)| account).collect();
+        let heights = self.settings.term_heights();
+        ended.next(ended.validators().to_vec(), proposers, Some(heights)).unwrap_or_else(|error| {
+            tracing::error!(%error, "the elected committee cannot serve; the last one stays");
+            ended.again()
+        })
+    }
+
+    fn last_height(&self) -> Height {
+        self.ledger.last_height()
+    }
+}
+
+impl fmt::Debug for Dpor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dpor").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! Elections in the running engine: a network in virtual time whose proposers the ledger elects, term after term.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+
+use cpchain_consensus::{
+    Application, ChainId, Height, Term,
+    dpor::{
+        election::{Election, Seats},
+        reward::maintenance_between,
+    },
+    ledger::{
+        Amount, Genesis, Ledger, LedgerView,
+        dpor::{Dpor, DporView, Rewards, Settings},
+    },
+    sim::{Keys, Latency, Links, Nemesis, Scenario, World, actors},
+};
+use cpchain_crypto::{PublicKey, vrf::VrfSecretKey};
+
+const SEED: u64 = 7;
+/// Members: four validators, six default proposers, six candidates.
+const VALIDATORS: usize = 4;
+const DEFAULTS: std::ops::Range<usize> = 4..10;
+const CANDIDATES: std::ops::Range<usize> = 10..16;
+const SILENT_DEFAULT: usize = 5;
+const ILLICIT_DEFAULT: usize = 7;
+const SILENT_CANDIDATE: usize = 12;
+/// Six proposers, each with one turn.
+const TERM: u64 = 6;
+const TERMS: u64 = 10;
+
+thread_local! {
+    /// What the applications of this thread's network show.
+    static VIEWS: RefCell<BTreeMap<usize, (DporView, LedgerView)>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn account(member: usize) -> PublicKey {
+    Keys::new(SEED).public_key(member)
+}
+
+fn vrf(member: usize) -> VrfSecretKey {
+    VrfSecretKey::from_seed(&[member as u8; 32])
+}
+
+/// The candidates have their deposits and claims from genesis: nobody in the simulation signs transactions.
+fn application(member: usize) -> Box<dyn Application> {
+    let defaults: Vec<_> = DEFAULTS.map(account).collect();
+    let keys = DEFAULTS.map(|member| vrf(member).public_key()).collect();
+    let settings = Settings::new(Election::new(Seats::of(6).unwrap(), defaults).unwrap(), keys).unwrap();
+    let settings = settings.with_rounds(1).unwrap();
+    let genesis = CANDIDATES.fold(settings.found(Genesis::new()), |genesis, candidate| {
+        let genesis = genesis.account(account(candidate), Amount::cpc(1_000 * candidate as u64));
+        settings.seat(genesis, account(candidate), vrf(candidate).public_key(), TERMS)
+    });
+    let ledger = Ledger::builder(ChainId::new("simulation", b""), genesis);
+    let dpor = Dpor::build(settings, ledger, Some(vrf(member))).unwrap();
+    VIEWS.with_borrow_mut(|views| views.insert(member, (dpor.view(), dpor.ledger_view())));
+    Box::new(dpor)
+}
+
+fn scenario() -> Scenario {
+    let ms = Duration::from_millis;
+    Scenario::new(SEED)
+        .members(VALIDATORS, DEFAULTS.len(), CANDIDATES.len())
+        .links(Links::good(Latency::Between(ms(1), ms(20))))
+        .application(application)
+        .terms(TERM)
+        .byzantine(SILENT_DEFAULT, || Box::new(actors::Silent))
+        .byzantine(SILENT_CANDIDATE, || Box::new(actors::Silent))
+        .goal(TERM * TERMS, Duration::from_secs(600))
+}
+
+fn view(member: usize) -> (DporView, LedgerView) {
+    VIEWS.with_borrow(|views| views[&member].clone())
+}
+
+/// Runs a network and gives the committees of the elected terms. The judge of the simulator has compared every committee and every
+/// state of all nodes by then.
+fn committees(scenario: &Scenario) -> (World, Vec<Vec<PublicKey>>) {
+    let world = scenario.run().unwrap_or_else(|failure| panic!("{failure}"));
+    let (dpor, _) = view(0);
+    (world, (3..TERMS).map(|term| dpor.proposers(Term(term)).unwrap()).collect())
+}
+
+#[test]
+fn elected_proposers_take_their_seats() {
+    let (world, committees) = committees(&scenario());
+    let (dpor, ledger) = view(0);
+    assert!(ledger.height() >= Height(TERM * TERMS));
+
+    let candidates: Vec<_> = CANDIDATES.map(account).collect();
+    for proposers in &committees {
+        assert_eq!(proposers.iter().filter(|key| candidates.contains(key)).count(), 4);
+    }
+    let different: std::collections::BTreeSet<_> = committees.iter().collect();
+    assert!(different.len() > 3, "{} committees in {} terms", different.len(), committees.len());
+
+    // Who has a seat and works becomes the proposer of final blocks, and is paid; who is silent is impeached, and ranks low.
+    let record = |member| dpor.record(&account(member));
+    let working = CANDIDATES.filter(|member| *member != SILENT_CANDIDATE);
+    assert!(working.clone().map(|member| record(member).blocks).sum::<u64>() > 15);
+    assert_eq!(working.map(|member| record(member).impeached).sum::<u64>(), 0);
+    for silent in [SILENT_DEFAULT, SILENT_CANDIDATE] {
+        assert!(record(silent).impeached > 0 && record(silent).blocks == 0, "{silent}: {:?}", record(silent));
+        assert!(CANDIDATES.contains(&silent) || ledger.balance(&account(silent)) == Amount::ZERO);
+    }
+    let all = (0..16).map(record);
+    let (blocks, impeached) = all.fold((0, 0), |(b, i), record| (b + record.blocks, i + record.impeached));
+    assert_eq!(blocks + impeached, ledger.height().0, "fewer heights than a window");
+    let paid = Amount(maintenance_between(Height(1), Height(blocks)));
+    let left = ledger.held(Rewards::KIND, Rewards::VAULT);
+    assert_eq!(left.checked_add(paid), Some(Amount(cpchain_consensus::dpor::reward::ALL_REWARDS)));
+
+    // All who came as far say the same of every term.
+    for member in (0..16).filter(|member| world.is_honest(*member)) {
+        let (other, _) = view(member);
+        for (term, proposers) in (3..).zip(&committees) {
+            assert_eq!(other.proposers(Term(term)).as_ref(), Some(proposers), "member {member}, term {term}");
+        }
+    }
+}
+
+/// Restarts in the middle of terms, and blocks without a beacon: nodes execute again what was final, and come to the same committees.
+#[test]
+fn elections_survive_crashes_and_illicit_blocks() {
+    let ms = Duration::from_millis;
+    let mut scenario = scenario().byzantine(ILLICIT_DEFAULT, || Box::new(actors::IllicitProposer));
+    for (time, member) in [(1_500, 0), (2_500, 11), (4_000, 1), (7_000, 6), (9_000, 2)] {
+        scenario = scenario.at(ms(time), Nemesis::Crash { node: member, down: ms(1_200) });
+    }
+    let (_, committees) = committees(&scenario.quiet_at(ms(11_000)));
+    assert_eq!(committees.len() as u64, TERMS - 3);
+    let (dpor, _) = view(0);
+    for bad in [SILENT_DEFAULT, ILLICIT_DEFAULT, SILENT_CANDIDATE] {
+        let record = dpor.record(&account(bad));
+        assert!(record.impeached > 0 && record.blocks == 0, "{bad}: {record:?}");
+    }
+}
