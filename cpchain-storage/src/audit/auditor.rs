@@ -43,6 +43,11 @@ impl Verdict {
     pub const fn is_proved(&self) -> bool {
         matches!(self, Self::Proved(_))
     }
+
+    /// Was there no answer that may come a little later?
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Silent(why) if why.is_passing())
+    }
 }
 
 /// Audits holders over any [`ChunkTransport`].
@@ -61,6 +66,11 @@ impl<T: ChunkTransport> Auditor<T> {
     /// The transport underneath.
     pub const fn transport(&self) -> &T {
         &self.transport
+    }
+
+    /// The most time for the answer to one request.
+    pub(crate) const fn deadline(&self) -> Duration {
+        self.config.deadline
     }
 
     /// Asks all questions with the randomness of an epoch, and returns the verdicts in the same order.

@@ -1,7 +1,7 @@
 //! A chunk, or a part of one, from the nodes that hold its shards: more shards than needed at once, the first good ones win.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet},
     ops::Range,
 };
 
@@ -10,13 +10,13 @@ use cpchain_crypto::PublicKey;
 use futures::{StreamExt, future::try_join_all, stream::FuturesUnordered};
 use tokio::time::{sleep, timeout};
 
-use super::{ClientError, Coders, Page, StorageClient, place::is_passing, score::Deed};
+use super::{ClientError, Coders, Page, StorageClient, score::Deed};
 use crate::{
     chunk::ChunkId,
     erasure::ErasureError,
     network::{CHUNKS_PER_PAGE, ChunkTransport, Dht, TransportError},
     object::ChunkRef,
-    repair::{Wanted, find},
+    repair::{Claims, Wanted, find},
 };
 
 /// Verified bytes of a chunk, in pieces that follow one another.
@@ -120,31 +120,36 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
     ) -> Result<BTreeMap<u8, (PublicKey, Bytes)>, ClientError> {
         let needed = usize::from(coders.params().data());
         let extra = self.config.extra_shards;
-        let mut waiting: VecDeque<Candidate> = self.in_order(candidates(page, chunk)).into();
+        let mut waiting = candidates(page, chunk);
         let mut tried: HashSet<Candidate> = waiting.iter().copied().collect();
         let (mut again, mut failed_rounds, mut is_rule_asked) = (Vec::new(), 0, false);
         let mut good: BTreeMap<u8, (PublicKey, Bytes)> = BTreeMap::new();
         let mut under_way = FuturesUnordered::new();
         let mut more = needed + extra;
         while good.len() < needed {
-            waiting.retain(|candidate| !good.contains_key(&candidate.place));
+            if more > 0 {
+                waiting.retain(|candidate| !good.contains_key(&candidate.place));
+                // By what is known of their holders now: one that was just caught is not asked for its other shards.
+                waiting.sort_by_cached_key(|candidate| self.scores.penalty(&candidate.holder));
+            }
             let next = waiting.drain(..more.min(waiting.len()));
             under_way.extend(next.map(|candidate| self.get_shard(candidate, shard_len, 0..shard_len)));
             if under_way.is_empty() {
                 more = needed - good.len() + extra;
                 if !is_rule_asked {
-                    is_rule_asked = true;
                     // Whoever has repaired the object has put its shards where the placement rule looks.
                     let missing = missing(page, chunk, shard_len, &good);
-                    let found = find(&self.dht, &self.auditor(), &page.anchor(), &missing).await;
-                    let found =
-                        found.into_iter().filter_map(|(place, holder)| candidate(page, chunk, place, Some(holder)));
-                    waiting.extend(self.in_order(found.filter(|candidate| tried.insert(*candidate)).collect()));
-                    continue;
+                    let deadline = self.config.shard_timeout;
+                    let claims = find(&self.dht, &self.transport, &page.anchor(), &missing, deadline).await;
+                    is_rule_asked = claims.is_complete;
+                    waiting.extend(claimed(page, chunk, &missing, &claims).filter(|of| tried.insert(*of)));
+                    if !waiting.is_empty() {
+                        continue;
+                    }
                 }
                 failed_rounds += 1;
                 match self.config.retry.pause(failed_rounds, self.jitter.next()) {
-                    Some(pause) if !again.is_empty() => sleep(pause).await,
+                    Some(pause) if !again.is_empty() || !is_rule_asked => sleep(pause).await,
                     _ => return Err(ClientError::TooFewShards { chunk: number, found: good.len(), needed }),
                 }
                 waiting.extend(again.drain(..));
@@ -168,12 +173,6 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         Ok(good)
     }
 
-    /// Data shards come first, as long as their holders have behaved.
-    fn in_order(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-        candidates.sort_by_cached_key(|candidate| self.scores.penalty(&candidate.holder));
-        candidates
-    }
-
     /// Some bytes of a shard of `length` bytes, if its holder returns the right ones in time: the whole of it against its id, a
     /// part with what proves it.
     async fn get_shard(&self, candidate: Candidate, length: usize, part: Range<usize>) -> Outcome {
@@ -193,7 +192,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
             Ok(Some(_)) | Err(TransportError::BadAnswer) => (Deed::Wrong, Outcome::Lost),
             Ok(None) => (Deed::Missing, Outcome::Lost),
             Err(TransportError::Stopped) => return Outcome::Lost,
-            Err(why) if is_passing(why) => (Deed::Failed, Outcome::Again(candidate)),
+            Err(why) if why.is_passing() => (Deed::Failed, Outcome::Again(candidate)),
             Err(_) => (Deed::Failed, Outcome::Lost),
         };
         self.scores.record(holder, deed);
@@ -213,6 +212,20 @@ fn candidates(page: &Page, chunk: usize) -> Vec<Candidate> {
 fn candidate(page: &Page, chunk: usize, place: u8, holder: Option<PublicKey>) -> Option<Candidate> {
     let shard = *page.chunks.get(chunk)?.shards.get(usize::from(place))?;
     Some(Candidate { place, shard, holder: holder? })
+}
+
+/// The claims as candidates: one for each shard before a second one for any.
+fn claimed(page: &Page, chunk: usize, missing: &[Wanted], claims: &Claims) -> impl Iterator<Item = Candidate> {
+    let mut claimants: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut ranked: Vec<(usize, Candidate)> = Vec::with_capacity(claims.by.len());
+    for (index, holder) in &claims.by {
+        let rank = claimants.entry(*index).or_default();
+        let of = missing.get(*index).and_then(|wanted| candidate(page, chunk, wanted.place, Some(*holder)));
+        ranked.extend(of.map(|of| (*rank, of)));
+        *rank += 1;
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, candidate)| candidate)
 }
 
 /// The shards that nobody has given yet.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{ClientError, StorageClient, layout::Layout};
 use crate::{
-    audit::{AuditConfig, Auditor},
+    audit::AuditConfig,
     chunk::{ChunkId, Lease},
     network::{CHUNKS_PER_PAGE, ChunkTransport, Dht, Holders, MAX_ITEMS, Receipt, RecordError},
     object::{ChunkRef, ObjectRef},
@@ -210,10 +210,6 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
             Some(((wanted.chunk, wanted.place), receipt))
         };
         batch.iter().zip(receipts).filter_map(fits).collect()
-    }
-
-    pub(super) fn auditor(&self) -> Auditor<&T> {
-        Auditor::new(&self.transport, self.repair_config().audit)
     }
 
     /// A [`Repairer`] over this client's network and with its time-outs; `below` as in [`RepairConfig::below`].

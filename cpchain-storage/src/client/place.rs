@@ -109,7 +109,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
                         Err(TransportError::Stopped) => return Err(ClientError::ShuttingDown),
                         Err(why) => {
                             bad_lease |= why == TransportError::Refused(RefusalCode::Lease);
-                            passed.insert(node, if is_passing(why) { Passed::Failed } else { Passed::Refused });
+                            passed.insert(node, if why.is_passing() { Passed::Failed } else { Passed::Refused });
                         }
                     }
                     if placed.len() >= needed && end.is_none() {
@@ -204,11 +204,6 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
         }
         (node, indexes, answer)
     }
-}
-
-/// May the same node do it a little later?
-pub(super) fn is_passing(why: TransportError) -> bool {
-    matches!(why, TransportError::Unreachable | TransportError::Timeout | TransportError::Refused(RefusalCode::Busy))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Starting a node, and the handle that its owner keeps.
 
-use std::{convert::Infallible, io, ops::Range, sync::Arc};
+use std::{convert::Infallible, io, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
 use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm::SwarmEvent};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::Instant,
+};
 use tracing::Instrument;
 
 use super::{
@@ -39,6 +42,8 @@ use crate::chunk::{ChunkId, ChunkStore, Lease, MAX_CHUNK_LEN};
 const QUEUE: usize = 256;
 /// Requests of one node that are under way at once, well below what one connection carries.
 const MAX_OUTGOING: usize = 64;
+/// How soon a node that nobody answered tries to join again; then after twice as long, and so on.
+const JOIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts nodes. A storage node keeps records and shards for others; a light node only asks.
 #[derive(Debug)]
@@ -52,6 +57,7 @@ pub struct NodeHandle {
     commands: mpsc::Sender<Command>,
     outgoing: Arc<Semaphore>,
     replication: usize,
+    lookup_timeout: Duration,
 }
 
 impl StorageNode {
@@ -166,7 +172,8 @@ impl Parts {
         let driver = Driver::new(config, role, swarm, receiver, self.guard, streams);
         tokio::spawn(driver.run().instrument(tracing::info_span!("storage_node", %id)));
         let outgoing = Arc::new(Semaphore::new(MAX_OUTGOING));
-        NodeHandle { id, address, commands, outgoing, replication: config.replication.clamp(1, 20) }
+        let (replication, lookup_timeout) = (config.replication.clamp(1, 20), config.lookup_timeout);
+        NodeHandle { id, address, commands, outgoing, replication, lookup_timeout }
     }
 }
 
@@ -176,6 +183,7 @@ pub(crate) struct WeakNode {
     id: PublicKey,
     outgoing: Arc<Semaphore>,
     replication: usize,
+    lookup_timeout: Duration,
 }
 
 impl WeakNode {
@@ -187,7 +195,8 @@ impl WeakNode {
     pub(crate) fn upgrade(&self) -> Option<NodeHandle> {
         let outgoing = Arc::clone(&self.outgoing);
         let commands = self.node.upgrade()?;
-        Some(NodeHandle { id: self.id, address: None, commands, outgoing, replication: self.replication })
+        let (replication, lookup_timeout) = (self.replication, self.lookup_timeout);
+        Some(NodeHandle { id: self.id, address: None, commands, outgoing, replication, lookup_timeout })
     }
 }
 
@@ -219,11 +228,24 @@ impl NodeHandle {
 
     /// Joins the network through some of its nodes, and returns how many nodes are near.
     ///
+    /// Nodes that do not answer, or are only just starting, are asked again for as long as
+    /// [a lookup may take](NetworkConfig::lookup_timeout).
+    ///
     /// # Errors
     /// [`DhtError::NoNodes`] when none of them answers.
     pub async fn join(&self, through: &[NodeAddr]) -> Result<usize, DhtError> {
-        let peers = through.iter().filter_map(|addr| Some((addr.peer()?, addr.address.clone()))).collect();
-        self.query(|reply| Command::Join(peers, reply)).await
+        let peers: Vec<_> = through.iter().filter_map(|addr| Some((addr.peer()?, addr.address.clone()))).collect();
+        let end = Instant::now() + self.lookup_timeout;
+        let mut pause = JOIN_PAUSE;
+        loop {
+            // The routing table forgets an address that failed, so it is told again.
+            let joined = self.query(|reply| Command::Join(peers.clone(), reply)).await;
+            if joined != Err(DhtError::NoNodes) || peers.is_empty() || Instant::now() + pause >= end {
+                return joined;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
     }
 
     /// Sees to it now that the node's records are where they belong; a storage node does so on its own from time to time.
@@ -251,7 +273,8 @@ impl NodeHandle {
 
     fn downgrade(&self) -> WeakNode {
         let (node, outgoing) = (self.commands.downgrade(), Arc::clone(&self.outgoing));
-        WeakNode { node, id: self.id, outgoing, replication: self.replication }
+        let (replication, lookup_timeout) = (self.replication, self.lookup_timeout);
+        WeakNode { node, id: self.id, outgoing, replication, lookup_timeout }
     }
 
     /// How many nodes keep a record.

@@ -34,6 +34,13 @@ pub enum TransportError {
     Stopped,
 }
 
+impl TransportError {
+    /// May the same node do it a little later?
+    pub(crate) const fn is_passing(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Timeout | Self::Refused(RefusalCode::Busy))
+    }
+}
+
 /// Moves shards to and from storage nodes. Cancelling a future is safe; a cancelled put may still take place.
 pub trait ChunkTransport: Send + Sync {
     /// Hands shards over to `node`. Once it returns, the node has them on disk and has signed for each, in their order.

@@ -1,7 +1,7 @@
 //! The driver: survey, fetch, code again, hand out.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     audit::{AuditConfig, Auditor, Question},
-    chunk::Lease,
+    chunk::{ChunkId, Lease},
     erasure::{CodedChunk, Coder, ErasureError},
-    network::{ChunkTransport, Dht, DhtError, Holders, MAX_ITEMS, MAX_PUT_BYTES, Receipt},
+    network::{ChunkTransport, Dht, DhtError, Holders, MAX_ITEMS, MAX_PUT_BYTES, Receipt, TransportError},
 };
 
 /// How often shards that nodes refuse, or take and do not prove, are offered to others.
@@ -206,24 +206,34 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
     /// So many verified shards as are enough, if they can be had.
     async fn fetch(&self, of: &GroupChunk, holders: &[Option<PublicKey>], group: &Group) -> Vec<(u8, Bytes)> {
         let (needed, length) = (usize::from(group.params.data()), group.params.shard_len(of.length));
-        let mut candidates = (0u8..)
+        let mut candidates: VecDeque<(u8, ChunkId, PublicKey)> = (0u8..)
             .zip(&of.reference.shards)
             .zip(holders)
-            .filter_map(|((place, shard), holder)| Some((place, *shard, (*holder)?)));
-        let get = |(place, shard, holder)| async move {
+            .filter_map(|((place, shard), holder)| Some((place, *shard, (*holder)?)))
+            .collect();
+        let get = |(place, shard, holder), is_last: bool| async move {
             let answer = timeout(self.config.shard_timeout, self.auditor.transport().get(holder, shard)).await;
-            let bytes = answer.ok()?.ok()??;
-            (bytes.len() == length && shard.matches(&bytes)).then_some((place, bytes))
+            match answer.unwrap_or(Err(TransportError::Timeout)) {
+                Ok(Some(bytes)) if bytes.len() == length && shard.matches(&bytes) => Ok((place, bytes)),
+                Err(why) if why.is_passing() && !is_last => Err(Some((place, shard, holder))),
+                _ => Err(None),
+            }
         };
         let mut good = Vec::with_capacity(needed);
+        // They have all proved to be there: who fails in passing is asked once more, after the others.
+        let mut again = Vec::new();
         // A few more than needed, so that slow hosts do not decide.
-        let mut under_way: FuturesUnordered<_> = candidates.by_ref().take(needed + 3).map(get).collect();
-        while good.len() < needed
-            && let Some(answer) = under_way.next().await
-        {
-            match answer {
-                Some(shard) => good.push(shard),
-                None => under_way.extend(candidates.next().map(get)),
+        let at_once = candidates.len().min(needed + 3);
+        let mut under_way: FuturesUnordered<_> = candidates.drain(..at_once).map(|of| get(of, false)).collect();
+        while good.len() < needed {
+            match under_way.next().await {
+                Some(Ok(shard)) => good.push(shard),
+                Some(Err(passing)) => {
+                    again.extend(passing);
+                    under_way.extend(candidates.pop_front().map(|of| get(of, false)));
+                }
+                None if again.is_empty() => break,
+                None => under_way.extend(again.drain(..).map(|of| get(of, true))),
             }
         }
         good

@@ -39,7 +39,10 @@ pub use {
     survey::Survey,
     watch::{MAX_WATCHED, Sweep, Watch, WatchFull},
 };
-pub(crate) use {group::Wanted, locate::find};
+pub(crate) use {
+    group::Wanted,
+    locate::{Claims, find},
+};
 
 /// A rebuilt shard goes to one of so many nodes closest to its point.
 pub const NEAREST: usize = 16;

@@ -1,17 +1,17 @@
 //! Who proves to hold what of a group.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use cpchain_crypto::PublicKey;
 
 use super::{
     Group,
     group::Wanted,
-    locate::{locate, neighbours},
+    locate::{Near, locate, neighbours},
 };
 use crate::{
     audit::{AuditLedger, Auditor, Question},
-    network::{ChunkTransport, Dht, DhtError, Holders, NodeInfo},
+    network::{ChunkTransport, Dht, DhtError, Holders},
 };
 
 /// What of a group is held, and who failed to prove it.
@@ -19,10 +19,10 @@ use crate::{
 pub struct Survey {
     /// One node for each shard that is proved.
     pub holders: Holders,
-    /// How many shards a node was said to hold and did not prove.
+    /// How many shards a node was said to hold, by others or by itself, and did not prove.
     pub failed: HashMap<PublicKey, u32>,
     /// The nodes near the points of shards that were looked for.
-    pub(crate) near: BTreeMap<u8, Vec<NodeInfo>>,
+    pub(crate) near: Near,
 }
 
 impl Survey {
@@ -79,13 +79,11 @@ impl Survey {
                 Some((wanted, Question { holder, shard: wanted.shard, length: wanted.length }))
             })
             .collect();
-        let questions: Vec<Question> = said.iter().map(|(_, question)| *question).collect();
-        for ((wanted, question), verdict) in said.iter().zip(auditor.audit(randomness, &questions).await) {
-            if verdict.is_proved() {
-                survey.slot(wanted).into_iter().for_each(|slot| *slot = Some(question.holder));
-            } else {
-                *survey.failed.entry(question.holder).or_default() += 1;
-            }
+        let silent = survey.ask(auditor, said, randomness).await;
+        // One slow moment of a holder is no reason to rebuild what it holds.
+        let again: Vec<_> = silent.into_iter().filter(|(wanted, _)| survey.held(wanted.chunk) < due).collect();
+        for (_, question) in survey.ask(auditor, again, randomness).await {
+            *survey.failed.entry(question.holder).or_default() += 1;
         }
         let missing: Vec<Wanted> =
             survey.missing(group).into_iter().filter(|wanted| survey.held(wanted.chunk) < due).collect();
@@ -94,13 +92,35 @@ impl Survey {
             let near = neighbours(dht, &group.anchor, places).await?;
             let found = locate(auditor, &near, &missing, randomness).await;
             survey.near = near;
-            for (index, holder) in found {
-                let slot = missing.get(index).and_then(|wanted| survey.slot(wanted));
-                slot.into_iter().for_each(|slot| {
+            for (index, holder, is_proved) in found {
+                if !is_proved {
+                    *survey.failed.entry(holder).or_default() += 1;
+                } else if let Some(slot) = missing.get(index).and_then(|wanted| survey.slot(wanted)) {
                     slot.get_or_insert(holder);
-                });
+                }
             }
         }
         Ok(survey)
+    }
+
+    /// Asks holders, notes what they prove and what they fail in, and returns the questions to those who were silent.
+    async fn ask<T: ChunkTransport>(
+        &mut self,
+        auditor: &Auditor<T>,
+        said: Vec<(Wanted, Question)>,
+        randomness: &[u8; 32],
+    ) -> Vec<(Wanted, Question)> {
+        let questions: Vec<Question> = said.iter().map(|(_, question)| *question).collect();
+        let mut silent = Vec::new();
+        for ((wanted, question), verdict) in said.into_iter().zip(auditor.audit(randomness, &questions).await) {
+            if verdict.is_proved() {
+                self.slot(&wanted).into_iter().for_each(|slot| *slot = Some(question.holder));
+            } else if verdict.is_passing() {
+                silent.push((wanted, question));
+            } else {
+                *self.failed.entry(question.holder).or_default() += 1;
+            }
+        }
+        silent
     }
 }

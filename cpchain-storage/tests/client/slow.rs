@@ -6,7 +6,7 @@ use cpchain_crypto::Signer;
 use cpchain_storage::{
     ErasureParams,
     client::{ClientConfig, ClientError, RetryPolicy},
-    network::{DhtError, RefusalCode},
+    network::{DhtError, Holders, RefusalCode},
 };
 use tokio::time::Instant;
 
@@ -59,6 +59,76 @@ async fn all_nodes_slow_is_no_reason_to_give_up() {
     let begin = Instant::now();
     assert_eq!(client.get_object(owner().public_key(), &stored.object).await.unwrap(), object);
     assert!(begin.elapsed() < secs(4), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_get_does_not_wait_for_silent_nodes() {
+    let net = Network::new(30);
+    let object = bytes(1, 9000);
+    let seller = net.client(config());
+    let stored = seller.put_object(&owner(), object.clone(), ErasureParams::default(), lease()).await.unwrap();
+    // Of 13 that are asked three may be silent at no cost; then each pause brings three more, long before the time-out.
+    for (silent, pauses) in [(3, 0), (6, 1), (9, 2), (20, 6)] {
+        net.set(0..silent, Some(Fault::Silent));
+        let begin = Instant::now();
+        let got = net.client(config()).get_object(owner().public_key(), &stored.object).await.unwrap();
+        let ClientConfig { hedge_after, shard_timeout, .. } = config();
+        assert!(got == object && begin.elapsed() <= hedge_after * pauses, "{silent} silent: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < shard_timeout);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_near_a_shard_are_asked_again_while_they_are_busy() {
+    let net = Network::new(30);
+    let (owner, object) = (owner(), bytes(1, 9000));
+    let seller = net.client(config());
+    let stored = seller.put_object(&owner, object.clone(), ErasureParams::default(), lease()).await.unwrap();
+    // A record as repairs leave it: every shard is at another node than it says.
+    let mut moved = stored.holders[0].clone();
+    moved.chunks[0].rotate_left(1);
+    let record = net.record(&Holders::key(owner.public_key(), &stored.object.root, 0));
+    let record = moved.sign(&owner, &stored.object.root, 0, record.sequence() + 1, lease().0).unwrap();
+    net.replace_record(&record);
+    // Each node is too busy for the shard that it has not, and for the question what it has.
+    net.set(0..30, Some(Fault::Busy(2)));
+    let client = net.client(config());
+    assert_eq!(client.get_object(owner.public_key(), &stored.object).await.unwrap(), object);
+    // Who is busy for ever is not asked for ever.
+    net.set(0..30, Some(Fault::Busy(u32::MAX)));
+    let lost = client.get_object(owner.public_key(), &stored.object).await;
+    assert!(matches!(lost, Err(ClientError::TooFewShards { found: 0, .. })), "{lost:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_moment_of_its_holders_is_no_reason_to_rebuild() {
+    let net = Network::new(30);
+    let (client, owner) = (net.client(config()), owner());
+    let stored = client.put_object(&owner, bytes(1, 9000), ErasureParams::default(), lease()).await.unwrap();
+    let repair = || client.repair_object(owner.public_key(), &stored.object, lease(), &[1; 32]);
+    net.set(0..10, Some(Fault::Busy(1)));
+    let repaired = &repair().await.unwrap()[0];
+    assert_eq!((repaired.least_before, repaired.receipts.len()), (Some(30), 0));
+    // Those who stay silent have lost their shards; those who then give theirs late are heard all the same.
+    net.set(0..10, Some(Fault::Silent));
+    let repaired = &repair().await.unwrap()[0];
+    assert_eq!((repaired.least_before, repaired.least_after, repaired.receipts.len()), (Some(20), Some(30), 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_asks_busy_holders_for_their_shards_again() {
+    let net = Network::new(30);
+    let (client, owner) = (net.client(config()), owner());
+    let stored = client.put_object(&owner, bytes(1, 9000), ErasureParams::default(), lease()).await.unwrap();
+    let group = &client.groups(owner.public_key(), &stored.object).await.unwrap()[0];
+    // Twenty are gone: every one of the last ten is needed.
+    net.set(0..20, Some(Fault::Forgets));
+    let repairer = client.repairer(None);
+    let survey = repairer.survey(group, &[1; 32]).await.unwrap();
+    assert_eq!(survey.least(), Some(10));
+    net.set(20..30, Some(Fault::Busy(1)));
+    let repaired = repairer.repair_surveyed(group, survey, lease(), &[1; 32]).await.unwrap();
+    assert_eq!(repaired.least_before, Some(10));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod audit;
 mod expiry;
 mod faults;
 mod hostile;
+mod join;
 mod liars;
 mod net;
 mod objects;

@@ -7,7 +7,7 @@ use cpchain_crypto::SigningKey;
 use cpchain_storage::{
     ChunkStore, Lease,
     client::{ClientConfig, StorageClient},
-    network::{NetworkConfig, NodeAddr, NodeHandle, StorageNode},
+    network::{NetworkConfig, NodeHandle, StorageNode},
 };
 use tempfile::TempDir;
 
@@ -90,7 +90,7 @@ impl Net {
         let seed = [100 + self.nodes.len() as u8; 32];
         let node = StorageNode::start(config, &seed, store, listen).await.unwrap();
         if let Some(first) = self.nodes.first() {
-            join(&node, std::slice::from_ref(first.address().unwrap())).await;
+            node.join(std::slice::from_ref(first.address().unwrap())).await.unwrap();
         }
         self.nodes.push(node);
         self.folders.push(folder);
@@ -105,22 +105,11 @@ impl Net {
     pub async fn light_through(&self, seed: u8, known: &[usize]) -> NodeHandle {
         let node = StorageNode::light(config(), &[seed; 32]).await.unwrap();
         let known: Vec<_> = known.iter().filter_map(|n| self.nodes[*n].address().cloned()).collect();
-        join(&node, &known).await;
+        node.join(&known).await.unwrap();
         node
     }
 
     pub async fn client(&self, seed: u8) -> StorageClient<NodeHandle> {
         StorageClient::over(self.light(seed).await, client_config())
     }
-}
-
-/// Joins, and tries again on a machine that is too busy to answer in time.
-async fn join(node: &NodeHandle, through: &[NodeAddr]) {
-    for _ in 0..5 {
-        if node.join(through).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    panic!("no node answers");
 }

@@ -8,6 +8,7 @@ use cpchain_storage::{
     client::StorageClient,
     network::{Holders, NodeHandle, RecordKind, SignedRecord},
 };
+use futures::future::join_all;
 
 use crate::{
     course::{Objects, Random, computed, seeds},
@@ -42,16 +43,13 @@ async fn run(seed: u8, wrap: impl Fn(u8, Arc<dyn ChunkStore>) -> Arc<dyn ChunkSt
         let killed = living.len() * 3 / 10;
         let mut chosen = random.choose(killed, living.len());
         chosen.sort_unstable();
-        for n in chosen.into_iter().rev() {
-            net.nodes[living.remove(n)].stop().await;
-        }
+        let killed_nodes: Vec<usize> = chosen.into_iter().rev().map(|n| living.remove(n)).collect();
+        join_all(killed_nodes.iter().map(|n| net.nodes[*n].stop())).await;
         let (least, rebuilt) = objects.repair(&client(&net, &living, 2 + round).await, None).await;
-        log += &format!(" killed {killed}, least {least}, rebuilt {rebuilt};");
+        log += &format!(" killed {killed}, least {least}, rebuilt {rebuilt} after {:.1?};", begin.elapsed());
         objects.check(&client(&net, &living, 4 + round).await).await;
     }
-    for n in living {
-        net.nodes[n].stop().await;
-    }
+    join_all(living.iter().map(|n| net.nodes[*n].stop())).await;
     println!("{log} done after {:.1?}", begin.elapsed());
 }
 

@@ -236,11 +236,13 @@ impl Server {
     }
 }
 
-/// How many requests a request counts for: a signature is verified for each record that is given.
+/// How many requests a request counts for: a signature is verified for each record that is given, and a shard is read for
+/// each that is to be proved.
 fn worth(ask: &Ask) -> u64 {
     match ask {
         Ask::Offer(offer) => 1 + offer.items.len() as u64 / 1024,
         Ask::Give(give) => 1 + give.records.len() as u64,
+        Ask::Audit(audit) => 1 + audit.ids.len() as u64,
         _ => 1,
     }
 }
