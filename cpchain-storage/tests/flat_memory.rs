@@ -1,7 +1,8 @@
-//! An object of any length passes through a client in flat memory: it is made as it is read, and checked as it is written.
+//! An object of any length passes through a client in flat memory: it is made as it is read, checked as it is written, and
+//! repaired a few chunks at a time.
 //!
-//! 64 MiB in an ordinary run. The full length, 4 GiB over six stores on this disk (6 GiB of it):
-//! `cargo test --release -p cpchain-storage --test flat_memory -- --ignored --nocapture`
+//! 64 MiB in an ordinary run. The full length, 4 GiB over six stores on this disk (7 GiB of it), and just more than one
+//! reference lists: `cargo test --release -p cpchain-storage --test flat_memory -- --ignored --nocapture --test-threads 1`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub, dead_code)]
 #![cfg(all(feature = "network", target_os = "linux"))]
 
@@ -16,10 +17,12 @@ use std::{
 };
 
 use cpchain_crypto::Signer;
-use cpchain_storage::{CHUNK_LEN, ErasureParams, MAX_LISTED_CHUNKS, ObjectRef, client::ClientConfig};
+use cpchain_storage::{
+    CHUNK_LEN, ErasureParams, MAX_LISTED_CHUNKS, ObjectRef, client::ClientConfig, network::RefusalCode,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::network::{Network, config, lease, owner};
+use crate::network::{Fault, Network, config, lease, owner};
 
 /// What the client may keep: four chunks with their shards on the way in, decoders and buffers on the way back.
 const MOST: u64 = 96 << 20;
@@ -106,6 +109,28 @@ async fn through(length: u64) {
     bytes.set_position(at);
     bytes.fill(&mut expected);
     assert!(part == expected);
+
+    // One of six stores fails: a sixth of all shards is rebuilt elsewhere, those of the index too.
+    net.set(0..1, Some(Fault::Refuses(RefusalCode::Store)));
+    let (begin, before) = (Instant::now(), peak());
+    let repaired = client.repair_object(owner.public_key(), &object, lease(), &[1; 32]).await.unwrap();
+    let rebuilt = repaired.iter().map(|group| group.receipts.len() as u64).sum::<u64>();
+    assert_eq!(rebuilt, chunks.0 + chunks.1);
+    assert!(repaired.iter().all(|group| (group.least_before, group.least_after) == (Some(5), Some(6))));
+    let grown = peak() - before;
+    println!("{rebuilt} shards rebuilt in {:?}, memory grew by {} MiB more", begin.elapsed(), grown >> 20);
+    assert!(grown < MOST, "memory grew by {grown} bytes");
+    // Two more fail: of the last full chunk three shards are left as they were, and the one that was rebuilt.
+    let rebuilder = repaired[repaired.len() - 2].receipts.last().unwrap().holder();
+    let others = (1..6).filter(|node| net.id(*node) != rebuilder).take(2);
+    others.for_each(|node| net.set(node..node + 1, Some(Fault::Refuses(RefusalCode::Store))));
+    let end = length / CHUNK_LEN as u64 * CHUNK_LEN as u64;
+    let part = client.get_range(owner.public_key(), &object, end - CHUNK_LEN as u64..end).await.unwrap();
+    let mut expected = vec![0; CHUNK_LEN];
+    let mut bytes = Pattern::new(length).bytes;
+    bytes.set_position(end - CHUNK_LEN as u64);
+    bytes.fill(&mut expected);
+    assert!(part == expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,7 +139,13 @@ async fn sixty_four_mebibytes_in_flat_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs 6 GiB of disk and a release build"]
+#[ignore = "needs 2 GiB of disk and a release build"]
+async fn more_than_a_reference_lists_in_flat_memory() {
+    through((MAX_LISTED_CHUNKS * CHUNK_LEN) as u64 + 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs 7 GiB of disk and a release build"]
 async fn four_gibibytes_in_flat_memory() {
     through((4 << 30) + 5).await;
 }

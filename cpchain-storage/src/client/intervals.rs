@@ -9,6 +9,7 @@
 //! | Blocks are those of the manifest, in order, chained, also from one upload to the next | `intervals_across_uploads_come_from_the_voucher_alone`, `a_block_that_the_owner_signed_wrongly_is_named` |
 //! | Nothing is left out in silence: what is after the voucher's upload is an error, not an empty answer | `each_fault_on_the_way_has_a_name` |
 //! | Only the bytes of the blocks are fetched | `few_bytes_are_fetched_for_few_intervals` |
+//! | Four uploads are read side by side, and returned in order | `uploads_are_read_side_by_side` |
 
 use std::ops::{Bound, Range, RangeBounds};
 
@@ -26,7 +27,7 @@ use crate::{
     voucher::{Voucher, VoucherError},
 };
 
-/// Manifests that are fetched ahead.
+/// Manifests that are fetched ahead, and uploads whose blocks are.
 const AHEAD: usize = 4;
 
 /// Why intervals were not read.
@@ -132,15 +133,19 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
     ) -> Result<Vec<IntervalPart>, IntervalError> {
         let intervals = half_open(&intervals);
         let mut parts: Vec<IntervalPart> = Vec::new();
-        for manifest in self.uploads(voucher, &intervals).await? {
-            let part = self.read_part(&manifest, intervals.clone()).await?;
+        let manifests = self.uploads(voucher, &intervals).await?;
+        let reads = manifests.iter().map(|manifest| self.read_part(manifest, intervals.clone()));
+        let mut read = std::pin::pin!(stream::iter(reads).buffered(AHEAD));
+        while let Some(part) = read.next().await {
+            let part = part?;
             if let (Some(before), Some(first)) = (parts.last(), part.blocks.first()) {
                 let last = before.manifest.body().blocks.last().map(|entry| entry.hash);
                 let is_next = SealedBlock::parse(first).is_ok_and(|block| Some(block.header().previous) == last);
                 if !is_next {
-                    let index = manifest.body().blocks.first().map_or(0, |entry| entry.index);
+                    let body = part.manifest.body();
+                    let index = body.blocks.first().map_or(0, |entry| entry.index);
                     let source = ReadError::Chain { index };
-                    return Err(IntervalError::Blocks { upload: manifest.body().upload, source });
+                    return Err(IntervalError::Blocks { upload: body.upload, source });
                 }
             }
             parts.push(part);

@@ -68,6 +68,20 @@ async fn intervals_across_uploads_come_from_the_voucher_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn uploads_are_read_side_by_side() {
+    let uploads = support::uploads(32);
+    let (net, client) = published(&uploads).await;
+    assert_eq!(uploads.len(), 8);
+    let answer = std::time::Duration::from_millis(100);
+    net.set(0..12, Some(Fault::Slow(answer)));
+    let begin = tokio::time::Instant::now();
+    let all = client.read_intervals(&uploads[7].voucher, ..).await.unwrap();
+    assert!(rows(&all).rows().eq(readings(0..32)));
+    // Two rounds of four; one after the other they would take eight answers' time.
+    assert!(begin.elapsed() <= answer * 2, "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn few_bytes_are_fetched_for_few_intervals() {
     // A long upload: 400 daily blocks, one interval a block.
     let dir = tempfile::tempdir().unwrap();
