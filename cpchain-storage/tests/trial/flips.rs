@@ -4,14 +4,22 @@ use std::{
     fs::{self, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::Duration,
+};
+
+use cpchain_storage::{
+    client::{ClientConfig, StorageClient},
+    network::{NetworkConfig, NodeHandle, StorageNode},
 };
 
 use crate::{
     course::{Objects, Random},
-    net::Net,
+    net::{Net, client_config},
 };
 
 const NODES: u8 = 12;
+/// No time-out ends here, however busy the machine is: what is missing has rotted, and is not only late.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn packs(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -29,10 +37,24 @@ fn flip(path: &Path, random: &mut Random) {
     file.write_all(&byte).unwrap();
 }
 
+async fn client(net: &Net, config: &NetworkConfig, seed: u8) -> StorageClient<NodeHandle> {
+    let node = StorageNode::light(config.clone(), &[seed; 32]).await.unwrap();
+    node.join(std::slice::from_ref(net.nodes[0].address().unwrap())).await.unwrap();
+    let patient =
+        ClientConfig { shard_timeout: PATIENCE, put_timeout: PATIENCE, put_grace: PATIENCE, ..client_config() };
+    StorageClient::over(node, patient)
+}
+
 async fn flips(rounds: usize, each: usize) {
-    let net = Net::start(NODES).await;
-    let objects = Objects::put(&net.client(1).await, 1).await;
-    let (reader, repairer) = (net.client(2).await, net.client(3).await);
+    let patient = NetworkConfig {
+        lookup_timeout: PATIENCE,
+        lookup_step_timeout: PATIENCE,
+        request_timeout: PATIENCE,
+        ..NetworkConfig::default()
+    };
+    let net = Net::of(NODES, patient.clone()).await;
+    let objects = Objects::put(&client(&net, &patient, 1).await, 1).await;
+    let (reader, repairer) = (client(&net, &patient, 2).await, client(&net, &patient, 3).await);
     let files: Vec<PathBuf> = net.folders.iter().flat_map(|folder| packs(folder.path())).collect();
     assert!(files.len() >= usize::from(NODES), "{files:?}");
     let mut random = Random(1);
