@@ -152,7 +152,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
                     Some(pause) if !again.is_empty() || !is_rule_asked => sleep(pause).await,
                     _ => return Err(ClientError::TooFewShards { chunk: number, found: good.len(), needed }),
                 }
-                waiting.extend(again.drain(..));
+                waiting.append(&mut again);
                 continue;
             }
             more = match timeout(self.config.hedge_after, under_way.next()).await {

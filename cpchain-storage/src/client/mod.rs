@@ -20,7 +20,8 @@
 //! | Every byte is checked before it is returned: a shard, or a slice of one, against its id; a decoded shard too; a whole object against its root | `a_lying_node_is_survived_and_scored`, `ranges_come_from_any_ten_shards` |
 //! | A put succeeds only with receipts for so many shards of each chunk that repair is not yet due: data + 70 % of the rest | `too_few_nodes_fail_a_put` |
 //! | A dead node's shards go to other nodes during a put, and are replaced by other shards during a get | `three_of_twelve_stopped` |
-//! | A get asks for data + 3 shards at once, uses the first that are good, and drops what is still under way | `a_silent_node_is_survived` |
+//! | A get asks for data + 3 shards at once, uses the first that are good, and drops what is still under way | `a_silent_node_is_survived`, `a_get_does_not_wait_for_silent_nodes` |
+//! | Shards that are not where the record says are looked for near their points, again while anybody there is silent | `those_near_a_shard_are_asked_again_while_they_are_busy` |
 //! | A put waits [`put_grace`](ClientConfig::put_grace) beyond what is enough, then gives slow nodes up: their shards go to others | `slow_nodes_are_given_up_by_a_put` |
 //! | What fails in passing is tried again after a pause with jitter, what is refused is not | `busy_nodes_are_asked_again`, `a_refusal_is_not_repeated` |
 //! | The chunks of a page of 64 are placed by the root of the first of them | `each_page_has_a_group_of_its_own` |
