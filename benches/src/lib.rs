@@ -18,7 +18,7 @@ pub use {
     audit::audit,
     compress::{CompressError, compress},
     crypto::crypto,
-    dht::dht,
+    dht::{Networks, dht},
     measure::{Effort, Sample, compare, measure},
     pipeline::pipeline,
     read::read,

@@ -9,7 +9,9 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use cpchain_benches::{Effort, audit, compress, crypto, dht, json, lbft, pipeline, read, search, store, table};
+use cpchain_benches::{
+    Effort, Networks, audit, compress, crypto, dht, json, lbft, pipeline, read, search, store, table,
+};
 use indicatif::ProgressBar;
 
 /// Measures the CPChain crates on this machine.
@@ -44,7 +46,7 @@ enum Bench {
     /// The local store: processor time of a durable put, disk, memory and recovery, beside sled, redb and fjall alone.
     Store(store::Store),
     /// The storage network's DHT: memory of a node, publishing against sweeping in 10, 50 and 200 nodes, a million on paper.
-    Dht,
+    Dht(Networks),
     /// Seal, hash, code, pack on one core: each stage and the whole, beside the same with bodies in sled.
     Pipeline,
     /// A large object from 10 of 13 nodes over loopback, beside one plain stream and records of the DHT.
@@ -61,7 +63,7 @@ fn main() -> ExitCode {
         Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Compress => compress(effort).map_err(Into::into),
         Bench::Search => search(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
-        Bench::Dht => dht(effort, &|text| spinner.set_message(text)),
+        Bench::Dht(networks) => dht(&networks, effort, &|text| spinner.set_message(text)),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Pipeline => pipeline(effort, |text| spinner.set_message(text)),

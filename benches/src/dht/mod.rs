@@ -27,21 +27,36 @@ const BODY: usize = 300;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Measures memory, publishing and sweeping. `progress` hears what is being done.
+/// Records published for each node of a network.
+const PER_NODE: usize = 40;
+
+/// What `lab dht` is to measure.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Networks {
+    /// Nodes of each network.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 50, 200])]
+    nodes: Vec<usize>,
+    /// Records of others that one node takes over; 0 leaves its memory out.
+    #[arg(long, default_value_t = 1_000_000)]
+    records: usize,
+}
+
+/// Measures memory, publishing and sweeping; a quick run has ten nodes and 20,000 records. `progress` hears what is being
+/// done.
 ///
 /// # Errors
 /// A node that cannot be started, or a record that is lost.
-pub fn dht(effort: Effort, progress: &dyn Fn(String)) -> Outcome<Vec<Figure>> {
+pub fn dht(networks: &Networks, effort: Effort, progress: &dyn Fn(String)) -> Outcome<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let (sizes, per_node, foreign): (&[usize], usize, usize) = match effort {
-        Effort::Quick => (&[10], 40, 20_000),
-        Effort::Full => (&[10, 50, 200], 40, 1_000_000),
+    let (sizes, foreign): (&[usize], usize) = match effort {
+        Effort::Quick => (&[10], 20_000),
+        Effort::Full => (&networks.nodes, networks.records),
     };
     runtime.block_on(async {
-        let mut figures = memory(foreign, progress).await?;
+        let mut figures = if foreign > 0 { memory(foreign, progress).await? } else { Vec::new() };
         let mut costs = Costs::default();
         for size in sizes {
-            figures.extend(network(*size, size * per_node, &mut costs, progress).await?);
+            figures.extend(network(*size, size * PER_NODE, &mut costs, progress).await?);
         }
         figures.extend(costs.paper());
         Ok(figures)

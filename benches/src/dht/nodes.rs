@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use cpchain_storage::{
@@ -22,8 +22,13 @@ pub(super) fn now_ms() -> u64 {
 }
 
 fn config() -> NetworkConfig {
-    // Sweeps come when the bench asks for them.
-    NetworkConfig { replication_interval: None, ..NetworkConfig::default() }
+    NetworkConfig {
+        // Sweeps come when the bench asks for them.
+        replication_interval: None,
+        // An hour lies between two sweeps of a real node: it dials anew. And all sockets of the network are this process's.
+        idle_timeout: Duration::from_secs(1),
+        ..NetworkConfig::default()
+    }
 }
 
 /// A node on a folder.
