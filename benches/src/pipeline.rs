@@ -18,7 +18,8 @@ use cpchain_crypto::{
     stream::{StreamPrefix, StreamSealer},
 };
 use cpchain_storage::{
-    CHUNK_LEN, ChunkId, ChunkStore, CodedChunk, Coder, ErasureParams, Lease, PackOptions, PackStore, index::SledIndex,
+    CHUNK_LEN, ChunkId, ChunkStore, CodedChunk, Coder, ErasureParams, HashedChunk, Lease, PackOptions, PackStore,
+    index::SledIndex,
 };
 
 use crate::{
@@ -116,14 +117,14 @@ fn code(coder: &mut Coder, chunks: &[Bytes]) -> Result<Vec<CodedChunk>, Box<dyn 
     Ok(chunks.iter().map(|chunk| coder.encode(chunk.clone())).collect::<Result<_, _>>()?)
 }
 
-fn shards(coded: Vec<CodedChunk>) -> Vec<Bytes> {
+fn shards(coded: Vec<CodedChunk>) -> Vec<HashedChunk> {
     coded.into_iter().flat_map(|chunk| chunk.shards).collect()
 }
 
 /// Where shards go.
 enum Sink {
     Packs(Box<PackStore<SledIndex>>),
-    Sled(sled::Db),
+    Sled { db: sled::Db, file: File },
 }
 
 impl Sink {
@@ -134,22 +135,25 @@ impl Sink {
 
     fn sled(dir: &Path) -> Result<Self, Box<dyn Error>> {
         let config = sled::Config::new().path(dir.join("bodies")).cache_capacity(32 << 20).flush_every_ms(None);
-        Ok(Self::Sled(config.open()?))
+        let db = config.open()?;
+        Ok(Self::Sled { db, file: File::open(dir.join("bodies/db"))? })
     }
 
     /// Makes the shards of a batch durable.
     fn put(&self, coded: Vec<CodedChunk>) -> Result<(), Box<dyn Error>> {
         match self {
             Self::Packs(store) => {
-                store.put_batch(&shards(coded), Lease::FOREVER)?;
+                store.put_hashed(&shards(coded), Lease::FOREVER)?;
             }
-            Self::Sled(db) => {
+            Self::Sled { db, file } => {
                 for chunk in &coded {
-                    for (id, shard) in chunk.reference.shards.iter().zip(&chunk.shards) {
-                        db.insert(id.as_bytes(), shard.as_ref())?;
+                    for shard in &chunk.shards {
+                        db.insert(shard.id().as_bytes(), shard.as_ref())?;
                     }
                 }
                 db.flush()?;
+                // What `flush` leaves undone.
+                file.sync_data()?;
             }
         }
         Ok(())
@@ -226,14 +230,14 @@ fn run(sealing: Sealing, params: ErasureParams, rounds: u32, goal: f64) -> Resul
                 black_box(Digest::content(chunk));
             }
             for shard in done.iter().flat_map(|chunk| &chunk.shards) {
-                black_box(ChunkId::of(shard));
+                black_box(ChunkId::of(shard.bytes()));
             }
             Ok(())
         })?;
         let mut plain_file = File::create(folder.path().join("plain"))?;
         appended.time(bytes, || {
             for shard in done.iter().flat_map(|chunk| &chunk.shards) {
-                plain_file.write_all(shard)?;
+                plain_file.write_all(shard.as_ref())?;
             }
             Ok(plain_file.sync_data()?)
         })?;

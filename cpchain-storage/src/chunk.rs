@@ -46,6 +46,56 @@ impl fmt::Display for ChunkId {
     }
 }
 
+/// A chunk under its id, hashed once: from the coder to the disk nobody has to hash it again.
+///
+/// Hashing is the only way to make one, so no caller can put bytes under a name that is not theirs.
+///
+/// ```
+/// use cpchain_storage::{ChunkId, HashedChunk};
+/// let chunk = HashedChunk::new("sealed".into());
+/// assert_eq!(*chunk.id(), ChunkId::of(b"sealed"));
+/// assert_eq!(chunk.bytes(), "sealed");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashedChunk {
+    id: ChunkId,
+    bytes: Bytes,
+}
+
+impl HashedChunk {
+    /// Hashes the bytes.
+    pub fn new(bytes: Bytes) -> Self {
+        Self { id: ChunkId::of(&bytes), bytes }
+    }
+
+    /// The id of the bytes.
+    pub const fn id(&self) -> &ChunkId {
+        &self.id
+    }
+
+    /// The bytes.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The bytes alone.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}
+
+impl From<HashedChunk> for Bytes {
+    fn from(chunk: HashedChunk) -> Self {
+        chunk.bytes
+    }
+}
+
+impl AsRef<[u8]> for HashedChunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Until when a chunk is kept, milliseconds since 1970-01-01 UTC. A day of grace passes before it is collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lease(pub u64);
@@ -123,19 +173,19 @@ pub trait ChunkStore: Send + Sync {
     /// As `get`.
     fn contains(&self, id: &ChunkId) -> Result<bool, StoreError>;
 
-    /// Stores chunks (each at most [`MAX_CHUNK_LEN`] bytes) and returns their ids in the same order.
+    /// Stores chunks (each at most [`MAX_CHUNK_LEN`] bytes).
     ///
     /// Once it returns, they survive kill -9 and power cut. A chunk that is already here is not written again; its
     /// lease becomes the later of both. On an error, none, some or all may have been kept: put them again.
     ///
     /// # Errors
     /// [`StoreError::ChunkLength`] before anything is written; otherwise what the disk said.
-    fn put_batch(&self, chunks: &[Bytes], lease: Lease) -> Result<Vec<ChunkId>, StoreError>;
+    fn put_hashed(&self, chunks: &[HashedChunk], lease: Lease) -> Result<(), StoreError>;
 
     /// Extends leases (never shortens them) and returns how many of the chunks are here. Durable when it returns.
     ///
     /// # Errors
-    /// As `put_batch`.
+    /// As `put_hashed`.
     fn renew(&self, ids: &[ChunkId], lease: Lease) -> Result<usize, StoreError>;
 
     /// Forgets the chunks whose lease and grace are over at `now_ms`, and returns how many.
@@ -144,13 +194,23 @@ pub trait ChunkStore: Send + Sync {
     /// As `get`.
     fn expire(&self, now_ms: u64) -> Result<usize, StoreError>;
 
-    /// [`put_batch`](Self::put_batch) of one chunk.
+    /// [`put_hashed`](Self::put_hashed) of chunks that are not hashed yet; returns their ids in the same order.
     ///
     /// # Errors
-    /// As `put_batch`.
+    /// As `put_hashed`.
+    fn put_batch(&self, chunks: &[Bytes], lease: Lease) -> Result<Vec<ChunkId>, StoreError> {
+        let chunks: Vec<_> = chunks.iter().cloned().map(HashedChunk::new).collect();
+        self.put_hashed(&chunks, lease)?;
+        Ok(chunks.iter().map(|chunk| chunk.id).collect())
+    }
+
+    /// [`put_hashed`](Self::put_hashed) of one chunk that is not hashed yet.
+    ///
+    /// # Errors
+    /// As `put_hashed`.
     fn put(&self, chunk: Bytes, lease: Lease) -> Result<ChunkId, StoreError> {
-        let id = ChunkId::of(&chunk);
-        self.put_batch(&[chunk], lease)?;
-        Ok(id)
+        let chunk = HashedChunk::new(chunk);
+        self.put_hashed(std::slice::from_ref(&chunk), lease)?;
+        Ok(chunk.id)
     }
 }

@@ -4,7 +4,8 @@
 //! - the code is systematic: shards `0..data` are the chunk itself, padded with zeros (`data_shards_are_the_chunk`);
 //! - any `data` shards are enough, whichever they are (`any_k_of_n_shards_give_the_chunk_back`);
 //! - a shard is checked by its hash before it is used, a chunk by its hash after (`a_wrong_shard_is_never_used`);
-//! - shards have an even length of at least [`MIN_SHARD_LEN`] (`shard_lengths`).
+//! - shards have an even length of at least [`MIN_SHARD_LEN`] (`shard_lengths`);
+//! - coding stripe by stripe, for speed, changes no byte (`stripes_make_the_shards_of_one_pass`).
 
 use std::io::Read;
 
@@ -13,9 +14,13 @@ use cpchain_crypto::Digest;
 use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
 use crate::{
-    chunk::ChunkId,
+    chunk::HashedChunk,
     object::{CHUNK_LEN, ChunkList, ChunkRef, MIN_SHARD_LEN, ObjectRef},
 };
+
+/// Bytes of each shard that are coded together. The code works on columns of 64 bytes that know nothing of each other, so
+/// the shards are those of one pass over the whole length; but what a stripe works on stays in the cache.
+const STRIPE: usize = 8 << 10;
 
 /// How many shards a chunk is cut into, and how many of them are enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,8 +113,8 @@ pub enum ErasureError {
 pub struct CodedChunk {
     /// Hashes of chunk and shards.
     pub reference: ChunkRef,
-    /// The shards, all of one length.
-    pub shards: Vec<Bytes>,
+    /// The shards, all of one length, each under its id: a store takes them as they are.
+    pub shards: Vec<HashedChunk>,
 }
 
 /// Codes and restores chunks; keeps its working memory, so use one for many chunks.
@@ -119,13 +124,13 @@ pub struct CodedChunk {
 /// let mut coder = Coder::new(ErasureParams::default());
 /// let coded = coder.encode_chunk(b"sealed readings")?;
 /// // Twenty of thirty hosts are gone.
-/// let left = (20..30).map(|i| (i, coded.shards[usize::from(i)].clone()));
+/// let left = (20..30).map(|i| (i, coded.shards[usize::from(i)].bytes().clone()));
 /// assert_eq!(coder.decode_chunk(&coded.reference, 15, left)?, &b"sealed readings"[..]);
 /// # Ok::<(), cpchain_storage::ErasureError>(())
 /// ```
 pub struct Coder {
     params: ErasureParams,
-    /// With the length of the shards that it is set up for.
+    /// With the bytes of each shard that it is set up for.
     encoder: Option<(usize, ReedSolomonEncoder)>,
     decoder: Option<ReedSolomonDecoder>,
 }
@@ -163,34 +168,46 @@ impl Coder {
         if chunk.is_empty() || chunk.len() > CHUNK_LEN {
             return Err(ErasureError::ChunkLength(chunk.len()));
         }
-        let (data, recovery) = (usize::from(self.params.data), self.params.recovery());
+        let (data, total) = (usize::from(self.params.data), usize::from(self.params.total));
         let shard_len = self.params.shard_len(chunk.len());
         let whole = (chunk.len() / shard_len).min(data);
-        let mut shards = Vec::with_capacity(data + recovery);
+        let mut shards = Vec::with_capacity(total);
         shards.extend((0..whole).map(|i| chunk.slice(i * shard_len..(i + 1) * shard_len)));
         let mut tail = BytesMut::with_capacity((data - whole) * shard_len);
         tail.extend_from_slice(&chunk.slice(whole * shard_len..));
         tail.resize((data - whole) * shard_len, 0);
         cut(tail.freeze(), shard_len, &mut shards);
 
-        let encoder = match self.encoder.take() {
-            Some((of, encoder)) if of == shard_len => encoder,
-            Some((_, mut encoder)) => {
-                encoder.reset(data, recovery, shard_len)?;
-                encoder
-            }
-            None => ReedSolomonEncoder::new(data, recovery, shard_len)?,
-        };
-        // Put back only now: whatever fails below leaves no half-filled encoder behind.
-        let (_, encoder) = self.encoder.insert((shard_len, encoder));
-        for shard in &shards {
-            encoder.add_original_shard(shard)?;
-        }
-        let mut recovered = BytesMut::with_capacity(recovery * shard_len);
-        encoder.encode()?.recovery_iter().for_each(|shard| recovered.extend_from_slice(shard));
-        cut(recovered.freeze(), shard_len, &mut shards);
-        let ids = shards.iter().map(|shard| ChunkId::of(shard)).collect();
+        shards.extend(self.recovery_shards(&shards, shard_len)?);
+        let shards: Vec<_> = shards.into_iter().map(HashedChunk::new).collect();
+        let ids = shards.iter().map(|shard| *shard.id()).collect();
         Ok(CodedChunk { reference: ChunkRef { root: Digest::content(&chunk), shards: ids }, shards })
+    }
+
+    /// Codes the data shards stripe by stripe.
+    fn recovery_shards(&mut self, data: &[Bytes], shard_len: usize) -> Result<Vec<Bytes>, ErasureError> {
+        let recovery = self.params.recovery();
+        let mut rest = BytesMut::with_capacity(recovery * shard_len);
+        let mut recovered: Vec<_> = (0..recovery).map(|_| split_front(&mut rest, shard_len)).collect();
+        for start in (0..shard_len).step_by(STRIPE) {
+            let stripe = start..shard_len.min(start + STRIPE);
+            let encoder = match self.encoder.take() {
+                Some((of, encoder)) if of == stripe.len() => encoder,
+                Some((_, mut encoder)) => {
+                    encoder.reset(data.len(), recovery, stripe.len())?;
+                    encoder
+                }
+                None => ReedSolomonEncoder::new(data.len(), recovery, stripe.len())?,
+            };
+            // Put back only now: whatever fails below leaves no half-filled encoder behind.
+            let (_, encoder) = self.encoder.insert((stripe.len(), encoder));
+            for shard in data {
+                encoder.add_original_shard(shard.get(stripe.clone()).unwrap_or_default())?;
+            }
+            let coded = encoder.encode()?;
+            recovered.iter_mut().zip(coded.recovery_iter()).for_each(|(to, from)| to.extend_from_slice(from));
+        }
+        Ok(recovered.into_iter().map(BytesMut::freeze).collect())
     }
 
     /// Restores a chunk of `chunk_len` bytes from any `data` of its shards, given with their places in any order.
@@ -305,6 +322,12 @@ fn cut(buffer: Bytes, shard_len: usize, shards: &mut Vec<Bytes>) {
     shards.extend((0..buffer.len() / shard_len).map(|i| buffer.slice(i * shard_len..(i + 1) * shard_len)));
 }
 
+/// An empty buffer of this capacity from the front of a larger one.
+fn split_front(rest: &mut BytesMut, capacity: usize) -> BytesMut {
+    let after = rest.split_off(capacity);
+    std::mem::replace(rest, after)
+}
+
 /// Codes an object that is in memory.
 ///
 /// The chunks are in order; after those of the object come those of its [index](crate::object), if it needs one.
@@ -386,4 +409,27 @@ fn list_index<E>(
 ) -> Result<(), E> {
     list.push_index(coded.reference.clone());
     sink(StreamedChunk::Index(coded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stripes are a matter of speed: the shards are those of the code over their whole length.
+    #[test]
+    fn stripes_make_the_shards_of_one_pass() {
+        for params in [ErasureParams::new(2, 3).unwrap(), ErasureParams::new(3, 20).unwrap(), ErasureParams::default()]
+        {
+            let mut coder = Coder::new(params);
+            for shard_len in [64, 66, STRIPE - 2, STRIPE, STRIPE + 2, STRIPE + 64, 3 * STRIPE + 1000] {
+                let (data, recovery) = (usize::from(params.data), params.recovery());
+                let chunk: Vec<u8> = (0..data * shard_len).map(|i| (i * 31 % 251) as u8).collect();
+                let one_pass = reed_solomon_simd::encode(data, recovery, chunk.chunks(shard_len)).unwrap();
+                let coded = coder.encode_chunk(&chunk).unwrap();
+                let made: Vec<_> = coded.shards.iter().skip(data).map(|shard| shard.bytes().to_vec()).collect();
+                assert_eq!(made, one_pass, "{params:?} {shard_len}");
+                assert!(coded.reference.shards.iter().eq(coded.shards.iter().map(HashedChunk::id)));
+            }
+        }
+    }
 }

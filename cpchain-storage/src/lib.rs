@@ -65,7 +65,7 @@
 //! // Thirty shards go to thirty hosts, ten come back.
 //! let (object, chunks) = encode_object(&upload.object, upload.manifest.body().object.params)?;
 //! assert_eq!(object, upload.manifest.body().object);
-//! let left = (5..15).map(|place| (place, chunks[0].shards[usize::from(place)].clone()));
+//! let left = (5..15).map(|place| (place, chunks[0].shards[usize::from(place)].bytes().clone()));
 //! let bytes = Coder::new(object.params).decode_chunk(&object.chunks[0], upload.object.len(), left)?;
 //!
 //! // A buyer checks before it pays, and reads once it has the key.
@@ -117,7 +117,7 @@ pub mod network;
 pub mod repair;
 
 pub use {
-    chunk::{ChunkId, ChunkStore, Lease, MAX_CHUNK_LEN, StoreError},
+    chunk::{ChunkId, ChunkStore, HashedChunk, Lease, MAX_CHUNK_LEN, StoreError},
     codec::{Codec, CodecError, CodecRegistry},
     pack::{PackOptions, PackStore},
     table::{Column, MAX_PAYLOAD_LEN, Reading, Table, TableError},

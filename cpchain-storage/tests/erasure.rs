@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use cpchain_crypto::Digest;
 use cpchain_storage::{
-    CHUNK_LEN, ChunkId, CodedChunk, Coder, ErasureError, ErasureParams, MAX_LISTED_CHUNKS, MIN_SHARD_LEN, ObjectRef,
-    encode_object, encode_stream,
+    CHUNK_LEN, CodedChunk, Coder, ErasureError, ErasureParams, HashedChunk, MAX_LISTED_CHUNKS, MIN_SHARD_LEN,
+    ObjectRef, encode_object, encode_stream,
 };
 use proptest::prelude::*;
 
@@ -14,8 +14,12 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i * 31 % 251) as u8).collect()
 }
 
+fn joined(shards: &[HashedChunk]) -> Vec<u8> {
+    shards.iter().flat_map(|shard| shard.bytes()).copied().collect()
+}
+
 fn some(coded: &CodedChunk, places: &[u8]) -> Vec<(u8, Bytes)> {
-    places.iter().map(|place| (*place, coded.shards[usize::from(*place)].clone())).collect()
+    places.iter().map(|place| (*place, coded.shards[usize::from(*place)].bytes().clone())).collect()
 }
 
 proptest! {
@@ -45,8 +49,8 @@ proptest! {
 fn data_shards_are_the_chunk() {
     let chunk = bytes(1000);
     let coded = Coder::new(ErasureParams::default()).encode_chunk(&chunk).unwrap();
-    assert_eq!(coded.shards[..10].concat(), chunk);
-    let golden = Digest::content(&coded.shards.concat()).to_string();
+    assert_eq!(joined(&coded.shards[..10]), chunk);
+    let golden = Digest::content(&joined(&coded.shards)).to_string();
     assert_eq!(golden, include_str!("../testdata/shards_hash.hex").trim());
 }
 
@@ -73,7 +77,7 @@ fn a_wrong_shard_is_never_used() {
     let result = coder.decode_chunk(&coded.reference, 5000, shards);
     assert!(matches!(result, Err(ErasureError::NotEnough { found: 9, needed: 10 })));
     // Twice the same shard counts once, and a place that is none not at all.
-    let twice = [some(&coded, &[0; 9]), some(&coded, &[9]), vec![(200, coded.shards[1].clone())]].concat();
+    let twice = [some(&coded, &[0; 9]), some(&coded, &[9]), vec![(200, coded.shards[1].bytes().clone())]].concat();
     let result = coder.decode_chunk(&coded.reference, 5000, twice);
     assert!(matches!(result, Err(ErasureError::NotEnough { found: 2, .. })));
 }
@@ -82,8 +86,8 @@ fn a_wrong_shard_is_never_used() {
 fn shards_that_are_no_code_word_are_the_owners_fault() {
     let mut coder = Coder::new(ErasureParams::default());
     let mut coded = coder.encode_chunk(&bytes(5000)).unwrap();
-    coded.shards[12] = Bytes::from(vec![0; coded.shards[12].len()]);
-    coded.reference.shards[12] = ChunkId::of(&coded.shards[12]);
+    coded.shards[12] = HashedChunk::new(vec![0; coded.shards[12].bytes().len()].into());
+    coded.reference.shards[12] = *coded.shards[12].id();
     let shards = some(&coded, &(5..15).collect::<Vec<_>>());
     assert!(matches!(coder.decode_chunk(&coded.reference, 5000, shards), Err(ErasureError::WrongChunk)));
 }

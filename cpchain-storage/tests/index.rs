@@ -8,8 +8,8 @@ mod indexes;
 use std::path::Path;
 
 use cpchain_storage::{
-    ChunkStore, Lease, PackStore,
-    index::{RedbIndex, SledIndex, conformance},
+    ChunkId, ChunkStore, Lease, PackStore,
+    index::{Change, Checkpoint, IndexStore as _, Location, MemoryIndex, RedbIndex, SledIndex, conformance},
     pack::IndexState,
 };
 use indexes::{OnDisk, chunk, copy, files, remove, whole};
@@ -37,6 +37,7 @@ macro_rules! with_each_index {
 
 with_each_index! {
     it_conforms,
+    it_answers_as_a_map_in_memory,
     it_is_not_rebuilt_when_it_is_right,
     a_lost_index_is_rebuilt,
     an_index_that_is_behind_or_ahead_is_brought_up_to_date,
@@ -52,6 +53,47 @@ fn it_conforms<I: OnDisk>() {
         I::open(&path)
     })
     .unwrap();
+}
+
+/// Entries that come, change and go by the thousand, in batches of every size, with the index closed and opened between.
+fn it_answers_as_a_map_in_memory<I: OnDisk>() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let (mut index, map) = (I::open(&path), MemoryIndex::default());
+    let id = |n: u64| ChunkId::of(&n.to_le_bytes());
+    let mut state = 7u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (state >> 33) % below
+    };
+    for step in 0..60u64 {
+        let changes: Vec<_> = (0..random(if step % 7 == 0 { 4000 } else { 90 }))
+            .map(|n| {
+                let at = Location { pack: 1, length: 1, offset: step * 10_000 + n, lease: Lease(n), lease_pack: 1 };
+                // At the end more go than come.
+                let is_gone = random(60) < step;
+                let id = id(random(6000));
+                if is_gone { Change::Remove(id) } else { Change::Set(id, at) }
+            })
+            .collect();
+        let mark = Checkpoint { pack: 1 + step as u32 / 20, offset: step, entries: 0, fingerprint: step.into() };
+        index.apply(&changes, &mark).unwrap();
+        map.apply(&changes, &mark).unwrap();
+        if random(8) == 0 {
+            drop(index);
+            index = I::open(&path);
+        }
+        assert_eq!(index.checkpoint().unwrap(), Some(mark));
+        for n in 0..100 {
+            let id = id(n * 61);
+            assert_eq!(index.get(&id).unwrap(), map.get(&id).unwrap());
+        }
+        let after = id(random(6000));
+        let limit = 1 + random(9000) as usize;
+        for after in [None, Some(&after)] {
+            assert_eq!(index.page(after, limit).unwrap(), map.page(after, limit).unwrap(), "{} {step}", I::NAME);
+        }
+    }
 }
 
 fn it_is_not_rebuilt_when_it_is_right<I: OnDisk>() {

@@ -152,7 +152,7 @@ fn heads() {
     let head = ManifestHead::decode(&bytes).unwrap();
     let ManifestHead::Stored { object, .. } = &head else { panic!("{head:?}") };
     let mut coder = Coder::new(ErasureParams::default());
-    let shards = (20u8..30).map(|i| (i, chunks[0].shards[usize::from(i)].clone()));
+    let shards = (20u8..30).map(|i| (i, chunks[0].shards[usize::from(i)].bytes().clone()));
     let stored = coder.decode_chunk(&object.chunks[0], object.chunk_len(0).unwrap(), shards).unwrap();
     assert_eq!(head.clone().resolve(stored).unwrap(), long);
     assert!(head.resolve(short.bytes().clone()).is_err());

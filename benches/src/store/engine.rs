@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use clap::ValueEnum;
 use cpchain_storage::{
-    ChunkId, ChunkStore, Lease, PackOptions, PackStore,
+    ChunkId, ChunkStore, HashedChunk, Lease, PackOptions, PackStore,
     index::{IndexStore, RedbIndex, SledIndex},
 };
 use fjall::{Database as Fjall, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -71,10 +70,10 @@ fn open_pack<I: IndexStore>(dir: &Path, index: I) -> Result<PackStore<I>> {
     Ok(PackStore::open(dir.join("packs"), options, index)?)
 }
 
-/// Chunks under their ids, with the time until which each is kept.
+/// Chunks under their ids, which the caller has computed for all alike, with the time until which each is kept.
 pub(super) trait Chunks {
     /// Durable when it returns.
-    fn put(&self, chunks: &[(ChunkId, Bytes)], until: u64) -> Result<()>;
+    fn put(&self, chunks: &[HashedChunk], until: u64) -> Result<()>;
     /// Removes what was put with a time below this one: `ids`.
     fn remove(&self, until: u64, ids: &[ChunkId]) -> Result<()>;
     fn get(&self, id: &ChunkId) -> Result<Option<Vec<u8>>>;
@@ -83,11 +82,8 @@ pub(super) trait Chunks {
 }
 
 impl<I: IndexStore> Chunks for PackStore<I> {
-    /// Hashes the chunks once more: what is stored is what its name says.
-    fn put(&self, chunks: &[(ChunkId, Bytes)], until: u64) -> Result<()> {
-        let chunks: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.clone()).collect();
-        self.put_batch(&chunks, Lease(until))?;
-        Ok(())
+    fn put(&self, chunks: &[HashedChunk], until: u64) -> Result<()> {
+        Ok(self.put_hashed(chunks, Lease(until))?)
     }
 
     fn remove(&self, until: u64, _: &[ChunkId]) -> Result<()> {
@@ -112,9 +108,9 @@ struct SledAlone {
 }
 
 impl Chunks for SledAlone {
-    fn put(&self, chunks: &[(ChunkId, Bytes)], _: u64) -> Result<()> {
+    fn put(&self, chunks: &[HashedChunk], _: u64) -> Result<()> {
         let mut batch = sled::Batch::default();
-        chunks.iter().for_each(|(id, chunk)| batch.insert(id.as_bytes(), &chunk[..]));
+        chunks.iter().for_each(|chunk| batch.insert(chunk.id().as_bytes(), chunk.as_ref()));
         self.db.apply_batch(batch)?;
         self.db.flush()?;
         Ok(File::open(&self.file)?.sync_all()?)
@@ -138,12 +134,12 @@ impl Chunks for SledAlone {
 const CHUNKS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("chunks");
 
 impl Chunks for Redb {
-    fn put(&self, chunks: &[(ChunkId, Bytes)], _: u64) -> Result<()> {
+    fn put(&self, chunks: &[HashedChunk], _: u64) -> Result<()> {
         let transaction = self.begin_write()?;
         {
             let mut table = transaction.open_table(CHUNKS)?;
-            for (id, chunk) in chunks {
-                table.insert(id.as_bytes(), &chunk[..])?;
+            for chunk in chunks {
+                table.insert(chunk.id().as_bytes(), chunk.as_ref())?;
             }
         }
         Ok(transaction.commit()?)
@@ -177,10 +173,10 @@ struct FjallAlone {
 }
 
 impl Chunks for FjallAlone {
-    fn put(&self, chunks: &[(ChunkId, Bytes)], _: u64) -> Result<()> {
+    fn put(&self, chunks: &[HashedChunk], _: u64) -> Result<()> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
-        for (id, chunk) in chunks {
-            batch.insert(&self.chunks, id.as_bytes(), &chunk[..]);
+        for chunk in chunks {
+            batch.insert(&self.chunks, chunk.id().as_bytes(), chunk.as_ref());
         }
         Ok(batch.commit()?)
     }

@@ -2,16 +2,15 @@
 
 use std::{error::Error, path::Path, time::Instant};
 
-use bytes::Bytes;
-use cpchain_storage::ChunkId;
+use cpchain_storage::HashedChunk;
 
 use super::{BATCH, CHUNK, Found, engine::Engine};
 use crate::measure::{Clock, ProcessClock};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Chunk `n` of incompressible bytes, and its name.
-fn chunk(n: u64, len: usize) -> (ChunkId, Bytes) {
+/// Chunk `n` of incompressible bytes.
+fn chunk(n: u64, len: usize) -> HashedChunk {
     let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -21,7 +20,7 @@ fn chunk(n: u64, len: usize) -> (ChunkId, Bytes) {
         bytes.extend_from_slice(&state.to_le_bytes());
     }
     bytes.truncate(len);
-    (ChunkId::of(&bytes), bytes.into())
+    HashedChunk::new(bytes.into())
 }
 
 /// Durable puts in batches, and closing.
@@ -63,7 +62,7 @@ pub(super) fn churn(engine: Engine, dir: &Path, chunks: usize) -> Result<Found> 
         put(&*store, &mut short(0).skip(from).take(to - from), 1)?;
     }
     for round in 1..=8 {
-        let old: Vec<_> = short(round - 1).map(|n| chunk(n, CHUNK).0).collect();
+        let old: Vec<_> = short(round - 1).map(|n| *chunk(n, CHUNK).id()).collect();
         store.remove(round as u64 + 1, &old)?;
         put(&*store, &mut short(round), round as u64 + 1)?;
     }
@@ -71,8 +70,8 @@ pub(super) fn churn(engine: Engine, dir: &Path, chunks: usize) -> Result<Found> 
     let disk = used(dir)? as f64 / live;
     store.compact()?;
     for n in (0..half as u64).chain(short(8)) {
-        let (id, bytes) = chunk(n, CHUNK);
-        if store.get(&id)?.as_deref() != Some(&bytes[..]) {
+        let chunk = chunk(n, CHUNK);
+        if store.get(chunk.id())?.as_deref() != Some(chunk.as_ref()) {
             return Err(format!("chunk {n} is not there after compaction").into());
         }
     }
@@ -94,8 +93,8 @@ pub(super) fn index(engine: Engine, dir: &Path, chunks: usize, len: usize) -> Re
     let store = engine.open(dir)?;
     let open_ns = start.elapsed().as_nanos() as f64;
     for n in (0..chunks as u64).step_by(chunks.div_ceil(20_000)) {
-        let (id, bytes) = chunk(n, len);
-        if store.get(&id)?.as_deref() != Some(&bytes[..]) {
+        let chunk = chunk(n, len);
+        if store.get(chunk.id())?.as_deref() != Some(chunk.as_ref()) {
             return Err(format!("chunk {n} is not there").into());
         }
     }
@@ -112,8 +111,8 @@ pub(super) fn index(engine: Engine, dir: &Path, chunks: usize, len: usize) -> Re
     let start = Instant::now();
     let store = engine.open(dir)?;
     let rebuild_ns = start.elapsed().as_nanos() as f64;
-    let (id, bytes_of) = chunk(chunks as u64 / 2, len);
-    if store.get(&id)?.as_deref() != Some(&bytes_of[..]) {
+    let middle = chunk(chunks as u64 / 2, len);
+    if store.get(middle.id())?.as_deref() != Some(middle.as_ref()) {
         return Err("the rebuilt index lacks a chunk".into());
     }
     Ok(Found { memory, peak_memory, open_ns, rebuild_ns, bytes, ..Found::default() })

@@ -172,7 +172,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
             let Some(node) = placer.next(&shard_point(anchor, *shard)) else { break };
             chosen.entry(node).or_default().push(*shard);
         }
-        let length = coded.shards.first().map_or(1, Bytes::len).max(1);
+        let length = coded.shards.first().map_or(1, |shard| shard.bytes().len()).max(1);
         let at_once = (MAX_PUT_BYTES / length).clamp(1, MAX_ITEMS);
         let cut = |(node, shards): (PublicKey, Vec<usize>)| {
             shards.chunks(at_once).map(|part| (node, part.to_vec())).collect::<Vec<_>>()
@@ -181,7 +181,8 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
     }
 
     async fn offer(&self, node: PublicKey, indexes: Vec<usize>, coded: &CodedChunk, lease: Lease) -> Answer {
-        let shards: Vec<Bytes> = indexes.iter().filter_map(|index| coded.shards.get(*index).cloned()).collect();
+        let shards: Vec<Bytes> =
+            indexes.iter().filter_map(|index| Some(coded.shards.get(*index)?.bytes().clone())).collect();
         let put = self.transport.put(node, &shards, lease);
         let mut answer = timeout(self.config.put_timeout, put).await.unwrap_or(Err(TransportError::Timeout));
         if let Ok(receipts) = &answer {
@@ -190,7 +191,7 @@ impl<D: Dht, T: ChunkTransport> StorageClient<D, T> {
                 let (Some(id), Some(shard)) = (coded.reference.shards.get(*index), coded.shards.get(*index)) else {
                     return false;
                 };
-                receipt.check(node, *id, shard.len(), lease.0).is_ok()
+                receipt.check(node, *id, shard.bytes().len(), lease.0).is_ok()
             };
             if receipts.len() != shards.len() || !indexes.iter().zip(receipts).all(fits) {
                 answer = Err(TransportError::BadAnswer);

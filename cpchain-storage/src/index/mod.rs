@@ -11,8 +11,12 @@ pub mod conformance;
 #[cfg(any(feature = "sled", feature = "redb"))]
 mod contain;
 mod memory;
+#[cfg(feature = "sled")]
+mod pending;
 #[cfg(feature = "redb")]
 mod redb;
+#[cfg(feature = "sled")]
+mod run;
 #[cfg(feature = "sled")]
 mod sled;
 

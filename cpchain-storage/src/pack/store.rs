@@ -20,7 +20,7 @@ use super::{
     report::Recovery,
 };
 use crate::{
-    chunk::{ChunkId, ChunkStore, Lease, MAX_CHUNK_LEN, StoreError},
+    chunk::{ChunkId, ChunkStore, HashedChunk, Lease, MAX_CHUNK_LEN, StoreError},
     index::{IndexError, IndexStore, Location, MemoryIndex},
 };
 
@@ -210,15 +210,16 @@ impl<I: IndexStore> ChunkStore for PackStore<I> {
         Ok(self.ask(|index| index.get(id))?.is_some())
     }
 
-    fn put_batch(&self, chunks: &[Bytes], lease: Lease) -> Result<Vec<ChunkId>, StoreError> {
-        if let Some(bad) = chunks.iter().find(|chunk| chunk.is_empty() || chunk.len() > MAX_CHUNK_LEN) {
-            return Err(StoreError::ChunkLength(bad.len()));
+    fn put_hashed(&self, chunks: &[HashedChunk], lease: Lease) -> Result<(), StoreError> {
+        let mut lengths = chunks.iter().map(|chunk| chunk.bytes().len());
+        if let Some(bad) = lengths.find(|length| *length == 0 || *length > MAX_CHUNK_LEN) {
+            return Err(StoreError::ChunkLength(bad));
         }
-        let ids: Vec<_> = chunks.iter().map(|chunk| ChunkId::of(chunk)).collect();
         let _keep = self.forgetting.read().unwrap_or_else(PoisonError::into_inner);
         let mut seen = BTreeSet::new();
         let mut frames = Vec::with_capacity(chunks.len());
-        for (id, chunk) in ids.iter().zip(chunks) {
+        for chunk in chunks {
+            let (id, bytes) = (chunk.id(), chunk.bytes());
             if !seen.insert(id) {
                 continue;
             }
@@ -228,13 +229,12 @@ impl<I: IndexStore> ChunkStore for PackStore<I> {
                 Some(location) if location.lease >= lease => {}
                 Some(_) => frames.push((Frame::renewal(*id, lease), Bytes::new())),
                 None => {
-                    let length = chunk.len() as u32;
-                    frames.push((Frame { kind: FrameKind::Chunk, length, lease, id: *id }, chunk.clone()));
+                    let length = bytes.len() as u32;
+                    frames.push((Frame { kind: FrameKind::Chunk, length, lease, id: *id }, bytes.clone()));
                 }
             }
         }
-        self.write(&frames)?;
-        Ok(ids)
+        self.write(&frames)
     }
 
     fn renew(&self, ids: &[ChunkId], lease: Lease) -> Result<usize, StoreError> {

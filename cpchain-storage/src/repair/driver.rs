@@ -311,8 +311,8 @@ impl<D: Dht, T: ChunkTransport> Repairer<D, T> {
         let length = offered.first().map_or(1, |wanted| wanted.length.max(1)) as usize;
         let mut taken = Vec::new();
         for batch in offered.chunks((MAX_PUT_BYTES / length).clamp(1, MAX_ITEMS)) {
-            let bytes: Vec<Bytes> =
-                batch.iter().filter_map(|wanted| coded.shards.get(usize::from(wanted.place)).cloned()).collect();
+            let shard = |wanted: &Wanted| Some(coded.shards.get(usize::from(wanted.place))?.bytes().clone());
+            let bytes: Vec<Bytes> = batch.iter().filter_map(shard).collect();
             let put = self.auditor.transport().put(node, &bytes, lease);
             let Ok(Ok(receipts)) = timeout(self.config.put_timeout, put).await else { break };
             let fits = |wanted: &Wanted, receipt: &Receipt| {

@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cpchain_storage::{ChunkId, ChunkStore, Lease, PackOptions, PackStore, StoreError, index::MemoryIndex};
+use cpchain_storage::{
+    ChunkId, ChunkStore, HashedChunk, Lease, PackOptions, PackStore, StoreError, index::MemoryIndex,
+};
 
 /// The store that honest nodes use.
 pub fn store(folder: &Path) -> Arc<dyn ChunkStore> {
@@ -47,10 +49,10 @@ impl ChunkStore for Bad {
         self.1.contains(id)
     }
 
-    fn put_batch(&self, chunks: &[Bytes], lease: Lease) -> Result<Vec<ChunkId>, StoreError> {
+    fn put_hashed(&self, chunks: &[HashedChunk], lease: Lease) -> Result<(), StoreError> {
         match self.0 {
             Vice::Full => Err(StoreError::Poisoned),
-            _ => self.1.put_batch(chunks, lease),
+            _ => self.1.put_hashed(chunks, lease),
         }
     }
 
