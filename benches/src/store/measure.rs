@@ -81,7 +81,7 @@ pub(super) fn churn(engine: Engine, dir: &Path, chunks: usize) -> Result<Found> 
 
 /// Many chunks of `len` bytes: memory and times.
 pub(super) fn index(engine: Engine, dir: &Path, chunks: usize, len: usize) -> Result<Found> {
-    let batch = if len < 1024 { 4096 } else { BATCH };
+    let batch = if len < 1024 { 1024 } else { BATCH };
     let store = engine.open(dir)?;
     for from in (0..chunks).step_by(batch) {
         let chunks: Vec<_> = (from..chunks.min(from + batch)).map(|n| chunk(n as u64, len)).collect();

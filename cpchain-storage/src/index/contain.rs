@@ -53,6 +53,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
     }
 }
 
+#[cfg(feature = "redb")]
 pub(super) fn damaged(what: &str) -> IndexError {
     IndexError(format!("{what} is damaged"))
 }

@@ -1,6 +1,6 @@
 //! Changes that an index has taken and not yet given to its database.
 //!
-//! Databases do a thousand changes in one go with far less work than one by one. Nothing is lost by waiting: packs are the
+//! Databases do some hundred changes in one go with far less work than one by one. Nothing is lost by waiting: packs are the
 //! truth, and the checkpoint in the database stays at the changes that are in it, so a store that opens after a crash reads
 //! what came later from its packs. That is at most [`Pending::PACKED`] bytes, and a commit.
 
@@ -21,7 +21,7 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Changes that are worth a write to the database.
-    const MANY: usize = 1024;
+    const MANY: usize = 256;
     /// Bytes of packs that a store may have to read after a crash.
     const PACKED: u64 = 64 << 20;
 

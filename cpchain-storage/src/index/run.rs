@@ -1,7 +1,7 @@
 //! Runs: entries that are neighbours by id, together under one key of a database.
 //!
-//! A database spends far more on a key than the 60 bytes of an entry: with one key for 20 to 30 entries, a million chunks
-//! need a tenth of the pages. A run holds the ids from its own key up to the next run's. Its key is a one and the first 16
+//! A database spends far more on a key than the 60 bytes of an entry: with one key for half a dozen entries, a million
+//! chunks need a sixth of the pages. A run holds the ids from its own key up to the next run's. Its key is a one and the first 16
 //! bytes of its first id; the first run of all has the one alone, so every id has its run. Bytes of a run: per entry the id
 //! (32) and the [`Location`] (28), ascending.
 //!
@@ -17,9 +17,9 @@ use crate::chunk::ChunkId;
 const ID: usize = 32;
 const ENTRY: usize = ID + Location::LEN;
 /// A longer run is cut.
-const MOST: usize = 32;
+const MOST: usize = 8;
 /// Entries of a piece: there is room for more.
-const PIECE: usize = 24;
+const PIECE: usize = 6;
 
 /// The key of the first run of all.
 pub(super) const FIRST: &[u8] = &[1];

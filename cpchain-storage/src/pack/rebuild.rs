@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Frames that go into the index together.
-const FRAMES: usize = 4096;
+const FRAMES: usize = 1024;
 
 /// What an index says of the packs.
 #[derive(Debug)]
