@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use cpchain_crypto::{PublicKey, Signer};
 use cpchain_storage::{
-    ChunkId, ChunkStore, ErasureParams, Lease, StoreError,
+    ChunkId, ChunkStore, ErasureParams, HashedChunk, Lease, StoreError,
     client::{ClientConfig, NodeScore, StorageClient},
     network::{ChunkTransport, NetworkConfig, NodeHandle, RefusalCode, StorageNode, TransportError},
 };
@@ -71,8 +71,8 @@ impl ChunkStore for Silent {
         self.store.contains(id)
     }
 
-    fn put_batch(&self, chunks: &[Bytes], lease: Lease) -> Result<Vec<ChunkId>, StoreError> {
-        self.store.put_batch(chunks, lease)
+    fn put_hashed(&self, chunks: &[HashedChunk], lease: Lease) -> Result<(), StoreError> {
+        self.store.put_hashed(chunks, lease)
     }
 
     fn renew(&self, ids: &[ChunkId], lease: Lease) -> Result<usize, StoreError> {
