@@ -27,8 +27,10 @@
 //!   (`a_source_read_again_goes_on_where_it_stopped`).
 
 mod background;
+mod config;
 #[cfg(feature = "csv")]
 mod csv;
+mod error;
 mod intake;
 mod journal;
 #[cfg(feature = "json")]
@@ -47,7 +49,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cpchain_crypto::{Did, Digest, Domain, Signer, key_tree::StreamSecret};
+use cpchain_crypto::{Did, Signer, key_tree::StreamSecret};
 
 #[cfg(feature = "csv")]
 pub use self::csv::{CsvError, CsvOptions, CsvSource};
@@ -59,6 +61,8 @@ pub use self::mqtt::{MqttOptions, MqttPayload, MqttSource, MqttVersion};
 pub use self::time::TimestampUnit;
 pub use self::{
     background::Background,
+    config::StreamConfig,
+    error::GatewayError,
     intake::{DeliverError, Intake, IntakeError, IntakeFigures, IntakeOptions, Plan},
     open::Recovered,
     outbox::Upload,
@@ -66,15 +70,11 @@ pub use self::{
 };
 use self::{journal::Position, open::OpenLog, seal::Pending};
 use crate::{
-    codec::{CodecError, CodecRegistry, MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROWS},
-    erasure::{ErasureError, ErasureParams},
-    manifest::{MAX_BLOCKS, ManifestError},
-    stream::{StreamId, StreamNameError},
-    table::{Reading, Table, TableError},
-    voucher::{AccessRights, VoucherError},
+    codec::{CodecRegistry, MAX_ROWS},
+    stream::StreamId,
+    table::{Reading, Table},
 };
 
-const SHAPE: Domain = Domain::new("cpchain/storage/gateway-shape/v1");
 /// Milliseconds in a day.
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -82,147 +82,6 @@ pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 pub const MAX_BLOCK_BYTES: usize = 32 << 20;
 /// Compressed bytes after which an upload is sealed though its intervals are not full: 64 MiB.
 pub const MAX_UPLOAD_BYTES: usize = 64 << 20;
-
-/// How a stream is cut, coded and offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamConfig {
-    /// Name of the stream, unique for its owner.
-    pub name: String,
-    /// Names of the columns, in the order of the readings' values.
-    pub columns: Vec<String>,
-    /// Does each reading carry opaque bytes?
-    pub payloads: bool,
-    /// The period T of a block, milliseconds.
-    ///
-    /// A longer one compresses better and opens coarser: a block has a header, tags and commitments of its own.
-    /// `lab compress` shows sizes by T: hourly weather takes twelve times the room in blocks of a day than in those of four weeks.
-    pub period_ms: u64,
-    /// The encryption interval e, in blocks.
-    pub blocks_per_interval: u32,
-    /// The upload interval u, in encryption intervals.
-    pub intervals_per_upload: u32,
-    /// Number of the codec.
-    pub codec: u16,
-    /// How objects are coded.
-    pub erasure: ErasureParams,
-    /// How long after the last reading of an upload its leases end, milliseconds.
-    pub keep_ms: u64,
-    /// Who may fetch the ciphertext.
-    pub access: AccessRights,
-}
-
-impl StreamConfig {
-    /// A stream of daily blocks, weekly keys and uploads of four weeks; 10 of 30 shards, kept for ten years, ciphertext for anyone.
-    pub fn new<N: Into<String>>(name: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
-        Self {
-            name: name.into(),
-            columns: columns.into_iter().map(Into::into).collect(),
-            payloads: false,
-            period_ms: DAY_MS,
-            blocks_per_interval: 7,
-            intervals_per_upload: 4,
-            codec: if cfg!(feature = "pco") { 1 } else { 0 },
-            erasure: ErasureParams::default(),
-            keep_ms: 3653 * DAY_MS,
-            access: AccessRights::PublicCiphertext,
-        }
-    }
-
-    fn check(&self, codecs: &CodecRegistry) -> Result<(), GatewayError> {
-        let blocks = u64::from(self.blocks_per_interval) * u64::from(self.intervals_per_upload);
-        if self.period_ms == 0 || blocks == 0 || blocks > MAX_BLOCKS as u64 {
-            return Err(GatewayError::Config("T, e and u must not be zero, and an upload has at most 16384 blocks"));
-        }
-        if self.columns.len() > MAX_COLUMNS || self.columns.iter().any(|name| name.len() > MAX_COLUMN_NAME) {
-            return Err(GatewayError::Config("a stream has at most 1024 columns, with names of at most 256 bytes"));
-        }
-        if !codecs.contains(self.codec) {
-            return Err(CodecError::Unknown(self.codec).into());
-        }
-        Ok(())
-    }
-
-    /// Of what blocks look like and where they are cut: open blocks go on only under the same.
-    fn shape(&self) -> Digest {
-        let mut bytes = self.period_ms.to_le_bytes().to_vec();
-        bytes.extend(self.codec.to_le_bytes());
-        bytes.push(u8::from(self.payloads));
-        for name in &self.columns {
-            bytes.extend((name.len() as u32).to_le_bytes());
-            bytes.extend(name.as_bytes());
-        }
-        Digest::of(SHAPE, &[&bytes])
-    }
-}
-
-/// Why a gateway stopped. Apart from `Order` and `Table`, which refuse one reading, open it anew.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// Parameters that make no stream.
-    #[error("these parameters make no stream: {0}")]
-    Config(&'static str),
-    /// A name that no stream has.
-    #[error(transparent)]
-    Name(#[from] StreamNameError),
-    /// The state folder belongs to another stream or owner.
-    #[error("the folder holds the state of another stream: one folder per stream")]
-    OtherStream,
-    /// Another gateway has the state folder open.
-    #[error("the folder is in use by another gateway")]
-    InUse,
-    /// The durable counter is damaged or gone, so nobody can tell which keys were used.
-    #[error("the counter is damaged or lost: recover it from the last manifest of the stream")]
-    CounterLost,
-    /// An upload in the outbox is not what was written.
-    #[error("upload {upload} in the outbox is damaged: its readings must be sealed again from the source")]
-    OutboxDamaged {
-        /// Its number.
-        upload: u64,
-    },
-    /// Readings of other columns, period or codec wait to be sealed.
-    #[error("readings of other columns, period T or codec wait: open with the old parameters and finish first")]
-    ShapeChanged,
-    /// What waits to be sealed was changed on the disk.
-    #[error(
-        "open.blocks or open.readings is damaged: remove both and read the source again from the last sealed reading"
-    )]
-    OpenDamaged,
-    /// A stream has 2³² intervals.
-    #[error("the stream has used all its intervals: begin a new one")]
-    Exhausted,
-    /// A reading of a closed block, or of a time that another one has; the gateway goes on without it.
-    #[error("the reading at {at_ms} ms is of a closed block, or there is one of this time")]
-    Order {
-        /// Its time.
-        at_ms: u64,
-    },
-    /// A reading of another width, or columns of the same name.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// The codec refused.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// A block that is too long to be sealed.
-    #[error(transparent)]
-    Block(#[from] cpchain_crypto::BlockError),
-    /// The object was not coded.
-    #[error(transparent)]
-    Erasure(#[from] ErasureError),
-    /// The manifest was refused.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// The voucher was refused.
-    #[error(transparent)]
-    Voucher(#[from] VoucherError),
-    /// The disk refused.
-    #[error("{doing} failed: {source}")]
-    Io {
-        /// What was about to be done.
-        doing: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
 
 /// Makes uploads of a stream. One gateway per stream and state folder.
 ///
