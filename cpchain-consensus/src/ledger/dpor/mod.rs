@@ -8,6 +8,7 @@
 //! | [`RNodes`] | the pool of deposits (module `rnode`) |
 //! | [`Campaigns`], [`Claim`] | who stands for election, and the elections (module `dpor`) |
 //! | [`admission`] | the proofs of work that a claim carries |
+//! | [`economy`] | the pool whose deposits earn by seasons, a module to be added by [`LedgerBuilder::module`](super::LedgerBuilder::module) |
 //! | [`Rewards`] | pays the proposer of each final block (module `reward`) |
 //! | [`DporView`] | committees, candidates, deposits, reputations |
 //!
@@ -35,6 +36,7 @@ mod activity;
 pub mod admission;
 mod application;
 mod campaign;
+pub mod economy;
 mod elections;
 mod reward;
 mod rnode;
