@@ -4,6 +4,7 @@ mod audit;
 mod compress;
 mod crypto;
 mod dht;
+mod dpor;
 pub mod lbft;
 mod measure;
 mod pipeline;
@@ -19,6 +20,7 @@ pub use {
     compress::{CompressError, compress},
     crypto::crypto,
     dht::{Networks, dht},
+    dpor::dpor,
     measure::{Effort, Sample, compare, measure},
     pipeline::pipeline,
     read::read,

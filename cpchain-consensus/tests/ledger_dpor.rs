@@ -217,6 +217,20 @@ fn claims_are_refused_for_each_reason() {
     assert!(chain.stand(2, stolen).is_err_and(|error| error.contains("does not hold")));
 }
 
+/// A memory proof costs a validator milliseconds: who fails does not try again in the same block.
+#[test]
+fn an_rnode_has_one_try_a_block() {
+    let mut chain = Chain::new(genesis(&[1, 2], 0));
+    chain.run(&[]);
+    let (good, other) = (chain.claim(1, 1), chain.claim(2, 1));
+    let bad = Claim { memory: (0, Height(500)), ..good };
+    let list = [(1, bad), (1, good), (2, other)].map(|(from, claim)| chain.sign(from, Campaigns::KIND, claim.encode()));
+    chain.run(&list);
+    let outcome = |transaction: &Transaction| chain.ledger.receipt(&transaction.id()).unwrap().outcome;
+    assert!(matches!(outcome(&list[1]), Outcome::Failed(error) if error.to_string().contains("first transaction")));
+    assert_eq!(outcome(&list[2]), Outcome::Applied);
+}
+
 /// The digest of an impeached height is known long before: a proof over it would be work done ahead.
 #[test]
 fn no_proof_is_over_an_impeached_height() {

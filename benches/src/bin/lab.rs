@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use cpchain_benches::{
-    Effort, Networks, audit, compress, crypto, dht, json, lbft, pipeline, read, search, store, table,
+    Effort, Networks, audit, compress, crypto, dht, dpor, json, lbft, pipeline, read, search, store, table,
 };
 use indicatif::ProgressBar;
 
@@ -47,6 +47,8 @@ enum Bench {
     Store(store::Store),
     /// The storage network's DHT: memory of a node, publishing against sweeping in 10, 50 and 200 nodes, a million on paper.
     Dht(Networks),
+    /// Elections: a million candidates ranked and drawn from, and the beacons of blocks.
+    Dpor,
     /// Seal, hash, code, pack on one core: each stage and the whole, beside the same with bodies in sled.
     Pipeline,
     /// A large object from 10 of 13 nodes over loopback, beside one plain stream and records of the DHT.
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Bench::Compress => compress(effort).map_err(Into::into),
         Bench::Search => search(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Dht(networks) => dht(&networks, effort, &|text| spinner.set_message(text)),
+        Bench::Dpor => dpor(effort, |name| spinner.set_message(name)).map_err(Into::into),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Pipeline => pipeline(effort, |text| spinner.set_message(text)),

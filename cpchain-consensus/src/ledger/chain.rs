@@ -69,7 +69,7 @@ impl Chain {
                 Err(refusal) => Outcome::Refused(refusal),
                 Ok(module) => {
                     senders.push(transaction.sender());
-                    match self.run(module, scene, transaction) {
+                    match self.run(module, Scene { senders: &senders, ..scene }, transaction) {
                         Ok(()) => Outcome::Applied,
                         Err(error) => Outcome::Failed(error),
                     }

@@ -152,7 +152,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) chain: ChainId,
     pub(crate) block: &'a FinalBlock,
     pub(crate) beacon: Option<VrfProof>,
-    /// Empty until all transactions are executed.
+    /// Of the transactions so far, with the one that runs.
     pub(crate) senders: &'a [AccountId],
 }
 
@@ -188,8 +188,8 @@ impl<'a> Context<'a> {
         self.scene.beacon.as_ref()
     }
 
-    /// At the end of a block: who sent the transactions that used up a nonce in it, in their order, once for each. Empty while a
-    /// transaction runs.
+    /// Who sent the transactions that used up a nonce in this block so far, in their order, once for each; the last is the one that
+    /// runs.
     pub fn senders(&self) -> &[AccountId] {
         self.scene.senders
     }

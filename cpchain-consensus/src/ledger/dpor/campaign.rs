@@ -134,7 +134,7 @@ impl Module for Campaigns {
         Claim::check(payload).map(drop)
     }
 
-    /// What costs least is asked first, the memory proof last.
+    /// What costs least is asked first, the memory proof last. It takes milliseconds, so an RNode has one try a block.
     fn execute(&self, context: &mut Context<'_>, call: &Call<'_>) -> Result<(), ModuleError> {
         let claim = Claim::check(call.payload())?;
         let account = call.sender();
@@ -144,6 +144,11 @@ impl Module for Campaigns {
         }
         if context.read(RNodes::KIND, &rnode::member(&account)).is_none() {
             return Err(ModuleError::refused("only an RNode may claim: deposit first"));
+        }
+        if context.senders().iter().filter(|sender| **sender == account).count() > 1 {
+            return Err(ModuleError::refused(
+                "a claim is the first transaction of its sender in a block: send it again",
+            ));
         }
         let term = self.0.term(context.height()).0;
         let last_claim = Self::last_claim(&account);
