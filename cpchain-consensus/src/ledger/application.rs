@@ -11,6 +11,7 @@ use cpchain_crypto::Digest;
 
 use super::{
     chain::{Chain, Modules},
+    fees::{FeePayer, Fees},
     genesis::{Genesis, GenesisError},
     history::History,
     module::Module,
@@ -43,6 +44,7 @@ pub struct LedgerBuilder {
     modules: Vec<Box<dyn Module>>,
     pool: PoolLimits,
     retain: Option<u64>,
+    fees: Option<Fees>,
 }
 
 impl LedgerBuilder {
@@ -68,6 +70,13 @@ impl LedgerBuilder {
         self
     }
 
+    /// Charges for transactions. Without it they are free. All nodes of a chain must charge the same: see [`Fees::found`].
+    #[must_use]
+    pub fn fees(mut self, fees: Fees) -> Self {
+        self.fees = Some(fees);
+        self
+    }
+
     /// The ledger at genesis.
     ///
     /// # Errors
@@ -75,7 +84,8 @@ impl LedgerBuilder {
     pub fn build(self) -> Result<Ledger, GenesisError> {
         let mut modules = Modules::new();
         let builtin: Box<dyn Module> = Box::new(Transfers);
-        for module in self.modules.into_iter().chain([builtin]) {
+        let payer = self.fees.map(|_| -> Box<dyn Module> { Box::new(FeePayer) });
+        for module in self.modules.into_iter().chain([builtin]).chain(payer) {
             let kind = module.kind();
             if !is_kind(kind) {
                 return Err(GenesisError::BadKind(kind.to_owned()));
@@ -93,6 +103,7 @@ impl LedgerBuilder {
             pool: Pool::new(self.pool),
             height: Height::GENESIS,
             retain: self.retain,
+            fees: self.fees,
         };
         let chain = SharedChain(Arc::new(RwLock::new(chain)));
         Ok(Ledger { chain, id: self.id, modules, verified: HashSet::new() })
@@ -102,7 +113,7 @@ impl LedgerBuilder {
 impl Ledger {
     /// Starts to put together a ledger for the chain `id` that begins with `genesis`; see [`Genesis::chain_id`].
     pub fn builder(id: ChainId, genesis: Genesis) -> LedgerBuilder {
-        LedgerBuilder { id, genesis, modules: Vec::new(), pool: PoolLimits::default(), retain: None }
+        LedgerBuilder { id, genesis, modules: Vec::new(), pool: PoolLimits::default(), retain: None, fees: None }
     }
 
     /// A handle for reading, to be cloned and used from any task.
@@ -150,7 +161,10 @@ impl Application for Ledger {
                 *nonce = nonce.next().unwrap_or(*nonce);
             }
         }
-        let expected = |account: &AccountId| Some(next.get(account).copied().unwrap_or_else(|| chain.nonce(account)));
+        let expected = |account: &AccountId| {
+            let nonce = || next.get(account).copied().unwrap_or_else(|| chain.nonce(account));
+            chain.can_pay(account, height).then(nonce)
+        };
         payload::encode(chain.pool.fill(height, max_bytes, expected))
     }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use cpchain_crypto::Digest;
 
 use super::{
+    amount::Amount,
+    fees::Fees,
     history::{History, Outcome, Receipt, Refusal},
     module::{Call, Context, Module, ModuleError, Scene},
     payload,
@@ -23,6 +25,7 @@ pub(crate) struct Chain {
     pub(crate) height: Height,
     pub(crate) root: Digest,
     pub(crate) retain: Option<u64>,
+    pub(crate) fees: Option<Fees>,
 }
 
 /// The modules by kind, hence always in the order of their names.
@@ -32,6 +35,12 @@ impl Chain {
     /// The next nonce of an account, from its executed transactions alone.
     pub(crate) fn nonce(&self, account: &AccountId) -> Nonce {
         self.state.account(account).map_or(Nonce(0), |account| account.nonce)
+    }
+
+    /// Can the account pay for its next transaction, as far as this node has come?
+    pub(crate) fn can_pay(&self, account: &AccountId, height: Height) -> bool {
+        let balance = self.state.account(account).map_or(Amount::ZERO, |account| account.balance);
+        self.fees.is_none_or(|fees| fees.due(&self.state, account, height) <= balance)
     }
 
     /// Takes a transaction into the pool.
@@ -128,6 +137,11 @@ impl Chain {
         let module = module.ok_or_else(|| Refusal::UnknownKind(transaction.kind().to_owned()))?;
         let mut overlay = Overlay::new(&self.state);
         overlay.set_account(&transaction.sender(), Account { nonce, ..account });
+        if let Some(fees) = &self.fees {
+            let needed = fees.due(&self.state, &transaction.sender(), height);
+            let refusal = Refusal::Fee { needed, available: account.balance };
+            fees.charge(&mut overlay, &transaction.sender(), height).ok_or(refusal)?;
+        }
         let changes = overlay.into_changes();
         self.state.apply(changes);
         Ok(module.as_ref())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 
 use super::{
+    amount::Amount,
     module::ModuleError,
     transaction::{AccountId, Nonce, TransactionError, TransactionId},
 };
@@ -31,6 +32,14 @@ pub enum Refusal {
     /// No module has this kind.
     #[error("there is no module of the kind `{0}`")]
     UnknownKind(String),
+    /// It is not free, and its sender cannot pay its fee.
+    #[error("the fee is {needed} CPC, the sender has {available}: wait for free transactions or receive money")]
+    Fee {
+        /// The fee.
+        needed: Amount,
+        /// What the sender has.
+        available: Amount,
+    },
 }
 
 /// What became of a transaction in a final block.

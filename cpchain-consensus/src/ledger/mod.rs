@@ -7,6 +7,8 @@
 //! | [`Module`], [`Context`], [`Call`] | how to add a kind of transactions |
 //! | [`Transaction`], [`TransactionDraft`] | signed transactions |
 //! | [`Transfer`] | the built-in kind |
+//! | [`Fees`] | free transactions a day, and what the others cost |
+//! | [`dpor`] | deposits, campaigns, elections of proposers, rewards, the economy pool |
 //! | [`identity`] | keys, devices and gateways on the ledger, a module to switch on |
 //! | [`Genesis`] | who has what before the first block |
 //!
@@ -20,8 +22,9 @@
 //! - An account exists once it has received money; before that its transactions are refused, so that free keys cannot
 //!   fill pools and blocks (`a_stranger_is_refused`).
 //!
-//! A transaction costs nothing here: what bounds them is that an account must exist, the [`PoolLimits`] and the size of a
-//! block. A module charges for what it does by [`Context::hold`].
+//! A transaction costs nothing unless the chain has [`Fees`]: then an account has free ones a day, and pays above them. What bounds them
+//! besides is that an account must exist, the [`PoolLimits`] and the size of a block. A module charges for what it does by
+//! [`Context::hold`].
 //!
 //! ```
 //! use cpchain_consensus::{
@@ -66,6 +69,7 @@ mod amount;
 mod application;
 mod chain;
 pub mod dpor;
+mod fees;
 mod genesis;
 mod history;
 pub mod identity;
@@ -83,6 +87,7 @@ pub use view::{LedgerView, ProvedValue};
 pub use {
     amount::{Amount, AmountError},
     application::{Ledger, LedgerBuilder},
+    fees::Fees,
     genesis::{Genesis, GenesisError},
     history::{Cursor, Event, EventPage, EventsPruned, Outcome, Receipt, Refusal},
     module::{Call, Context, MAX_EVENTS, MAX_KEY_BYTES, MAX_SCAN, MAX_VALUE_BYTES, Module, ModuleError},
