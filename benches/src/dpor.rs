@@ -38,7 +38,7 @@ pub fn dpor(effort: Effort, progress: impl Fn(&'static str)) -> Result<Vec<Figur
         .collect::<Vec<(PublicKey, Reputation)>>();
     let defaults = (0..12).map(|_| key(&mut generator)).collect();
     let election = Election::new(Seats::of(12)?, defaults)?;
-    let mut seed = [0; 32];
+    let mut seed = [0_u8; 32];
     let sample = measure(effort, || {
         if let Some(first) = seed.first_mut() {
             *first = first.wrapping_add(1);
