@@ -44,7 +44,7 @@
 //! | `tfhe` | `std`; private search over `tfhe` | BSD-3-Clause-Clear, no patent grant: see its README before commercial use |
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
-#![cfg_attr(not(feature = "search"), forbid(unsafe_code))]
+#![cfg_attr(not(any(feature = "search", feature = "tfhe")), forbid(unsafe_code))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 #[cfg(feature = "alloc")]

@@ -39,6 +39,8 @@
 //!   as far as the host is**, or from two hosts that do not collude, unless the engine proves it as `keyword` does: what an engine can see of tampering is
 //!   written at the engine.
 
+#[cfg(feature = "tfhe")]
+pub mod catalogue;
 #[cfg(feature = "search")]
 mod field;
 mod fixed_point;
@@ -121,6 +123,15 @@ pub enum SearchError {
     /// The answer lacks the part of a shard.
     #[error("the answer is not that of all shards: add up the answers of all hosts")]
     Incomplete,
+    /// A host that does not have the client's evaluation keys, or not any more.
+    #[error("the host does not have the evaluation keys: send them, then the same query again")]
+    UnknownKeys,
+    /// More new evaluation keys in a minute than the host takes.
+    #[error("too many new evaluation keys in this minute: wait, or ask another host")]
+    TooOften,
+    /// An answer was refused, so the secret of this client asks nothing more.
+    #[error("an answer was refused: renew the client's secret, then ask another host")]
+    Spent,
     /// The source of randomness failed.
     #[error(transparent)]
     Entropy(#[from] EntropyError),

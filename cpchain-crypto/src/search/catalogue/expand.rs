@@ -1,0 +1,106 @@
+//! The expansion: eight ciphertexts and a client's evaluation keys become 64 selectors.
+//!
+//! A step takes a ciphertext `c` of a polynomial and its image `c'` under X → Xᵗ with t = N/2ˢ + 1. Coefficients at multiples of 2ˢ⁺¹ are doubled
+//! in `c + c'`, those half way between in `c − c'`, and the others cancel. After three steps the first eight coefficients stand in ciphertexts of their
+//! own. The image is under another key, the image of the secret; the evaluation key of the step leads back, digit by digit of the mask.
+//! (Angel, Chen, Laine, Setty: *PIR with compressed queries and amortized query processing*, 2018; Chen, Dai, Kim, Song: *Efficient homomorphic
+//! conversion between (ring) LWE ciphertexts*, 2020.)
+
+use alloc::{vec, vec::Vec};
+
+use super::{
+    gadget::{self, Factor, Places},
+    kernel::{Kernel, Split},
+    lattice::{FREQUENCIES, Frequencies, Pair, Polynomial, Transform},
+    parameters::{DEGREE, EXPANSION_LEVELS, EXPANSION_STEPS},
+};
+
+/// The evaluation keys of a client, transformed: for each step and digit a factor. One mebibyte.
+pub(super) struct EvaluationKeys(Vec<Factor>);
+
+impl EvaluationKeys {
+    /// From the ciphertexts that the client sent, as many as there are steps times digits.
+    pub(super) fn new(ciphertexts: &[Pair<Polynomial>], transform: &mut Transform) -> Self {
+        Self(gadget::factors(ciphertexts, transform))
+    }
+}
+
+/// What the work needs beside its inputs, and keeps between the ciphertexts.
+struct Workshop<'a> {
+    kernel: Kernel,
+    transform: &'a mut Transform,
+    digits: Vec<Polynomial>,
+    frequencies: Frequencies,
+    sums: Pair<Split>,
+}
+
+/// The selectors, transformed, in the order of their rows.
+pub(super) fn expand(
+    roots: &[Pair<Polynomial>],
+    keys: &EvaluationKeys,
+    kernel: Kernel,
+    transform: &mut Transform,
+) -> Vec<Pair<Frequencies>> {
+    let mut shop = Workshop {
+        kernel,
+        transform,
+        digits: vec![[0; DEGREE]; EXPANSION_LEVELS],
+        frequencies: [Default::default(); FREQUENCIES],
+        sums: [[[0.0; FREQUENCIES]; 2]; 2],
+    };
+    let places: Vec<_> = (0..EXPANSION_STEPS).map(|step| Places::new(gadget::exponent(step))).collect();
+    let mut selectors = Vec::with_capacity(roots.len() * gadget::LEAVES);
+    for root in roots {
+        let mut leaves = vec![*root];
+        for (step, (places, key)) in places.iter().zip(keys.0.chunks_exact(EXPANSION_LEVELS)).enumerate() {
+            let mut odd = Vec::with_capacity(leaves.len());
+            for leaf in &mut leaves {
+                odd.push(shop.step(leaf, places, key, 1 << step));
+            }
+            leaves.extend(odd);
+        }
+        for leaf in &leaves {
+            selectors.push(leaf.each_ref().map(|polynomial| {
+                shop.transform.torus(polynomial, &mut shop.frequencies);
+                shop.frequencies
+            }));
+        }
+    }
+    selectors
+}
+
+impl Workshop<'_> {
+    /// Makes `c + c'` of `c`, and returns `(c − c') · X^−shift`.
+    fn step(&mut self, c: &mut Pair<Polynomial>, places: &Places, key: &[Factor], shift: usize) -> Pair<Polynomial> {
+        let [mut mask, mut body] = [[0; DEGREE]; 2];
+        let [c_mask, c_body] = &*c;
+        places.map(c_mask, &mut mask);
+        places.map(c_body, &mut body);
+        if let Some((digits, _)) = self.digits.split_first_chunk_mut() {
+            self.kernel.digits(&mask, digits);
+        }
+        self.sums = [[[0.0; FREQUENCIES]; 2]; 2];
+        for (digits, factor) in self.digits.iter().zip(key) {
+            self.transform.integers(digits, &mut self.frequencies);
+            for (sum, by) in self.sums.iter_mut().zip(factor) {
+                self.kernel.add_product(sum, &self.frequencies, by);
+            }
+        }
+        let mut difference = [[0; DEGREE]; 2];
+        let images = [[0; DEGREE], body];
+        for (((sum, image), c), difference) in self.sums.iter().zip(images).zip(c).zip(&mut difference) {
+            gadget::join(sum, &mut self.frequencies);
+            self.transform.back(&self.frequencies, &mut mask);
+            let mut minus = [0; DEGREE];
+            for (((c, minus), image), switched) in c.iter_mut().zip(&mut minus).zip(&image).zip(&mask) {
+                let image = image.wrapping_sub(*switched);
+                *minus = c.wrapping_sub(image);
+                *c = c.wrapping_add(image);
+            }
+            let (wrapped, rest) = minus.split_at(shift);
+            let signed = rest.iter().copied().chain(wrapped.iter().map(|value| value.wrapping_neg()));
+            difference.iter_mut().zip(signed).for_each(|(to, value)| *to = value);
+        }
+        difference
+    }
+}
