@@ -1,5 +1,6 @@
 //! `lab search`: what private search costs, engine by engine.
 
+mod catalogue;
 mod keyword;
 
 use cpchain_crypto::search::SearchError;
@@ -10,6 +11,8 @@ use crate::{measure::Effort, report::Figure};
 ///
 /// # Errors
 /// [`SearchError`] if a step refuses what the step before it made.
-pub fn search(effort: Effort, progress: impl FnMut(&str)) -> Result<Vec<Figure>, SearchError> {
-    keyword::keyword(effort, progress)
+pub fn search(effort: Effort, mut progress: impl FnMut(&str)) -> Result<Vec<Figure>, SearchError> {
+    let mut figures = catalogue::catalogue(effort, &mut progress)?;
+    figures.extend(keyword::keyword(effort, progress)?);
+    Ok(figures)
 }

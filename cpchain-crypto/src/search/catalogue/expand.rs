@@ -15,7 +15,7 @@ use super::{
     parameters::{DEGREE, EXPANSION_LEVELS, EXPANSION_STEPS},
 };
 
-/// The evaluation keys of a client, transformed: for each step and digit a factor. One mebibyte.
+/// The evaluation keys of a client, transformed: for each step and digit a factor. 1.1 MiB.
 pub(super) struct EvaluationKeys(Vec<Factor>);
 
 impl EvaluationKeys {

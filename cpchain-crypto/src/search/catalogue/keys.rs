@@ -18,12 +18,12 @@ const KEYS: Domain = Domain::new("cpchain/crypto/search/catalogue-keys/v1");
 const MINUTE_MS: u64 = 60_000;
 
 /// Bytes of a client's evaluation keys.
-pub(super) const KEYS_LEN: usize = 2 + 16 + EXPANSION_STEPS * EXPANSION_LEVELS * wire::packed_len(KEY_WIRE_BITS);
+pub(super) const KEYS_LEN: usize = 2 + 32 + EXPANSION_STEPS * EXPANSION_LEVELS * wire::packed_len(KEY_WIRE_BITS);
 
 /// What a host does for clients that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyLimits {
-    /// Clients whose keys are kept, one mebibyte each. Those that asked longest ago make room.
+    /// Clients whose keys are kept, 1.1 MiB each. Those that asked longest ago make room.
     pub clients: usize,
     /// New keys that are taken in a minute, whoever sends them.
     pub per_minute: u32,
@@ -81,7 +81,7 @@ impl Cache {
         let mut bodies = Vec::new();
         reader.polynomials(EXPANSION_STEPS * EXPANSION_LEVELS, KEY_WIRE_BITS, &mut bodies)?;
         reader.end()?;
-        let keys = EvaluationKeys::new(&lattice::decompress(masks, bodies), transform);
+        let keys = EvaluationKeys::new(&lattice::decompress(masks, &bodies), transform);
         while self.kept.len() >= self.limits.clients {
             let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used.load(Ordering::Relaxed));
             let Some(oldest) = oldest.map(|(name, _)| *name) else { break };

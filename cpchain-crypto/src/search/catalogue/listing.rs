@@ -190,7 +190,7 @@ impl Listing {
         use super::parameters::{FOLD_WIRE_BITS, ROOT_WIRE_BITS, ROOTS};
         let [mask, body] = FOLD_WIRE_BITS;
         let bit = wire::packed_len(mask) + wire::packed_len(body);
-        2 + Catalogue::LEN + 32 + 32 + 16 + ROOTS * wire::packed_len(ROOT_WIRE_BITS) + self.fold_bits() * bit
+        2 + Catalogue::LEN + 32 + 32 + 32 + ROOTS * wire::packed_len(ROOT_WIRE_BITS) + self.fold_bits() * bit
     }
 
     /// Bytes of an answer for this version.

@@ -14,6 +14,8 @@ mod parameters;
 mod publisher;
 mod server;
 mod table;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use std::sync::Mutex;
 
 use super::{
-    block::{self, BLOCK_PAGES, Block},
+    block::{self, BLOCK_PAGES, Pages},
     expand, fold,
     gadget,
     kernel::Kernel,
@@ -35,10 +35,10 @@ pub enum Stage {
 
 /// A host of one catalogue. Holds nothing that is secret.
 ///
-/// Memory: 12 KiB for each page, plus 1 MiB for each client whose keys are kept.
+/// Memory: 12 KiB for each page, plus 1.1 MiB for each client whose keys are kept.
 pub struct CatalogueServer {
     table: Table,
-    blocks: Vec<Block>,
+    pages: Pages,
     roots: Vec<u8>,
     max_blocks: usize,
     kernel: Kernel,
@@ -58,7 +58,7 @@ impl CatalogueServer {
     pub fn new(catalogue: Catalogue, max_blocks: usize, limits: KeyLimits) -> Self {
         Self {
             table: Table::new(catalogue),
-            blocks: Vec::new(),
+            pages: Pages::new(),
             roots: Vec::new(),
             max_blocks,
             kernel: Kernel::best(),
@@ -79,8 +79,8 @@ impl CatalogueServer {
     }
 
     /// Bytes of the transformed pages: what every query reads.
-    pub const fn bytes(&self) -> usize {
-        self.blocks.len() * Block::BYTES
+    pub fn bytes(&self) -> usize {
+        self.pages.bytes()
     }
 
     /// Clients whose keys are kept.
@@ -130,7 +130,7 @@ impl CatalogueServer {
         done(Stage::Read);
         let selectors = expand::expand(&asked.roots, keys, self.kernel, &mut transform);
         done(Stage::Expand);
-        let columns = block::select(&self.blocks, &selectors, self.kernel);
+        let columns = block::select(&self.pages, &selectors, self.kernel);
         done(Stage::Select);
         let chosen = fold::fold(columns, bits, self.kernel, &mut transform);
         done(Stage::Fold);
@@ -165,7 +165,7 @@ impl CatalogueServer {
             }
         }
         reader.end()?;
-        let mut roots = lattice::decompress(masks, bodies);
+        let mut roots = lattice::decompress(masks, &bodies);
         let bits = roots.split_off(ROOTS.min(roots.len()));
         Ok(Asked { keys, roots, bits })
     }
@@ -173,17 +173,10 @@ impl CatalogueServer {
     /// Transforms the pages of these blocks.
     fn refresh(&mut self, blocks: Vec<usize>) {
         let mut transform = self.transform();
-        for number in blocks {
-            let mut block = Block::new();
-            let (first, end) = (number * BLOCK_PAGES, (number + 1) * BLOCK_PAGES);
-            for page in first..end {
-                if let Some(bytes) = self.table.page(page) {
-                    block.put(page, &bytes, &mut transform);
-                }
-            }
-            match self.blocks.get_mut(number) {
-                Some(place) => *place = block,
-                None => self.blocks.push(block),
+        self.pages.grow(self.table.listing.blocks());
+        for page in blocks.into_iter().flat_map(|block| block * BLOCK_PAGES..(block + 1) * BLOCK_PAGES) {
+            if let Some(bytes) = self.table.page(page) {
+                self.pages.put(page, &bytes, &mut transform);
             }
         }
         self.roots = self.table.roots().iter().flat_map(|root| root.0).collect();

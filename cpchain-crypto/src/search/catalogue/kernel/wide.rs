@@ -26,7 +26,9 @@ pub(super) fn digit(polynomial: &mut Polynomial, bits: u32) {
     }
 }
 
-/// Adding half a base to every digit makes them all positive, so that they can be cut out one by one.
+/// Adding half a base to every digit makes them all positive, so that they can be cut out one by one. Digits are from −b/2 to b/2 − 1 at even places and
+/// from 1 − b/2 to b/2 at odd ones: a mean other than 0 would be a peak at the lowest frequencies, where binary secrets have theirs, and
+/// the errors of floats would be enlarged by both.
 #[inline(always)]
 pub(super) fn digits(polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
     const BASE: u64 = 1 << EXPANSION_BITS;
@@ -35,8 +37,10 @@ pub(super) fn digits(polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_L
     let offset = halves + (1 << (LOWEST - 1));
     for (level, digits) in out.iter_mut().enumerate() {
         let shift = 64 - EXPANSION_BITS * (level as u32 + 1);
-        for (digit, value) in digits.iter_mut().zip(polynomial) {
-            *digit = (value.wrapping_add(offset) >> shift & (BASE - 1)).wrapping_sub(BASE / 2);
+        for (digits, values) in digits.as_chunks_mut::<2>().0.iter_mut().zip(polynomial.as_chunks::<2>().0) {
+            let cut = |value: u64| (value.wrapping_add(offset) >> shift & (BASE - 1)).wrapping_sub(BASE / 2);
+            let [even, odd] = *values;
+            *digits = [cut(even), cut(odd.wrapping_neg()).wrapping_neg()];
         }
     }
 }
