@@ -6,9 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use zeroize::Zeroizing;
 
 use super::{
-    block,
-    gadget,
-    keys,
+    block, gadget, keys,
     lattice::{Pair, Polynomial, Secret},
     listing::{self, Catalogue, Layout, Listing},
     page::{Page, Payload},

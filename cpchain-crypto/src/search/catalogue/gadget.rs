@@ -5,11 +5,9 @@ use alloc::{vec, vec::Vec};
 use zeroize::Zeroizing;
 
 use super::{
-    lattice::{FREQUENCIES, Frequencies, Pair, Polynomial, Secret, Transform},
     kernel::Split,
-    parameters::{
-        DEGREE, EXPANSION_BITS, EXPANSION_LEVELS, EXPANSION_STEPS, FOLD_BITS, ROOTS, ROWS, SLOT_BITS,
-    },
+    lattice::{FREQUENCIES, Frequencies, Pair, Polynomial, Secret, Transform},
+    parameters::{DEGREE, EXPANSION_BITS, EXPANSION_LEVELS, EXPANSION_STEPS, FOLD_BITS, ROOTS, ROWS, SLOT_BITS},
 };
 
 /// Selectors that a root becomes.

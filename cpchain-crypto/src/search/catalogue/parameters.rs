@@ -102,7 +102,8 @@ pub(super) mod tests {
         let [mask_key, body_key] = FOLD_WIRE_BITS.map(|bits| noise() + rounding(bits));
         let digit = |bits: u32| 2f64.powi(2 * bits as i32) / 12.0;
         let float = n * digit(mask) / 12.0 * FLOAT * FLOAT;
-        let fold = n * (digit(mask) * mask_key + digit(body) * body_key) + (rounding(mask) + float) * ones + rounding(body);
+        let fold =
+            n * (digit(mask) * mask_key + digit(body) * body_key) + (rounding(mask) + float) * ones + rounding(body);
         let [mask, body] = ANSWER_WIRE_BITS;
         let sum = select + fold_bits as f64 * fold + rounding(mask) * ones + rounding(body);
         sum.sqrt() * 2f64.powi(SLOT_BITS as i32)
@@ -131,7 +132,9 @@ pub(super) mod tests {
         let (classical, quantum) = (0.292 * beta as f64, 0.265 * beta as f64);
         // Becker, Ducas, Gama, Laarhoven (2016): a call takes 2^(0.292 β + 16.4); it is made 8d times.
         let operations = classical + 16.4 + (8.0 * dimension).log2();
-        println!("block size {beta}: 2^{classical:.1}, with a quantum computer 2^{quantum:.1}; 2^{operations:.1} operations");
+        println!(
+            "block size {beta}: 2^{classical:.1}, with a quantum computer 2^{quantum:.1}; 2^{operations:.1} operations"
+        );
         assert_eq!(ParameterSet::Page3K.security_bits(), classical as u32);
         assert_eq!((quantum as u32, operations as u32), (99, 140));
     }
@@ -143,7 +146,11 @@ pub(super) mod tests {
         let margin = 0.5 / deviation(worst, bits);
         let log2 = |margin: f64| (2.0 * DEGREE as f64).log2() - margin * margin / 2.0 / LN_2;
         let usual = 0.5 / deviation(worst / 3.0, 8);
-        println!("worst: {margin:.1} standard deviations, 2^{:.1}; usual: {usual:.1}, 2^{:.1}", log2(margin), log2(usual));
+        println!(
+            "worst: {margin:.1} standard deviations, 2^{:.1}; usual: {usual:.1}, 2^{:.1}",
+            log2(margin),
+            log2(usual)
+        );
         assert_eq!(ParameterSet::FAILURE_LOG2, log2(margin).ceil() as i32);
     }
 }

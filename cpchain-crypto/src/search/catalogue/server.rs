@@ -5,8 +5,7 @@ use std::sync::Mutex;
 
 use super::{
     block::{self, BLOCK_PAGES, Pages},
-    expand, fold,
-    gadget,
+    expand, fold, gadget,
     kernel::Kernel,
     keys::{Cache, KeyLimits},
     lattice::{self, Pair, Polynomial, Transform},

@@ -98,8 +98,7 @@ pub(super) const fn packed_len(bits: u32) -> usize {
 /// Rounds each torus value to its upper `bits`, a multiple of four, and packs them, little endian.
 pub(super) fn pack_rounded(out: &mut Vec<u8>, values: &[u64], bits: u32) {
     for pair in values.as_chunks::<2>().0 {
-        let [low, high] =
-            pair.map(|value| u128::from(value.wrapping_add(1 << (63 - bits)) >> (64 - bits)));
+        let [low, high] = pair.map(|value| u128::from(value.wrapping_add(1 << (63 - bits)) >> (64 - bits)));
         let both = (low | high << bits).to_le_bytes();
         out.extend(both.iter().take(2 * bits as usize / 8));
     }

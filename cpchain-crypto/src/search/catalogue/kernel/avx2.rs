@@ -3,12 +3,11 @@
 use core::arch::x86_64::*;
 
 use super::{
-    COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH,
     super::{
         lattice::{Frequencies, Polynomial},
         parameters::EXPANSION_LEVELS,
     },
-    wide,
+    COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
 };
 
 /// Lanes of a register.

@@ -3,12 +3,11 @@
 use core::arch::x86_64::*;
 
 use super::{
-    COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH,
     super::{
         lattice::{Frequencies, Polynomial},
         parameters::EXPANSION_LEVELS,
     },
-    wide,
+    COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
 };
 
 /// Bytes ahead of the page at work that are asked for: far enough for the memory, and still in the first cache when they are needed.

@@ -46,7 +46,10 @@ fn numbers(page: &Packed, quarter: usize) -> [float64x2_t; 2] {
     let (re, im) = page.split_at(LANES * WIDTH);
     [re, im].map(|bytes| {
         let mut twelve = [0; 16];
-        twelve.iter_mut().zip(bytes.iter().skip(TWO * WIDTH * quarter).take(TWO * WIDTH)).for_each(|(to, of)| *to = *of);
+        twelve
+            .iter_mut()
+            .zip(bytes.iter().skip(TWO * WIDTH * quarter).take(TWO * WIDTH))
+            .for_each(|(to, of)| *to = *of);
         // SAFETY: sixteen bytes are what is read.
         let numbers = unsafe { vqtbl1q_u8(vld1q_u8(twelve.as_ptr()), places) };
         let floats = vorrq_u64(vreinterpretq_u64_u8(numbers), vdupq_n_u64(EXPONENT));
