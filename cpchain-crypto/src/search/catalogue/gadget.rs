@@ -36,7 +36,7 @@ pub(super) fn roots(row: usize) -> Zeroizing<Vec<u64>> {
 /// The two plain halves of a fold bit: what a digit of the mask meets, and what a digit of the body meets.
 pub(super) fn fold_bit(bit: bool, secret: &Secret) -> [Zeroizing<Vec<u64>>; 2] {
     let [mask, body] = FOLD_BITS;
-    let of_mask = secret.coefficients().iter().map(|s| (s * u64::from(bit) << (64 - mask)).wrapping_neg());
+    let of_mask = secret.coefficients().iter().map(|s| ((s * u64::from(bit)) << (64 - mask)).wrapping_neg());
     let mut of_body = vec![0; DEGREE];
     if let Some(constant) = of_body.first_mut() {
         *constant = u64::from(bit) << (64 - body);

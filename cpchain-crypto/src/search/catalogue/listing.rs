@@ -101,7 +101,7 @@ impl Catalogue {
         let Digest(hash) = Digest::of(KEYWORD, &[&self.id.0, term.as_bytes()]);
         let ([head, tag], _) = hash.as_chunks::<TAG>() else { return (0, [0; TAG]) };
         let number = u128::from_le_bytes(*head) >> 64;
-        ((number * u128::from(pages) >> 64) as u32, *tag)
+        (((number * u128::from(pages)) >> 64) as u32, *tag)
     }
 
     pub(super) fn to_bytes(self) -> [u8; Self::LEN] {

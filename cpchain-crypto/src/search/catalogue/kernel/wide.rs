@@ -33,7 +33,8 @@ pub(super) fn digit(polynomial: &mut Polynomial, bits: u32) {
 pub(super) fn digits(polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
     const BASE: u64 = 1 << EXPANSION_BITS;
     const LOWEST: u32 = 64 - EXPANSION_BITS * EXPANSION_LEVELS as u32;
-    let halves = (0..EXPANSION_LEVELS as u32).fold(0, |sum, level| sum | BASE / 2 << (LOWEST + EXPANSION_BITS * level));
+    let halves =
+        (0..EXPANSION_LEVELS as u32).fold(0, |sum, level| sum | ((BASE / 2) << (LOWEST + EXPANSION_BITS * level)));
     let offset = halves + (1 << (LOWEST - 1));
     for (level, digits) in out.iter_mut().enumerate() {
         let shift = 64 - EXPANSION_BITS * (level as u32 + 1);
