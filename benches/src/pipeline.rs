@@ -1,5 +1,5 @@
 //! `lab pipeline`: plaintext in, durable shards out, on one core: seal, hash, code, pack; each stage alone, and the whole
-//! beside the same pipeline with the shards in sled.
+//! beside the same pipeline with the shards in sled, its file synced, which its `flush` does not do.
 //!
 //! Plaintext goes in batches of sixteen pieces of about 1 MiB, each of which is sealed into one chunk; all shards of a batch
 //! share one sync. Sealing is measured both ways: **leaf by leaf**, as uploads are (a key for each 4 KiB, what proves a bad

@@ -23,8 +23,20 @@ pub struct StreamConfig {
     pub payloads: bool,
     /// The period T of a block, milliseconds.
     ///
-    /// A longer one compresses better and opens coarser: a block has a header, tags and commitments of its own.
-    /// `lab compress` shows sizes by T: hourly weather takes twelve times the room in blocks of a day than in those of four weeks.
+    /// A longer one compresses better and opens coarser: a block has a header, tags and commitments of its own, and a column
+    /// needs some hundred values before a codec can do much. The default of a day suits a reading a minute; hourly readings
+    /// in daily blocks take more room than their CSV file under `zstd -19`. As stored, of `lab compress --quick`:
+    ///
+    /// | readings | CSV, `zstd -19` | T | bytes | smaller than that by |
+    /// | --- | --- | --- | --- | --- |
+    /// | weather, hourly, a year | 24,237 | 1 day | 131,530 | 0.18 |
+    /// | | | 7 days | 26,673 | 0.91 |
+    /// | | | 28 days | 10,358 | 2.34 |
+    /// | | | 91 days | 6,768 | 3.58 |
+    /// | vibration, 1 kHz, 20 s | 164,694 | 1 s | 97,049 | 1.70 |
+    /// | | | 10 s | 75,697 | 2.18 |
+    ///
+    /// Manifests are not in these figures: some 200 bytes a block.
     pub period_ms: u64,
     /// The encryption interval e, in blocks.
     pub blocks_per_interval: u32,
