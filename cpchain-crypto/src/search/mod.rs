@@ -10,6 +10,8 @@
 //!   of all buckets times these numbers is the wanted bucket.
 //! - **Predicate scan** (`scan`): for every digit of a field and every value of that digit, one bitmap says which records have it. The question is
 //!   one encrypted 0 or 1 for each bitmap (a *selector*). The sum is the bitmap of the records whose digit is among the wanted ones.
+//! - **Catalogue lookup** (`catalogue`, feature `tfhe`): the table is public. An encrypted 0 or 1 for each row of its pages selects one, and encrypted bits choose the
+//!   column. Anyone may ask, without a key, and downloads nothing first.
 //!
 //! | which to take | `keyword` (feature `search`) | `scan` (feature `tfhe`) |
 //! | --- | --- | --- |
