@@ -42,6 +42,8 @@
 //!   written at the engine.
 
 #[cfg(feature = "tfhe")]
+pub mod aggregate;
+#[cfg(feature = "tfhe")]
 pub mod catalogue;
 #[cfg(feature = "search")]
 mod field;
@@ -113,6 +115,9 @@ pub enum SearchError {
     /// The answer contradicts itself or the key: the host computed something else.
     #[error("the answer is false: ask another host, with a new query")]
     Tampered,
+    /// A predicate whose ends lie within bins.
+    #[error("the predicate parts a bin: ask for whole bins, or cut the field where you want to ask")]
+    PartsBin,
     /// Fewer than one fetch, or more than a query has.
     #[error("a query has 1 to 8 fetches, as many for every query of a table: ask for no more at a time")]
     Fetches,

@@ -1,0 +1,137 @@
+//! Asking and reading answers.
+
+use alloc::vec::Vec;
+
+use super::{
+    INTERVALS, LIMBS, Totals, WIDTH,
+    index::{AggregateIndex, MASK},
+    lattice::{DEGREE, QueryKey},
+    wire::{self, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader, pack_rounded, packed_len, unpack},
+};
+use crate::{
+    entropy::Entropy,
+    hash::Digest,
+    search::{Predicate, SearchClient, SearchError},
+};
+
+/// The half of a query that stays with the client: its key, and what it asked of which state of the table.
+/// Wiped when dropped.
+pub struct Pending {
+    key: QueryKey,
+    bins: Vec<bool>,
+    heads: Vec<Head>,
+    view: Digest,
+}
+
+impl core::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Pending({:?})", self.view)
+    }
+}
+
+impl SearchClient for AggregateIndex {
+    /// What readings must meet: of the field that is cut into bins, and of whole bins.
+    type Question = Predicate;
+    type Pending = Pending;
+    /// For each interval, how many readings match, and what their values add up to.
+    type Found = Vec<Totals>;
+
+    fn query(&mut self, question: &Predicate, entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Pending), SearchError> {
+        let bins = self.bins().select(question)?;
+        let key = QueryKey::generate(entropy)?;
+        let (seed, bodies) = key.encrypt(&bins, entropy)?;
+        let view = wire::view(&self.table, self.heads.iter().copied());
+        let mut out = wire::start(Kind::Query, &self.table, self.table.query_len());
+        out.extend(view.0);
+        out.extend(seed);
+        for body in bodies.chunks_exact(DEGREE) {
+            pack_rounded(&mut out, body, QUERY_BITS);
+        }
+        Ok((out, Pending { key, bins, heads: self.heads.clone(), view }))
+    }
+
+    fn decode(&self, pending: Pending, answer: &[u8]) -> Result<Vec<Totals>, SearchError> {
+        let length = self.table.answer_len(pending.heads.len());
+        let mut reader = Reader::open_for(Kind::Answer, &self.table, length, answer)?;
+        if reader.take()? != pending.view.0 {
+            return Err(SearchError::Stale);
+        }
+        let mut found = Vec::with_capacity(pending.heads.len());
+        for heads in pending.heads.chunks(INTERVALS) {
+            let mask = unpack(reader.slice(packed_len(MASK_BITS))?, MASK_BITS).collect();
+            let body: Vec<u64> = unpack(reader.slice(packed_len(BODY_BITS))?, BODY_BITS).collect();
+            let phases = pending.key.phase(mask, &body);
+            let mut sums = phases.into_iter().map(message).collect::<Result<Vec<u16>, _>>()?;
+            // What no interval has is zero.
+            if sums.iter().skip(heads.len() * LIMBS).any(|sum| *sum != 0) {
+                return Err(SearchError::Tampered);
+            }
+            for (sums, head) in sums.chunks_exact_mut(LIMBS).zip(heads) {
+                let sealing = self.sealing(*head);
+                for (bin, _) in pending.bins.iter().enumerate().filter(|(_, wanted)| **wanted) {
+                    sums.iter_mut().zip(sealing.pads(bin)).for_each(|(sum, pad)| *sum = sum.wrapping_sub(pad) & MASK);
+                }
+                found.push(sealing.weights.read(sums)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The 15 bits of a phase. An honest phase is close to one; half way to the next is further than noise can reach.
+fn message(phase: u64) -> Result<u16, SearchError> {
+    const STEP: u64 = 1 << (64 - WIDTH);
+    let rounded = phase.wrapping_add(STEP / 2) / STEP;
+    let error = phase.wrapping_sub(rounded.wrapping_mul(STEP)) as i64;
+    if error.unsigned_abs() > STEP / 4 { Err(SearchError::Tampered) } else { Ok(rounded as u16 & MASK) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Key, SeededEntropy,
+        search::{
+            SearchServer as _,
+            aggregate::{AggregateServer, Bins, Tally},
+        },
+    };
+
+    /// Measures the distance of every phase from its message, with 256 bins.
+    #[test]
+    fn noise_margin() {
+        let mut entropy = SeededEntropy::new(&[3; 32]);
+        let edges: Vec<u16> = (0..256).map(|bin| bin * 256).collect();
+        let mut owner = AggregateIndex::new(Key::from_bytes([8; 32]), Bins::new(&edges).unwrap()).unwrap();
+        let tally = |at: u64| {
+            let cell = |bin: u64| Totals { count: at * 977 + bin, sum: (at << 40) + bin * 65_537 };
+            Tally::from_totals((0..256).map(cell).collect()).unwrap()
+        };
+        let tallies: Vec<Tally> = (0..INTERVALS as u64).map(tally).collect();
+        let updates = owner.append(&tallies, &mut entropy).unwrap();
+        // As a host that was restarted: one transform of the block, and not one for each interval.
+        let mut stored = wire::start(Kind::Server, &owner.table, 0);
+        let head = stored.len();
+        updates.iter().for_each(|update| stored.extend_from_slice(&update[head..]));
+        let host = AggregateServer::from_bytes(&stored, 200).unwrap();
+        let (mut squares, mut count, mut worst) = (0.0, 0, 0.0f64);
+        for _ in 0..4 {
+            let question = Predicate::Between { low: 0x1000, high: 0xcfff };
+            let (query, pending) = owner.query(&question, &mut entropy).unwrap();
+            let answer = host.answer(&query).unwrap();
+            let (mask, body) = answer.split_at(answer.len() - packed_len(BODY_BITS));
+            let mask = unpack(&mask[mask.len() - packed_len(MASK_BITS)..], MASK_BITS);
+            let body: Vec<u64> = unpack(body, BODY_BITS).collect();
+            for phase in pending.key.phase(mask.collect(), &body) {
+                let error = ((phase << WIDTH) as i64) as f64 / 2f64.powi(64);
+                squares += error * error;
+                worst = worst.max(error.abs());
+                count += 1;
+            }
+            owner.decode(pending, &answer).unwrap();
+        }
+        let sigma = (squares / f64::from(count)).sqrt();
+        println!("{count} coefficients: sigma {sigma:.5}, worst {worst:.5} of 0.5: {:.1} sigma", 0.5 / sigma);
+        assert!(0.25 / sigma > 20.0, "sigma {sigma}");
+    }
+}
