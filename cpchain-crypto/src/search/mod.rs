@@ -29,6 +29,8 @@
 //! | [`Term`], `Language`, `Field` (feature `search`) | words of texts and typed values, as the engines know them |
 //! | [`Predicate`] | what can be asked of a field by a scan |
 //! | `language` (feature `search`) | what a person types, and the schema that it is about |
+//! | `aggregate` (feature `tfhe`) | counts, sums and means over what matches, by interval |
+//! | `store` | a host's table on disk |
 //! | `plan` (feature `search`) | which engine answers which part, what that costs and shows, and carrying it out |
 //! | [`FixedPoint`] | physical values as 16-bit numbers in the same order |
 //!
@@ -57,6 +59,8 @@ pub mod plan;
 mod predicate;
 #[cfg(feature = "tfhe")]
 pub mod scan;
+#[cfg(any(feature = "search", feature = "tfhe"))]
+pub mod store;
 mod term;
 #[cfg(feature = "search")]
 mod text;
@@ -127,6 +131,9 @@ pub enum SearchError {
     /// The query could not be consumed durably, so it was not made.
     #[error("the query's number could not be made durable: see to the counter's store, then ask again")]
     Counter,
+    /// The host could not make an update durable.
+    #[error("the update could not be made durable: see to the host's disk, then send it again")]
+    Disk,
     /// The answer lacks the part of a shard.
     #[error("the answer is not that of all shards: add up the answers of all hosts")]
     Incomplete,

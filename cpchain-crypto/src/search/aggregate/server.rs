@@ -47,6 +47,11 @@ impl AggregateServer {
         self.table
     }
 
+    /// Intervals that it may have.
+    pub const fn max_intervals(&self) -> u32 {
+        self.max_intervals
+    }
+
     /// Intervals that are there.
     pub const fn intervals(&self) -> usize {
         self.intervals.len()

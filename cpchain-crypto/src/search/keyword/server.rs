@@ -80,6 +80,16 @@ impl KeywordServer {
         self.table
     }
 
+    /// What is kept of it.
+    pub const fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// Bytes of buckets that it may have.
+    pub const fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     /// Updates that were applied: the number of the next one.
     pub const fn applied(&self) -> u32 {
         self.applied

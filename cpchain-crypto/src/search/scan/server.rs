@@ -44,6 +44,11 @@ impl ScanServer {
         self.table
     }
 
+    /// Blocks that it may have.
+    pub const fn max_blocks(&self) -> u32 {
+        self.max_blocks
+    }
+
     /// Blocks that are there.
     pub fn blocks(&self) -> u32 {
         self.blocks.len() as u32
