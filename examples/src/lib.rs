@@ -1,9 +1,11 @@
-//! The wiring of the CPChain crates: [`adapters`] between their traits, and the [`share`] that uses all of them.
+//! The wiring of the CPChain crates: [`adapters`] between their traits, the [`share`] that uses all of them, and the [`search`] of a million sealed
+//! records.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod adapters;
+pub mod search;
 pub mod share;
 
 /// The examples of the README, compiled and run.

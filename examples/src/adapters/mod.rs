@@ -11,13 +11,14 @@
 //! | `VoucherSink` | storage | [`ChainClient`] |
 //! | `Registry`, `GrantSource` | otp | [`ChainRegistry`]: the ledger's state |
 //! | `ObjectSource` | otp | [`DhtObjects`]: the client of storage |
-//! | `Service` | otp | [`SearchService`]: the search engine of crypto |
+//! | `Service` | otp | [`SearchService`]: the search engines of crypto |
 
 pub mod chain;
 mod client;
 mod dht_objects;
 mod listing_log;
 mod registry;
+mod search_gate;
 mod search_service;
 mod umbral;
 mod voucher_sink;
@@ -27,6 +28,7 @@ pub use {
     dht_objects::DhtObjects,
     listing_log::ChainListingLog,
     registry::ChainRegistry,
+    search_gate::SearchLimits,
     search_service::SearchService,
     umbral::{
         GrantedFragment, UmbralJudge, fragment_bundle, granted_fragments, open_bundle, prove_bundle, seal_bundle,

@@ -29,11 +29,11 @@ use cpchain_storage::{
     network::{ChunkTransport, Dht, RecordKind, SignedRecord},
 };
 
+pub(crate) use self::error::During;
 use self::{
     actors::Actors,
     buyer::Buyer,
     chain::Chain,
-    error::During,
     hosts::Hosts,
     market::Market,
     page::{BlockRow, Page, Series},

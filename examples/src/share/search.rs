@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use cpchain_crypto::{
     Domain,
-    search::{FixedPoint, Predicate, SearchClient, SearchError, scan::ScanIndex},
+    search::{
+        FixedPoint, Predicate, SearchClient, SearchError,
+        scan::{ScanIndex, ScanServer},
+    },
 };
 use cpchain_otp::{
     Client, NodeConfig, NodeHandle, NodeParts, ProxyNode,
@@ -53,7 +56,7 @@ struct Plain {
 impl IndexHost {
     /// Starts the host for the index of `seller`.
     async fn start(actors: &Actors, seller: &Seller, index: &ScanIndex) -> Result<Self, ShareError> {
-        let service = SearchService::new(seller.client.public_key(), index.table(), 1 << 10);
+        let service = SearchService::new(seller.client.public_key(), ScanServer::new(index.table(), 1 << 10));
         let grants = Arc::new(MemoryGrants::new());
         let parts = NodeParts::new(Arc::new(MemoryBackend::new()), Arc::new(MemoryRegistry::new()), grants);
         let seed = actors.secret("storage host", 0);

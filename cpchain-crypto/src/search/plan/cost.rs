@@ -225,35 +225,21 @@ impl fmt::Display for Explain {
         writeln!(f, "costs")?;
         for (name, cost) in [("keyword", &self.keyword), ("scan", &self.scan)] {
             let Some(cost) = cost else { continue };
-            writeln!(
-                f,
-                "  {name:8}{} queries of {} KiB, {} answers of {} KiB, {:.1} ms of the host each",
-                cost.queries,
-                cost.query_len.div_ceil(1024),
-                cost.queries,
-                cost.answer_len.div_ceil(1024),
-                cost.host_nanos / 1e6,
-            )?;
+            let (query, answer) = (cost.query_len.div_ceil(1024), cost.answer_len.div_ceil(1024));
+            let (queries, host) = (cost.queries, cost.host_nanos / 1e6);
+            writeln!(f, "  {name:8}{queries} × (query {query} KiB, answer {answer} KiB, host {host:.1} ms)")?;
         }
-        writeln!(
-            f,
-            "  in all  {} KiB up, {} KiB down, about {:.2} s",
-            self.up().div_ceil(1024),
-            self.down().div_ceil(1024),
-            self.seconds()
-        )?;
+        let (up, down) = (self.up().div_ceil(1024), self.down().div_ceil(1024));
+        writeln!(f, "  in all  {up} KiB up, {down} KiB down, about {:.2} s", self.seconds())?;
         writeln!(f, "shows to the hosts")?;
         if let Some(cost) = &self.keyword {
             let (segments, table_len) = (self.segments, self.table_len.div_ceil(1024));
-            writeln!(f, "  {} keyword queries about {segments} segments of {table_len} KiB together", cost.queries)?;
+            writeln!(f, "  keyword queries: {}; segments: {segments}, of {table_len} KiB together", cost.queries)?;
         }
         if let Some(cost) = &self.scan {
             let (blocks, records, digits) = (self.blocks, self.block_records, self.digits);
-            writeln!(
-                f,
-                "  {} scan queries about {blocks} blocks of {records} records and {digits} digits",
-                cost.queries
-            )?;
+            let queries = cost.queries;
+            writeln!(f, "  scan queries: {queries}; blocks: {blocks}, of {records} records; digits: {digits}")?;
         }
         let needed: usize = self.costs().map(|cost| cost.needed).sum();
         let queries: usize = self.costs().map(|cost| cost.queries).sum();

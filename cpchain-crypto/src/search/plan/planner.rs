@@ -73,7 +73,7 @@ pub struct Shape {
 /// assert!(asked.is_err());
 /// let plan = Plan::new(&schema.parse("door AND NOT device:17")?, &schema, &tables, &Options::default())?;
 /// assert_eq!(plan.shape().keyword, 1);
-/// assert!(plan.explain().to_string().contains("1 keyword queries"));
+/// assert!(plan.explain().to_string().contains("keyword queries: 1;"));
 /// // All records but some: of how many?
 /// let alone = schema.parse("NOT device:17")?;
 /// assert_eq!(Plan::new(&alone, &schema, &tables, &Options::default()).err(), Some(PlanError::Universe));
