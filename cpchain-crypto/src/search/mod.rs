@@ -23,6 +23,8 @@
 //! | an answer has | 4 KiB a fetch, however long the table | 5 bytes a record and field |
 //! | a false answer | is refused, an absence also | see its page |
 //!
+//! Which to take, what it costs and what it leaks, at length: `docs/search.md`.
+//!
 //! | part | what it is |
 //! | --- | --- |
 //! | [`SearchClient`], [`SearchServer`] | the two sides of any engine |
