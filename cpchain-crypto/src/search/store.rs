@@ -229,8 +229,11 @@ fn replay<T: StoredServer>(bytes: &[u8], empty: &T) -> Result<(T, u64, u64), Sea
     Ok((server, begins as u64, (bytes.len() - rest.len()) as u64))
 }
 
+/// A record, and what is behind it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The next record, and what is behind it; none at the end, or where a record was cut off.
-fn take(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, SearchError> {
+fn take(bytes: &[u8]) -> Result<Option<Split<'_>>, SearchError> {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
     let Some((sum, rest)) = rest.split_first_chunk::<32>() else { return Ok(None) };
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);

@@ -8,9 +8,7 @@ use super::{
     INTERVALS, LIMBS, WIDTH,
     index::MASK,
     lattice::{DEGREE, FREQUENCIES, Spectrum, Transform, expand, sum},
-    wire::{
-        self, AggregateTable, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader, pack_rounded, unpack,
-    },
+    wire::{self, AggregateTable, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader, pack_rounded, unpack},
 };
 use crate::{
     hash::Digest,
