@@ -33,12 +33,12 @@ pub(super) async fn build(
     let mut number = 0;
     while number < readings.len() {
         let mut columns = vec![Vec::with_capacity(BLOCK_RECORDS); schema.digits().len()];
-        for record in (number..readings.len()).take(BLOCK_RECORDS) {
+        let end = readings.len().min(number + BLOCK_RECORDS as u64);
+        for record in number..end {
             let reading = readings.get(record).during("reading a record")?;
             let indexed = schema.index(&reading.fields()).during("indexing a record")?;
             columns.iter_mut().zip(indexed.columns).for_each(|(column, number)| column.push(number));
             postings.extend(indexed.terms.into_iter().map(|term| Posting { term, record }));
-            number += 1;
         }
         let columns: Vec<&[u16]> = columns.iter().map(Vec::as_slice).collect();
         let updates = tokio::task::block_in_place(|| owner.scan.append(&columns, &mut SystemEntropy));
@@ -47,6 +47,7 @@ pub(super) async fn build(
         for update in updates {
             host.update(Engine::Scan, &update).await?;
         }
+        number = end;
         bar.set_position(number);
     }
     bar.set_message("sealing words and devices");

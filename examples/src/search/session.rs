@@ -36,6 +36,9 @@ pub struct Outcome {
     pub verified: Option<bool>,
 }
 
+/// The records of a plan, and how long each query took.
+type Answered = (Vec<u64>, Vec<(Engine, Duration)>);
+
 /// An owner who asks its host.
 pub(super) struct Session<'a> {
     options: &'a Options,
@@ -157,10 +160,7 @@ impl<'a> Session<'a> {
     }
 
     /// Sends all queries of a plan, one after another.
-    async fn carry_out(
-        &mut self,
-        plan: Plan,
-    ) -> Result<Result<(Vec<u64>, Vec<(Engine, Duration)>), RunError>, ShareError> {
+    async fn carry_out(&mut self, plan: Plan) -> Result<Result<Answered, RunError>, ShareError> {
         let (mut searcher, mut times) = (Searcher::new(plan), Vec::new());
         loop {
             let next = tokio::task::block_in_place(|| searcher.next(&mut self.indexes, &mut SystemEntropy));
