@@ -52,6 +52,8 @@ pub mod catalogue;
 #[cfg(feature = "search")]
 mod field;
 mod fixed_point;
+#[cfg(feature = "tfhe")]
+mod fourier;
 #[cfg(feature = "search")]
 pub mod keyword;
 #[cfg(feature = "search")]

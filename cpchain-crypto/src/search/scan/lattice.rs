@@ -1,22 +1,26 @@
-//! The lattice part, as `tfhe`'s `core_crypto` computes it. No type of it leaves this folder.
+//! The lattice part: encryption as `tfhe`'s `core_crypto` computes it, decryption by our transform. No type of `tfhe` leaves this file.
 
 use alloc::{vec, vec::Vec};
 
 use tfhe::core_crypto::{
     commons::math::random::{CompressionSeed, Seed, Seeder},
-    fft_impl::fft64::math::polynomial::{FourierPolynomialMutView, FourierPolynomialView},
     prelude::*,
 };
-use tfhe_fft::c64;
 use zeroize::Zeroizing;
 
 use super::{DEGREE, SLOTS};
-use crate::entropy::{Entropy, EntropyError};
+use crate::{
+    entropy::{Entropy, EntropyError},
+    search::fourier::{Kernel, Spectrum},
+};
 
 const SIZE: PolynomialSize = PolynomialSize(DEGREE);
 const GLWE: GlweSize = GlweSize(2);
 /// Where a selector's 1 stands: the products fill the upper bits, one for each slot.
 const ONE: u64 = 1 << (64 - SLOTS);
+
+/// 2⁻⁶⁴
+const UNIT: f64 = 1.0 / (1u128 << 64) as f64;
 
 fn noise() -> DynamicDistribution<u64> {
     DynamicDistribution::new_t_uniform(17)
@@ -39,7 +43,8 @@ impl Seeder for Drawn {
     }
 }
 
-fn draw(entropy: &mut dyn Entropy) -> Result<[u8; 16], EntropyError> {
+/// 16 bytes for a seed.
+pub(super) fn draw(entropy: &mut dyn Entropy) -> Result<[u8; 16], EntropyError> {
     let mut seed = [0; 16];
     entropy.fill(&mut seed)?;
     Ok(seed)
@@ -49,7 +54,7 @@ fn seed(bytes: [u8; 16]) -> Seed {
     Seed(u128::from_le_bytes(bytes))
 }
 
-/// The secret of one query.
+/// One secret of a query: that of one bit of all its codes.
 pub(super) struct QueryKey(Zeroizing<Vec<u64>>);
 
 impl QueryKey {
@@ -60,13 +65,14 @@ impl QueryKey {
         Ok(Self(Zeroizing::new(key.into_container())))
     }
 
-    /// Encrypts 0 or 1 for each selector: the seed of all masks, and the bodies one after another.
+    /// Encrypts 0 or 1 for each selector, under the masks of a seed: the bodies one after another. Never twice under one secret.
     pub(super) fn encrypt(
         &self,
+        masks: [u8; 16],
         selectors: &[bool],
         entropy: &mut dyn Entropy,
-    ) -> Result<([u8; 16], Vec<u64>), EntropyError> {
-        let (masks, mut drawn) = (draw(entropy)?, Drawn(seed(draw(entropy)?)));
+    ) -> Result<Vec<u64>, EntropyError> {
+        let mut drawn = Drawn(seed(draw(entropy)?));
         let mut plain = Zeroizing::new(vec![0; selectors.len() * DEGREE]);
         for (selected, polynomial) in selectors.iter().zip(plain.chunks_exact_mut(DEGREE)) {
             if let Some(constant) = polynomial.first_mut() {
@@ -77,69 +83,49 @@ impl QueryKey {
         let compression = CompressionSeed::from(seed(masks));
         let mut list = SeededGlweCiphertextList::from_container(bodies, GLWE, SIZE, compression, modulus());
         let plain = PlaintextList::from_container(plain.as_slice());
-        encrypt_seeded_glwe_ciphertext_list(&self.view(), &mut list, &plain, noise(), &mut drawn);
-        Ok((masks, list.into_container()))
+        let key = GlweSecretKey::from_container(self.0.as_slice(), SIZE);
+        encrypt_seeded_glwe_ciphertext_list(&key, &mut list, &plain, noise(), &mut drawn);
+        Ok(list.into_container())
     }
 
-    /// What a ciphertext decrypts to, noise and all. Both slices have [`DEGREE`] values.
-    pub(super) fn phase(&self, mask: Vec<u64>, body: &[u64]) -> Vec<u64> {
-        let mut both = mask;
-        both.extend_from_slice(body);
-        both.resize(2 * DEGREE, 0);
-        let ciphertext = GlweCiphertext::from_container(both, SIZE, modulus());
-        let mut plain = PlaintextList::new(0, PlaintextCount(DEGREE));
-        decrypt_glwe_ciphertext(&self.view(), &ciphertext, &mut plain);
-        plain.into_container()
-    }
-
-    fn view(&self) -> GlweSecretKey<&[u64]> {
-        GlweSecretKey::from_container(self.0.as_slice(), SIZE)
+    /// The secret, transformed.
+    pub(super) fn transform(&self, kernel: Kernel) -> Zeroizing<Spectrum> {
+        let mut coefficients = Zeroizing::new([0.0; DEGREE]);
+        coefficients.iter_mut().zip(self.0.iter()).for_each(|(to, bit)| *to = *bit as f64);
+        let mut spectrum = Zeroizing::new(Spectrum::zero());
+        kernel.forward(&coefficients, &mut spectrum);
+        spectrum
     }
 }
 
-/// Masks and bodies of a seeded list, in turn, [`DEGREE`] values each.
-pub(super) fn expand(masks: [u8; 16], bodies: Vec<u64>) -> Vec<u64> {
-    let compression = CompressionSeed::from(seed(masks));
+/// The masks that a seed stands for: `count` polynomials, transformed.
+pub(super) fn masks(kernel: Kernel, of: [u8; 16], count: usize) -> impl Iterator<Item = Spectrum> {
+    let bodies = vec![0; count * DEGREE];
+    let compression = CompressionSeed::from(seed(of));
     let list = SeededGlweCiphertextList::from_container(bodies, GLWE, SIZE, compression, modulus());
-    list.decompress_into_glwe_ciphertext_list().into_container()
+    // Masks and bodies in turn.
+    let list = list.decompress_into_glwe_ciphertext_list().into_container();
+    (0..count).map(move |at| {
+        let mask = list.as_chunks::<DEGREE>().0.get(2 * at).unwrap_or(&[0; DEGREE]);
+        torus(kernel, mask.iter().copied(), 64)
+    })
 }
 
-/// The negacyclic Fourier transform of polynomials of [`DEGREE`] coefficients.
-pub(super) struct Transform {
-    fft: Fft,
-    buffers: ComputationBuffers,
+/// Transforms numbers modulo 1, in units of 2^−`bits`.
+pub(super) fn torus(kernel: Kernel, numbers: impl Iterator<Item = u64>, bits: u32) -> Spectrum {
+    let (mut coefficients, mut spectrum) = ([0.0; DEGREE], Spectrum::zero());
+    for (to, number) in coefficients.iter_mut().zip(numbers) {
+        // Around zero: from −1/2 to 1/2.
+        *to = (number << (64 - bits)) as i64 as f64 * UNIT;
+    }
+    kernel.forward(&coefficients, &mut spectrum);
+    spectrum
 }
 
-/// Complex values of a transformed polynomial.
-pub(super) const FREQUENCIES: usize = DEGREE / 2;
-
-impl Transform {
-    pub(super) fn new() -> Self {
-        let fft = Fft::new(SIZE);
-        let mut buffers = ComputationBuffers::new();
-        let view = fft.as_view();
-        buffers.resize(view.forward_scratch().or(view.backward_scratch()).unaligned_bytes_required());
-        Self { fft, buffers }
-    }
-
-    /// Transforms small integers, given as two's complement.
-    pub(super) fn integers(&mut self, polynomial: &[u64; DEGREE], out: &mut [c64; FREQUENCIES]) {
-        let out = FourierPolynomialMutView { data: out.as_mut_slice() };
-        let polynomial = Polynomial::from_container(polynomial.as_slice());
-        self.fft.as_view().forward_as_integer(out, polynomial, self.buffers.stack());
-    }
-
-    /// Transforms 64-bit torus values.
-    pub(super) fn torus(&mut self, polynomial: &[u64; DEGREE], out: &mut [c64; FREQUENCIES]) {
-        let out = FourierPolynomialMutView { data: out.as_mut_slice() };
-        let polynomial = Polynomial::from_container(polynomial.as_slice());
-        self.fft.as_view().forward_as_torus(out, polynomial, self.buffers.stack());
-    }
-
-    /// Transforms back to 64-bit torus values.
-    pub(super) fn back(&mut self, frequencies: &[c64; FREQUENCIES], out: &mut [u64; DEGREE]) {
-        let out = Polynomial::from_container(out.as_mut_slice());
-        let frequencies = FourierPolynomialView { data: frequencies.as_slice() };
-        self.fft.as_view().backward_as_torus(out, frequencies, self.buffers.stack());
-    }
+/// Mask times secret, in units of 2⁻³²: what a body has to lose to become a phase.
+pub(super) fn masked(kernel: Kernel, mask: &Spectrum, secret: &Spectrum) -> Zeroizing<[u32; DEGREE]> {
+    let mut product = Zeroizing::new(mask.times(secret));
+    let mut out = Zeroizing::new([0; DEGREE]);
+    kernel.backward(&mut product, &mut out);
+    out
 }

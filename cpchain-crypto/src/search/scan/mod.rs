@@ -2,37 +2,48 @@
 //!
 //! # The table
 //! A [`ScanIndex`] (the owner) cuts records into blocks of [`BLOCK_RECORDS`]. Each field has one to four base-16 digits, each digit
-//! 16 **rows**, each row one bit a record: 16 records share a coefficient, 2,048 coefficients make a polynomial. A row is stored as
-//! `(bits + keystream) mod 2¹⁶`, with a ChaCha20 keystream for each (index key, block, version, salt, row): a one-time pad
-//! that the host's sums pass through unchanged, so that the owner subtracts the sum of the keystreams it asked for. At rest that is 8 bytes
+//! 15 **rows**, one for each value but 0, each row one bit a record: 16 records share a coefficient, 2,048 coefficients make a polynomial, the last four of which are a
+//! check. A row is stored as `(bits + keystream) mod 2¹⁶`, with a ChaCha20 keystream for each (index key, block, version, salt, row): a one-time pad
+//! that the host's sums pass through unchanged, so that the owner subtracts the sum of the keystreams it asked for. At rest that is 7.5 bytes
 //! a record and 16-bit field, for any number of hosts, and sealing needs no lattice at all.
 //!
 //! # The query
-//! For each digit the client learns the *class* of each record's digit, a code of three bits, and decides the rest itself: two
-//! values are of one class if the predicate cannot tell them apart. A range has at most five classes a digit, a set of
-//! six values at most seven, so all of them look alike on the wire. That takes three **selectors** a row, each a GLWE encryption
-//! of 0 or 1 with k = 1, N = 2048, q = 2⁶⁴, TUniform(17): parameters at which `tfhe` claims 128 bits. A selector travels
+//! For each digit the client learns the *class* of each record's digit, a code of one to three bits, and decides the rest itself: two
+//! values are of one class if the predicate cannot tell them apart. How many bits is the [`Shape`] of a query: all queries of one shape look alike on the wire, and
+//! the host sees which shape it is. A bit takes one **selector** a row, a GLWE encryption of 0 or 1 with k = 1, N = 2048, q = 2⁶⁴, TUniform(17). The bits of a
+//! code share their masks and have a secret each, so the host's sum with the masks is computed once for all bits. A selector travels
 //! as its polynomial cut to 44 bits, with one seed for all masks. Every query selects over **all** fields, so which field is asked
-//! does not show, and has a secret key of its own.
+//! does not show, and has secrets of its own.
 //!
-//! | for one 16-bit field | bytes | work |
-//! | --- | --- | --- |
-//! | query | 2.06 MiB, whatever is asked and however long the table is | client: 192 encryptions |
-//! | answer | 156 KiB for each block of 32,768 records | host: 384 products and 24 inverse transforms of degree 2048 a block |
-//! | at rest | 256 KiB a block; 1 MiB more in the host's memory (transformed) | |
+//! An owner that keeps a **hint** ([`ScanIndex::with_hint`]) uses masks that are fixed for the table and knows their sums beforehand: then the host
+//! computes the bodies alone.
+//!
+//! | for one 16-bit field, in the shape | [`Products`](Shape::Products) | [`Ranges`](Shape::Ranges) | [`Classes`](Shape::Classes) |
+//! | --- | --- | --- | --- |
+//! | query, however long the table is | 660 KiB | 1,650 KiB | 1,980 KiB |
+//! | client: encryptions (those of the widest digit, for all) | 60 | 180 | 180 |
+//! | host: products and inverse transforms a block of 32,704 records | 120, 8 | 210, 14 | 240, 16 |
+//! | the same with a hint | 60, 4 | 150, 10 | 180, 12 |
+//! | answer, bits a record | 13.0 | 22.0 | 25.0 |
+//! | the same with a hint | 6.0 | 15.0 | 18.0 |
+//!
+//! At rest a block has 240 KiB for such a field, in the host's memory 960 KiB more (transformed). The host reads these once from front to back for
+//! each question; that takes most of its time. `lab search` measures it.
 //!
 //! # What is guaranteed, and the tests that hold it
 //! - Matches are exact for every [`Predicate`](super::Predicate) that is accepted (`random_tables_and_predicates_agree_with_plaintext`). The
-//!   measured noise margin is above 20 standard deviations (`noise_margin`): a wrong bit is less likely than 2⁻²⁸⁰.
-//! - The host learns the number of blocks, when which block is replaced, and the number of queries. Block, query and answer bytes
+//!   measured noise margin is above 20 standard deviations of what the client accepts (`noise_margin`); [`Parameters`] bound it for the worst table.
+//! - The host learns the number of blocks, when which block is replaced, the number of queries and the shape of each. Block, query and answer bytes
 //!   have one length each (`lengths_do_not_depend_on_content`).
 //! - A query for another state of the table, bytes of another table, truncated and malformed bytes are refused
 //!   (`stale_states_are_refused`, `decoders_take_any_bytes`).
-//! - An answer computed from other rows, or changed at random, is refused: noise, unused codes and slots
-//!   without a record are checked (`false_answers_are_refused`). **Not** seen is a host that adds a well-formed difference to
-//!   single slots, which turns a class into another one: hence the rules of [the module above](super).
+//! - **A false answer is refused**, also one in which single bits were turned by somebody who knows where they are: every row carries secret weights of its bits, which add up as
+//!   the bits do (`false_answers_are_refused`, `a_bit_cannot_be_turned`). A forgery passes with a probability of 2⁻⁶⁴. So an absence is
+//!   proven, for the state of the table that the owner knows. What a host can learn by a false answer is whether it was refused: one that leaves out a row
+//!   sees by the reaction whether the row was asked for. Show none: ask elsewhere, or later.
 //! - A pad is never reused, even if an owner's state is rolled back: every sealing draws a salt of 16 bytes
 //!   (`sealing_twice_shares_no_pad`).
+//! - No secret of a [`ScanClient`] serves two queries (`no_query_is_used_twice`).
 //!
 //! ```
 //! use cpchain_crypto::{Key, SystemEntropy, search::{Predicate, SearchClient, SearchServer}};
@@ -50,23 +61,35 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod asker;
+mod checks;
 mod client;
 mod index;
-mod kernel;
 mod lattice;
 mod mask;
+mod parameters;
 mod plan;
+mod rows;
 mod server;
+mod shape;
 mod size;
 mod wire;
 
-pub use {client::Pending, index::ScanIndex, server::ScanServer, wire::Table};
+pub use super::fourier::Kernel;
+pub use {
+    asker::ScanClient, client::Pending, index::ScanIndex, parameters::Parameters, server::ScanServer, shape::Shape,
+    wire::Table,
+};
 
 /// Records of a block.
-pub const BLOCK_RECORDS: usize = DEGREE * SLOTS;
+pub const BLOCK_RECORDS: usize = BITS * SLOTS;
 
 /// N: coefficients of a polynomial.
-const DEGREE: usize = 2048;
+const DEGREE: usize = super::fourier::COEFFICIENTS;
+/// Coefficients at the end of a row that check the others.
+const CHECKS: usize = 4;
+/// Coefficients of a row that have bits of records.
+const BITS: usize = DEGREE - CHECKS;
 /// Most fields of a table.
 const MAX_FIELDS: usize = 4;
 /// w: records, or bits, of a coefficient.

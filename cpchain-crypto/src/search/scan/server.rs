@@ -2,26 +2,27 @@
 
 use alloc::vec::Vec;
 
-use tfhe_fft::c64;
-
 use super::{
-    BLOCK_RECORDS, DEGREE,
-    kernel::{Tiled, scan},
-    lattice::{FREQUENCIES, Transform, expand},
-    plan::{CODE_BITS, DIGIT},
-    wire::{self, ANSWER_BODY_BITS, ANSWER_MASK_BITS, BlockHead, Kind, QUERY_BITS, Reader, Table},
+    BLOCK_RECORDS, DEGREE, lattice,
+    plan::ROWS,
+    rows,
+    wire::{self, BODY_BITS, BlockHead, Kind, MASK_BITS, Masks, QUERY_BITS, QueryHead, Reader, Table},
 };
 use crate::{
     hash::Digest,
-    search::{SearchError, SearchServer},
+    search::{
+        SearchError, SearchServer,
+        fourier::{Kernel, Rows, Selectors},
+    },
 };
 
 /// A host of one table. Holds no key; what it stores and sees is uniform noise to it.
 ///
-/// Memory: 320 KiB a block and digit (transformed, and as received).
+/// Memory: 300 KiB a block and digit (240 KiB transformed, 60 KiB as received).
 pub struct ScanServer {
     table: Table,
     max_blocks: u32,
+    kernel: Kernel,
     blocks: Vec<Stored>,
     view: Digest,
 }
@@ -30,13 +31,31 @@ struct Stored {
     head: BlockHead,
     /// The update as it was received.
     bytes: Vec<u8>,
-    rows: Tiled,
+    rows: Rows,
 }
 
 impl ScanServer {
     /// An empty table of at most `max_blocks` blocks.
     pub fn new(table: Table, max_blocks: u32) -> Self {
-        Self { table, max_blocks, blocks: Vec::new(), view: wire::view(&table, core::iter::empty()) }
+        Self {
+            table,
+            max_blocks,
+            kernel: Kernel::best(),
+            blocks: Vec::new(),
+            view: wire::view(&table, core::iter::empty()),
+        }
+    }
+
+    /// The same host, computing with this kernel instead of the fastest.
+    #[must_use]
+    pub fn with_kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    /// Bytes in memory: blocks as received, and transformed.
+    pub fn bytes(&self) -> u64 {
+        self.blocks.iter().map(|block| (block.bytes.len() + block.rows.bytes()) as u64).sum()
     }
 
     /// The table that is hosted.
@@ -75,49 +94,37 @@ impl ScanServer {
         Ok(server)
     }
 
-    fn transform(&self, rows: &[u8]) -> Tiled {
-        let mut tiled = Tiled::block(usize::from(self.table.digits()));
-        let (mut transform, mut frequencies) = (Transform::new(), [c64::default(); FREQUENCIES]);
-        let (rows, _) = rows.as_chunks::<{ 2 * DEGREE }>();
-        for (row, bytes) in rows.iter().enumerate() {
-            let mut polynomial = [0u64; DEGREE];
-            let (pairs, _) = bytes.as_chunks::<2>();
-            for (coefficient, pair) in polynomial.iter_mut().zip(pairs) {
-                // Around zero, so that the noise that it multiplies grows least.
-                *coefficient = i64::from(i16::from_le_bytes(*pair)) as u64;
-            }
-            transform.integers(&polynomial, &mut frequencies);
-            tiled.put(row / DIGIT, 0, row % DIGIT, &frequencies);
-        }
-        tiled
-    }
-
-    fn read_query(&self, query: &[u8]) -> Result<Tiled, SearchError> {
+    fn read_query(&self, query: &[u8]) -> Result<(QueryHead, Selectors), SearchError> {
         let (mut reader, table) = Reader::open(Kind::Query, query)?;
         if table != self.table {
             return Err(SearchError::OtherTable);
         }
-        if query.len() != table.query_len() {
+        let view = reader.take()?;
+        let head = QueryHead::read(&mut reader)?;
+        if query.len() != table.query_len(head.shape) {
             return Err(Kind::Query.error());
         }
-        if reader.take()? != self.view.0 {
+        if view != self.view.0 {
             return Err(SearchError::Stale);
         }
-        let masks = reader.take()?;
-        let bodies = wire::unpack(reader.rest(), QUERY_BITS).collect();
-        let mut tiled = Tiled::query(usize::from(table.digits()));
-        let (mut transform, mut frequencies) = (Transform::new(), [c64::default(); FREQUENCIES]);
-        let expanded = expand(masks, bodies);
-        let (polynomials, _) = expanded.as_chunks::<DEGREE>();
-        // Selectors come as [digit][code bit][value], each as mask and body.
-        for (at, polynomial) in polynomials.iter().enumerate() {
-            let (selector, part) = (at / 2, at % 2);
-            let (digit, rest) = (selector / (CODE_BITS * DIGIT), selector % (CODE_BITS * DIGIT));
-            let (bit, value) = (rest / DIGIT, rest % DIGIT);
-            transform.torus(polynomial, &mut frequencies);
-            tiled.put(digit, 2 * bit + part, value, &frequencies);
+        let bits = table.bits(head.shape);
+        let mut selectors = rows::selectors(&bits, head.masks);
+        let (seed, kernel) = (reader.take()?, self.kernel);
+        let masks = usize::from(head.masks == Masks::Fresh);
+        if head.masks == Masks::Fresh {
+            rows::put_masks(kernel, seed, &table, &mut selectors);
+        } else if seed != [0; 16] {
+            return Err(Kind::Query.error());
         }
-        Ok(tiled)
+        for (digit, bits) in bits.into_iter().enumerate() {
+            for bit in 0..bits {
+                for row in 0..ROWS {
+                    let body = wire::unpack(reader.slice(wire::packed_len(QUERY_BITS))?, QUERY_BITS);
+                    selectors.put(digit, masks + bit, row, &lattice::torus(kernel, body, QUERY_BITS));
+                }
+            }
+        }
+        Ok((head, selectors))
     }
 }
 
@@ -140,7 +147,7 @@ impl SearchServer for ScanServer {
             None if head.number >= self.max_blocks => return Err(SearchError::Full { most: self.max_blocks }),
             None => {}
         }
-        let block = Stored { head, bytes: update.to_vec(), rows: self.transform(reader.rest()) };
+        let block = Stored { head, bytes: update.to_vec(), rows: rows::transform(self.kernel, reader.rest()) };
         match self.blocks.get_mut(number) {
             Some(stored) => *stored = block,
             None => self.blocks.push(block),
@@ -150,15 +157,21 @@ impl SearchServer for ScanServer {
     }
 
     fn answer(&self, query: &[u8]) -> Result<Vec<u8>, SearchError> {
-        let query = self.read_query(query)?;
-        let mut out = wire::start(Kind::Answer, &self.table, self.table.answer_len(self.blocks.len()));
+        let (head, selectors) = self.read_query(query)?;
+        let mut out = wire::start(Kind::Answer, &self.table, self.table.answer_len(head, self.blocks.len()));
         out.extend_from_slice(&self.view.0);
-        let (mut transform, mut polynomial) = (Transform::new(), [0; DEGREE]);
+        out.extend(head.to_bytes());
+        // For each digit, the sum with the masks if it is wanted, then one for each bit.
+        let mut widths = Vec::new();
+        for bits in self.table.bits(head.shape) {
+            widths.extend((head.masks == Masks::Fresh).then_some(MASK_BITS));
+            widths.extend(core::iter::repeat_n(BODY_BITS, bits));
+        }
+        let mut polynomial = [0; DEGREE];
         for block in &self.blocks {
-            for (at, sum) in scan(&block.rows, &query).iter().enumerate() {
-                transform.back(sum, &mut polynomial);
-                let bits = if at.is_multiple_of(2) { ANSWER_MASK_BITS } else { ANSWER_BODY_BITS };
-                wire::pack_rounded(&mut out, &polynomial, bits);
+            for (mut sum, bits) in block.rows.multiply(self.kernel, &selectors).into_iter().zip(&widths) {
+                self.kernel.backward(&mut sum, &mut polynomial);
+                wire::pack_rounded(&mut out, polynomial.iter().map(|number| u64::from(*number)), 32, *bits);
             }
         }
         Ok(out)

@@ -2,22 +2,19 @@
 
 use alloc::vec::Vec;
 
-use super::{
-    DEGREE, MAX_FIELDS,
-    plan::{CODE_BITS, DIGIT},
-};
+use super::{DEGREE, MAX_FIELDS, Shape, plan::ROWS};
 use crate::{
     hash::{Digest, Domain},
     search::SearchError,
 };
 
-const VIEW: Domain = Domain::new("cpchain/crypto/search/scan-view/v1");
-const VERSION: u8 = 1;
+const VIEW: Domain = Domain::new("cpchain/crypto/search/scan-view/v2");
+const VERSION: u8 = 2;
 
 /// Bits of a coefficient of a query's body, of an answer's mask and of an answer's body.
 pub(super) const QUERY_BITS: u32 = 44;
-pub(super) const ANSWER_MASK_BITS: u32 = 28;
-pub(super) const ANSWER_BODY_BITS: u32 = 24;
+pub(super) const MASK_BITS: u32 = 28;
+pub(super) const BODY_BITS: u32 = 24;
 
 /// Kinds of messages, the second byte of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +42,24 @@ impl Kind {
     }
 }
 
-/// What owner and host agree on about a table. Public: 33 bytes.
+/// What owner and host agree on about a table. Public: 34 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Table {
     id: Digest,
-    digits: u8,
+    /// Digits of each field; 0 behind the last.
+    fields: [u8; MAX_FIELDS],
 }
 
 impl Table {
-    pub(super) const fn new(id: Digest, digits: u8) -> Self {
-        Self { id, digits }
+    /// A table of 1 to 4 fields of 1 to 4 digits.
+    pub(super) fn new(id: Digest, fields: &[u8]) -> Result<Self, SearchError> {
+        let right = fields.iter().all(|digits| (1..=4).contains(digits));
+        if fields.is_empty() || fields.len() > MAX_FIELDS || !right {
+            return Err(SearchError::Shape);
+        }
+        let mut all = [0; MAX_FIELDS];
+        all.iter_mut().zip(fields).for_each(|(to, digits)| *to = *digits);
+        Ok(Self { id, fields: all })
     }
 
     /// The table's name: says nothing about its key.
@@ -62,58 +67,103 @@ impl Table {
         self.id
     }
 
+    /// Base-16 digits of each field.
+    pub fn fields(&self) -> impl Iterator<Item = u8> + '_ {
+        self.fields.iter().copied().filter(|digits| *digits > 0)
+    }
+
     /// Base-16 digits of all fields together.
-    pub const fn digits(&self) -> u8 {
-        self.digits
+    pub fn digits(&self) -> u8 {
+        self.fields.iter().sum()
     }
 
-    pub(super) const fn rows(&self) -> usize {
-        self.digits as usize * DIGIT
+    /// Bits that a query of this shape asks of each digit of all fields.
+    pub(super) fn bits(&self, shape: Shape) -> Vec<usize> {
+        let of_field = |digits: u8| (0..usize::from(digits)).map(move |place| shape.bits(usize::from(digits), place));
+        self.fields().flat_map(of_field).collect()
     }
 
-    /// Ciphertexts that answer for one block.
-    pub(super) const fn groups(&self) -> usize {
-        self.digits as usize * CODE_BITS
+    pub(super) fn rows(&self) -> usize {
+        usize::from(self.digits()) * ROWS
     }
 
-    pub(super) const fn block_len(&self) -> usize {
+    pub(super) fn block_len(&self) -> usize {
         HEAD + BLOCK_HEAD + self.rows() * DEGREE * 2
     }
 
-    pub(super) const fn query_len(&self) -> usize {
-        HEAD + 32 + 16 + self.rows() * CODE_BITS * packed_len(QUERY_BITS)
+    pub(super) fn query_len(&self, shape: Shape) -> usize {
+        HEAD + 32 + QUERY_HEAD + 16 + self.bits(shape).iter().sum::<usize>() * ROWS * packed_len(QUERY_BITS)
     }
 
-    pub(super) const fn answer_len(&self, blocks: usize) -> usize {
-        HEAD + 32 + self.groups() * blocks * (packed_len(ANSWER_MASK_BITS) + packed_len(ANSWER_BODY_BITS))
+    pub(super) fn answer_len(&self, head: QueryHead, blocks: usize) -> usize {
+        let masks = if head.masks == Masks::Fresh { usize::from(self.digits()) } else { 0 };
+        let bodies = self.bits(head.shape).iter().sum::<usize>();
+        HEAD + 32 + QUERY_HEAD + blocks * (masks * packed_len(MASK_BITS) + bodies * packed_len(BODY_BITS))
     }
 
-    /// Id and digits.
-    pub fn to_bytes(&self) -> [u8; 33] {
-        let mut out = [self.digits; 33];
-        let (id, _) = out.split_at_mut(32);
+    /// The id, and the digits of each field, three bits each.
+    pub fn to_bytes(&self) -> [u8; 34] {
+        let mut out = [0; 34];
+        let (id, fields) = out.split_at_mut(32);
         id.copy_from_slice(&self.id.0);
+        let packed = self.fields.iter().rev().fold(0u16, |packed, digits| packed << 3 | u16::from(*digits));
+        fields.copy_from_slice(&packed.to_le_bytes());
         out
     }
 
     /// The inverse of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// [`SearchError::Format`] for another length, [`SearchError::Shape`] for more digits than a table may have.
+    /// [`SearchError::Format`] for another length, [`SearchError::Shape`] for fields that a table cannot have.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SearchError> {
-        let (id, digits) = bytes.split_first_chunk::<32>().ok_or(SearchError::Format { what: "scan table" })?;
-        let &[digits] = digits else { return Err(SearchError::Format { what: "scan table" }) };
-        if digits == 0 || usize::from(digits) > 4 * MAX_FIELDS {
-            return Err(SearchError::Shape);
-        }
-        Ok(Self { id: Digest(*id), digits })
+        let (id, fields) = bytes.split_first_chunk::<32>().ok_or(SearchError::Format { what: "scan table" })?;
+        let fields: [u8; 2] = fields.try_into().map_err(|_| SearchError::Format { what: "scan table" })?;
+        let packed = u16::from_le_bytes(fields);
+        let all = [0, 3, 6, 9].map(|shift| (packed >> shift & 7) as u8);
+        let count = all.iter().take_while(|digits| **digits > 0).count();
+        let table = Self::new(Digest(*id), all.get(..count).unwrap_or_default())?;
+        if table.to_bytes() == bytes { Ok(table) } else { Err(SearchError::Shape) }
     }
 }
 
 /// Version, kind, table.
-const HEAD: usize = 2 + 33;
+const HEAD: usize = 2 + 34;
 /// Number, version, salt.
 pub(super) const BLOCK_HEAD: usize = 4 + 4 + 16;
+/// Shape, masks.
+const QUERY_HEAD: usize = 2;
+
+/// Where the masks of a query come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Masks {
+    /// From a seed of the query; the answer has their sums.
+    Fresh = 0,
+    /// From the table's name; the client has their sums.
+    Fixed = 1,
+}
+
+/// What the host has to know about a query, and repeats in the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QueryHead {
+    pub(super) shape: Shape,
+    pub(super) masks: Masks,
+}
+
+impl QueryHead {
+    pub(super) const fn to_bytes(self) -> [u8; QUERY_HEAD] {
+        [self.shape as u8, self.masks as u8]
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, SearchError> {
+        let [shape, masks] = reader.take()?;
+        let masks = match masks {
+            0 => Masks::Fresh,
+            1 => Masks::Fixed,
+            _ => return Err(reader.kind.error()),
+        };
+        Ok(Self { shape: Shape::from_byte(shape)?, masks })
+    }
+}
 
 /// Which sealing of which block: what the keystream and the view depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +222,7 @@ impl<'a> Reader<'a> {
         if reader.take()? != [VERSION, kind as u8] {
             return Err(kind.error());
         }
-        let table = Table::from_bytes(&reader.take::<33>()?)?;
+        let table = Table::from_bytes(&reader.take::<34>()?)?;
         Ok((reader, table))
     }
 
@@ -202,34 +252,31 @@ pub(super) const fn packed_len(bits: u32) -> usize {
     DEGREE * bits as usize / 8
 }
 
-/// Rounds each 64-bit torus value to its upper `bits` and packs them, little endian.
-pub(super) fn pack_rounded(out: &mut Vec<u8>, values: &[u64], bits: u32) {
-    let (mut pending, mut have) = (0u128, 0);
-    for value in values {
-        let rounded = value.wrapping_add(1 << (63 - bits)) >> (64 - bits);
-        pending |= u128::from(rounded) << have;
-        have += bits;
-        while have >= 8 {
-            out.push(pending as u8);
-            pending >>= 8;
-            have -= 8;
-        }
+/// Rounds each number to its upper `bits` and packs them, little endian. A number has `of` bits, 64 or 32.
+///
+/// Pairs are written at once: `2 · bits` are whole bytes, and fit into 128 bits.
+pub(super) fn pack_rounded(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = u64>, of: u32, bits: u32) {
+    let start = out.len();
+    let bytes = bits as usize / 4;
+    out.resize(start + values.len() / 2 * bytes, 0);
+    let (half, drop) = (1u64 << (of - bits - 1), of - bits);
+    let most = (1u64 << bits) - 1;
+    let mut values = values.map(|value| (value.wrapping_add(half) >> drop) & most);
+    for to in out.get_mut(start..).unwrap_or_default().chunks_exact_mut(bytes) {
+        let (Some(low), Some(high)) = (values.next(), values.next()) else { return };
+        let both = (u128::from(high) << bits | u128::from(low)).to_le_bytes();
+        to.copy_from_slice(both.get(..bytes).unwrap_or_default());
     }
 }
 
-/// The inverse of [`pack_rounded`], but for what was rounded away.
+/// The inverse of [`pack_rounded`], but for what was rounded away: whole numbers below 2^`bits`.
 pub(super) fn unpack(bytes: &[u8], bits: u32) -> impl Iterator<Item = u64> + '_ {
-    let (mut pending, mut have) = (0u128, 0);
-    let mut bytes = bytes.iter();
-    core::iter::from_fn(move || {
-        while have < bits {
-            pending |= u128::from(*bytes.next()?) << have;
-            have += 8;
-        }
-        let value = (pending as u64) << (64 - bits);
-        pending >>= bits;
-        have -= bits;
-        Some(value)
+    let most = (1u64 << bits) - 1;
+    bytes.chunks_exact(bits as usize / 4).flat_map(move |pair| {
+        let mut both = [0; 16];
+        both.iter_mut().zip(pair).for_each(|(to, from)| *to = *from);
+        let both = u128::from_le_bytes(both);
+        [both as u64 & most, (both >> bits) as u64 & most]
     })
 }
 
@@ -242,19 +289,28 @@ mod tests {
     proptest! {
         #[test]
         fn packing_rounds_and_nothing_else(values in prop::collection::vec(any::<u64>(), DEGREE), bits in prop::sample::select(vec![24u32, 28, 44])) {
-            let mut bytes = Vec::new();
-            pack_rounded(&mut bytes, &values, bits);
-            prop_assert_eq!(bytes.len(), packed_len(bits));
-            for (value, back) in values.iter().zip(unpack(&bytes, bits)) {
-                let error = value.wrapping_sub(back) as i64;
+            let mut bytes = vec![7];
+            pack_rounded(&mut bytes, values.iter().copied(), 64, bits);
+            prop_assert_eq!(bytes.len(), 1 + packed_len(bits));
+            prop_assert_eq!(unpack(&bytes[1..], bits).count(), DEGREE);
+            for (value, back) in values.iter().zip(unpack(&bytes[1..], bits)) {
+                let error = value.wrapping_sub(back << (64 - bits)) as i64;
                 prop_assert!(error.unsigned_abs() <= 1 << (63 - bits));
+            }
+            let mut short = Vec::new();
+            pack_rounded(&mut short, values.iter().map(|value| value >> 32), 32, 24);
+            for (value, back) in values.iter().zip(unpack(&short, 24)) {
+                let error = ((value >> 32) as u32).wrapping_sub((back as u32) << 8) as i32;
+                prop_assert!(error.unsigned_abs() <= 1 << 7);
             }
         }
 
         #[test]
-        fn tables_read_what_they_wrote(bytes: [u8; 33]) {
+        fn tables_read_what_they_wrote(id: [u8; 32], fields in 0u16..1 << 12) {
+            let bytes = [&id[..], &fields.to_le_bytes()].concat();
             if let Ok(table) = Table::from_bytes(&bytes) {
-                prop_assert_eq!(table.to_bytes(), bytes);
+                prop_assert_eq!(table.to_bytes().to_vec(), bytes);
+                prop_assert!(table.fields().all(|digits| (1..=4).contains(&digits)));
             }
         }
     }

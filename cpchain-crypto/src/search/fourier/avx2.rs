@@ -1,0 +1,121 @@
+//! AVX2 with FMA: eight numbers are two registers.
+
+use core::arch::x86_64::*;
+
+use super::{
+    CELLS, COEFFICIENTS, Spectrum,
+    lanes::{Cell, LANES, Lanes},
+    product,
+    rows::{Rows, Selectors},
+    transform::{self, Roots},
+};
+
+/// Made by [`detect`](Self::detect) alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        let found = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+        found.then_some(Self(()))
+    }
+}
+
+type Pair = [__m256d; 2];
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn forward(lanes: Avx2, roots: &Roots, from: &[f64; COEFFICIENTS], to: &mut [Cell; CELLS]) {
+    transform::forward(lanes, roots, from, to);
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn backward(lanes: Avx2, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
+    transform::backward(lanes, roots, from, to);
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn multiply(lanes: Avx2, rows: &Rows, selectors: &Selectors, sums: &mut [Spectrum]) {
+    product::multiply(lanes, rows, selectors, sums);
+}
+
+// SAFETY of every block: a value of this type exists only where AVX2 and FMA were detected. Loads and stores are of the two halves
+// of an array of two registers, on any border.
+impl Lanes for Avx2 {
+    type V = Pair;
+
+    #[inline(always)]
+    fn load(self, from: &[f64; LANES]) -> Pair {
+        // SAFETY: see above.
+        unsafe { [_mm256_loadu_pd(from.as_ptr()), _mm256_loadu_pd(from.as_ptr().add(4))] }
+    }
+
+    #[inline(always)]
+    fn store(self, [low, high]: Pair, to: &mut [f64; LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            _mm256_storeu_pd(to.as_mut_ptr(), low);
+            _mm256_storeu_pd(to.as_mut_ptr().add(4), high);
+        }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f64) -> Pair {
+        // SAFETY: see above.
+        unsafe { [_mm256_set1_pd(value); 2] }
+    }
+
+    #[inline(always)]
+    fn add(self, [a, b]: Pair, [c, d]: Pair) -> Pair {
+        // SAFETY: see above.
+        unsafe { [_mm256_add_pd(a, c), _mm256_add_pd(b, d)] }
+    }
+
+    #[inline(always)]
+    fn sub(self, [a, b]: Pair, [c, d]: Pair) -> Pair {
+        // SAFETY: see above.
+        unsafe { [_mm256_sub_pd(a, c), _mm256_sub_pd(b, d)] }
+    }
+
+    #[inline(always)]
+    fn mul(self, [a, b]: Pair, [c, d]: Pair) -> Pair {
+        // SAFETY: see above.
+        unsafe { [_mm256_mul_pd(a, c), _mm256_mul_pd(b, d)] }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, [a, b]: Pair, [c, d]: Pair, [e, f]: Pair) -> Pair {
+        // SAFETY: see above.
+        unsafe { [_mm256_fmadd_pd(a, c, e), _mm256_fmadd_pd(b, d, f)] }
+    }
+
+    #[inline(always)]
+    fn mul_sub_from(self, [a, b]: Pair, [c, d]: Pair, [e, f]: Pair) -> Pair {
+        // SAFETY: see above.
+        unsafe { [_mm256_fnmadd_pd(a, c, e), _mm256_fnmadd_pd(b, d, f)] }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [Pair; LANES]) -> [Pair; LANES] {
+        let [[a0, a1], [b0, b1], [c0, c1], [d0, d1], [e0, e1], [f0, f1], [g0, g1], [h0, h1]] = rows;
+        // SAFETY: see above.
+        unsafe {
+            let ([a, b, c, d], [i, j, k, l]) = (quarter(a0, b0, c0, d0), quarter(e0, f0, g0, h0));
+            let ([e, f, g, h], [m, n, o, p]) = (quarter(a1, b1, c1, d1), quarter(e1, f1, g1, h1));
+            [[a, i], [b, j], [c, k], [d, l], [e, m], [f, n], [g, o], [h, p]]
+        }
+    }
+}
+
+/// Transposes four registers of four numbers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn quarter(a: __m256d, b: __m256d, c: __m256d, d: __m256d) -> [__m256d; 4] {
+    let (ab0, ab1) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+    let (cd0, cd1) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
+    [
+        _mm256_permute2f128_pd::<0x20>(ab0, cd0),
+        _mm256_permute2f128_pd::<0x20>(ab1, cd1),
+        _mm256_permute2f128_pd::<0x31>(ab0, cd0),
+        _mm256_permute2f128_pd::<0x31>(ab1, cd1),
+    ]
+}

@@ -1,0 +1,60 @@
+//! Rows and masks in the Fourier domain, as the host multiplies them and the owner does for its hint.
+
+use alloc::vec::Vec;
+
+use super::{
+    DEGREE, lattice,
+    plan::ROWS,
+    wire::{Masks, Table},
+};
+use crate::{
+    hash::{Digest, Domain},
+    search::fourier::{Kernel, Part, Rows, Selectors, Spectrum},
+};
+
+const MASKS: Domain = Domain::new("cpchain/crypto/search/scan-masks/v1");
+
+/// The rows of a block, as they are sealed.
+pub(super) fn transform(kernel: Kernel, sealed: &[u8]) -> Rows {
+    let sealed = sealed.as_chunks::<{ 2 * DEGREE }>().0;
+    let (mut rows, mut spectrum) = (Rows::new(sealed.len()), Spectrum::zero());
+    for (row, bytes) in sealed.iter().enumerate() {
+        let mut coefficients = [0.0; DEGREE];
+        for (coefficient, pair) in coefficients.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            // Around zero, so that the noise that it multiplies grows least.
+            *coefficient = f64::from(i16::from_le_bytes(*pair));
+        }
+        kernel.forward(&coefficients, &mut spectrum);
+        rows.put(row, &spectrum);
+    }
+    rows
+}
+
+/// The seed of the masks that all queries of a table share if the client has a hint.
+pub(super) fn fixed_masks(table: &Table) -> [u8; 16] {
+    Digest::of(MASKS, &[&table.to_bytes()]).0.first_chunk().copied().unwrap_or_default()
+}
+
+/// Room for a query that asks so many bits of each digit, behind the masks if there are any.
+pub(super) fn selectors(bits: &[usize], masks: Masks) -> Selectors {
+    let masks = usize::from(masks == Masks::Fresh);
+    Selectors::new(bits.iter().map(|bits| Part { rows: ROWS, columns: masks + bits }).collect())
+}
+
+/// Puts the masks of a seed in the first column of every digit.
+pub(super) fn put_masks(kernel: Kernel, seed: [u8; 16], table: &Table, to: &mut Selectors) {
+    for (row, mask) in lattice::masks(kernel, seed, table.rows()).enumerate() {
+        to.put(row / ROWS, 0, row % ROWS, &mask);
+    }
+}
+
+/// What the owner keeps of a block: for each digit, the sum of its rows times the fixed masks, in units of 2⁻³².
+pub(super) fn hint(kernel: Kernel, rows: &Rows, masks: &Selectors) -> Vec<u32> {
+    let mut out = Vec::with_capacity(DEGREE * rows.count() / ROWS);
+    let mut polynomial = [0; DEGREE];
+    for mut sum in rows.multiply(kernel, masks) {
+        kernel.backward(&mut sum, &mut polynomial);
+        out.extend_from_slice(&polynomial);
+    }
+    out
+}
