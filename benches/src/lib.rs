@@ -12,7 +12,7 @@ mod plot;
 mod pre;
 mod read;
 mod report;
-mod search;
+pub mod search;
 pub mod store;
 
 pub use {
@@ -25,5 +25,4 @@ pub use {
     pipeline::pipeline,
     read::read,
     report::{Figure, Goal, json, table},
-    search::search,
 };

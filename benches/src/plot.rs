@@ -1,4 +1,4 @@
-//! Distributions as one self-contained SVG.
+//! Distributions, and growth by powers of ten, each as one self-contained SVG.
 
 use std::fmt::Write as _;
 
@@ -17,12 +17,7 @@ pub(crate) fn distribution(title: &str, unit: &str, series: &[(&str, Vec<f64>)])
     let end = (longest / step).ceil() * step;
     let x = |value: f64| LEFT + value / end * PLOT_WIDTH;
     let y = |share: f64| TOP + (1.0 - share) * PLOT_HEIGHT;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"{LEFT}\" y=\"26\" font-size=\"16\">{}</text>\n",
-        escape(title)
-    );
+    let mut svg = start(title);
     // Writing to a string does not fail.
     for tenth in (0..=10).step_by(2) {
         let share = f64::from(tenth) / 10.0;
@@ -63,6 +58,56 @@ pub(crate) fn distribution(title: &str, unit: &str, series: &[(&str, Vec<f64>)])
     svg
 }
 
+/// Lines through points (x, y), both axes by powers of ten. Values are above zero.
+pub(crate) fn growth(title: &str, (x_unit, y_unit): (&str, &str), lines: &[(&str, Vec<(f64, f64)>)]) -> String {
+    let points = || lines.iter().flat_map(|(_, points)| points.iter().copied());
+    let ends = |values: Vec<f64>| {
+        let low = values.iter().copied().fold(f64::MAX, f64::min).max(1e-12).log10().floor() as i32;
+        let high = values.iter().copied().fold(f64::MIN, f64::max).max(1e-12).log10().ceil() as i32;
+        if values.is_empty() { (0, 1) } else { (low, high.max(low + 1)) }
+    };
+    let ((left, right), (low, high)) = (ends(points().map(|p| p.0).collect()), ends(points().map(|p| p.1).collect()));
+    let share = |value: f64, from: i32, to: i32| (value.log10() - f64::from(from)) / f64::from(to - from);
+    let x = |value: f64| LEFT + share(value, left, right) * PLOT_WIDTH;
+    let y = |value: f64| TOP + (1.0 - share(value, low, high)) * PLOT_HEIGHT;
+    let mut svg = start(title);
+    // Writing to a string does not fail.
+    for power in low..=high {
+        let (at, end, text) = (y(10_f64.powi(power)), LEFT + PLOT_WIDTH, 10_f64.powi(power));
+        let _ = writeln!(svg, "<line x1=\"{LEFT}\" x2=\"{end}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>");
+        let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>", LEFT - 8.0, at + 4.0);
+    }
+    for power in left..=right {
+        let (at, below) = (x(10_f64.powi(power)), TOP + PLOT_HEIGHT + 20.0);
+        let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">10^{power}</text>");
+    }
+    let (end, below) = (LEFT + PLOT_WIDTH, HEIGHT - 18.0);
+    let _ = writeln!(svg, "<text x=\"{end}\" y=\"{below}\" text-anchor=\"end\">{}</text>", escape(x_unit));
+    let _ =
+        writeln!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", LEFT - 8.0, TOP - 10.0, escape(y_unit));
+    for ((name, points), (place, colour)) in lines.iter().zip(COLOURS.iter().enumerate()) {
+        let mut line = String::new();
+        points.iter().for_each(|(of, value)| {
+            let _ = write!(line, "{:.1},{:.1} ", x(*of), y(*value));
+        });
+        let _ = writeln!(svg, "<polyline points=\"{line}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>");
+        let at = TOP + 20.0 + 20.0 * place as f64;
+        let _ = writeln!(svg, "<text x=\"{}\" y=\"{at}\" fill=\"{colour}\">{}</text>", LEFT + 14.0, escape(name));
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// The head of the file: frame, ground and title.
+fn start(title: &str) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
+         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"{LEFT}\" y=\"26\" font-size=\"16\">{}</text>\n",
+        escape(title)
+    )
+}
+
 fn nice_step(rough: f64) -> f64 {
     let magnitude = 10_f64.powf(rough.max(1e-9).log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * magnitude);
@@ -88,6 +133,21 @@ mod tests {
             let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
             assert!((LEFT..=LEFT + PLOT_WIDTH).contains(&x) && (TOP..=TOP + PLOT_HEIGHT).contains(&y), "{point}");
         }
+    }
+
+    #[test]
+    fn growth_is_straight_in_powers_of_ten() {
+        let svg = growth("a", ("records", "ms"), &[("one", vec![(1e3, 0.01), (1e5, 1.0), (1e7, 100.0)])]);
+        let points = svg.split("points=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let points: Vec<(f64, f64)> = points
+            .split_whitespace()
+            .map(|point| point.split_once(',').unwrap())
+            .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
+            .collect();
+        assert_eq!(points.len(), 3);
+        assert!((points[0].0 - LEFT).abs() < 0.1 && (points[2].1 - TOP).abs() < 0.1, "{points:?}");
+        assert!((points[1].0 * 2.0 - points[0].0 - points[2].0).abs() < 0.2, "{points:?}");
+        assert!((points[1].1 * 2.0 - points[0].1 - points[2].1).abs() < 0.2, "{points:?}");
     }
 
     #[test]

@@ -41,8 +41,8 @@ enum Bench {
         #[command(subcommand)]
         work: lbft::Work,
     },
-    /// Private search: the keyword engine, by kernel and by size of the table.
-    Search,
+    /// Private search: the keyword engine and the predicate scan, by kernel and by size of the table.
+    Search(search::Search),
     /// The local store: processor time of a durable put, disk, memory and recovery, beside sled, redb and fjall alone.
     Store(store::Store),
     /// The storage network's DHT: memory of a node, publishing against sweeping in 10, 50 and 200 nodes, a million on paper.
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         Bench::Audit => audit(effort, |text| spinner.set_message(text)).map_err(Into::into),
         Bench::Crypto => crypto(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
         Bench::Compress => compress(effort).map_err(Into::into),
-        Bench::Search => search(effort, |name| spinner.set_message(name.to_owned())).map_err(Into::into),
+        Bench::Search(work) => search::search(&work, effort, |name| spinner.set_message(name.to_owned())),
         Bench::Dht(networks) => dht(&networks, effort, &|text| spinner.set_message(text)),
         Bench::Dpor => dpor(effort, |name| spinner.set_message(name)).map_err(Into::into),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Pending, ScanIndex, wire::Masks};
+use super::{Pending, ScanIndex, Table, wire::Masks};
 use crate::{
     aead::Key,
     counter::{CounterStore, SealCounter},
@@ -55,20 +55,31 @@ impl<S: CounterStore> SearchClient for ScanClient<S> {
     type Found = Vec<u64>;
 
     fn query(&mut self, question: &[Predicate], entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Pending), SearchError> {
-        let slot = self.counter.next().map_err(|_| SearchError::Counter)?;
-        let mut fresh = Zeroizing::new([0; 32]);
-        entropy.fill(fresh.as_mut_slice())?;
-        let number = [slot.interval().0.to_le_bytes().as_slice(), &slot.index().to_le_bytes()].concat();
-        let table = self.index.table().id();
-        let parts = [self.key.expose(), table.0.as_slice(), &number, &*fresh];
-        let seed = Zeroizing::new(Digest::of(QUERY, &parts).0);
+        let mut fresh = consume(&mut self.counter, &self.key, &self.index.table(), entropy)?;
         let masks = if self.index.has_hint() { Masks::Fixed } else { Masks::Fresh };
-        self.index.ask(question, masks, &mut SeededEntropy::new(&seed))
+        self.index.ask(question, masks, &mut fresh)
     }
 
     fn decode(&self, pending: Pending, answer: &[u8]) -> Result<Vec<u64>, SearchError> {
         self.index.decode(pending, answer)
     }
+}
+
+/// Takes a number from the counter, and makes of it, the key and fresh entropy what the secrets of one query are drawn from.
+pub(super) fn consume<S: CounterStore>(
+    counter: &mut SealCounter<S>,
+    key: &Key,
+    table: &Table,
+    entropy: &mut dyn Entropy,
+) -> Result<SeededEntropy, SearchError> {
+    let slot = counter.next().map_err(|_| SearchError::Counter)?;
+    let mut fresh = Zeroizing::new([0; 32]);
+    entropy.fill(fresh.as_mut_slice())?;
+    let number = [slot.interval().0.to_le_bytes().as_slice(), &slot.index().to_le_bytes()].concat();
+    let table = table.to_bytes();
+    let parts = [key.expose(), table.as_slice(), &number, &*fresh];
+    let seed = Zeroizing::new(Digest::of(QUERY, &parts).0);
+    Ok(SeededEntropy::new(&seed))
 }
 
 impl<S> core::fmt::Debug for ScanClient<S> {

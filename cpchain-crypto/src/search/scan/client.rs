@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use zeroize::Zeroizing;
 
 use super::{
-    BITS, BLOCK_RECORDS, DEGREE, SLOTS,
+    BITS, BLOCK_RECORDS, DEGREE, SLOTS, Shape, Table,
     checks::Weights,
     index::{Block, ScanIndex},
     lattice::{self, QueryKey},
@@ -15,6 +15,7 @@ use super::{
     wire::{self, BODY_BITS, Kind, MASK_BITS, Masks, QUERY_BITS, QueryHead, Reader, packed_len},
 };
 use crate::{
+    aead::Key,
     entropy::Entropy,
     hash::Digest,
     search::{
@@ -26,17 +27,13 @@ use crate::{
 /// The half of a query that stays with the client: its keys, and what it asked of which state of the table.
 /// Wiped when dropped.
 pub struct Pending {
-    /// One for each bit of a code.
-    keys: Vec<QueryKey>,
-    head: QueryHead,
-    plans: Vec<Plan>,
+    asked: Asked,
     blocks: Vec<Block>,
-    view: Digest,
 }
 
 impl core::fmt::Debug for Pending {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Pending({:?})", self.view)
+        write!(f, "Pending({:?})", self.asked.view)
     }
 }
 
@@ -52,89 +49,80 @@ impl SearchClient for ScanIndex {
     }
 
     fn decode(&self, pending: Pending, answer: &[u8]) -> Result<Vec<u64>, SearchError> {
-        let (mut reader, table) = Reader::open(Kind::Answer, answer)?;
-        if table != self.table {
-            return Err(SearchError::OtherTable);
-        }
-        if reader.take()? != pending.view.0 {
-            return Err(SearchError::Stale);
-        }
-        let head = QueryHead::read(&mut reader)?;
-        if head != pending.head || answer.len() != table.answer_len(head, pending.blocks.len()) {
-            return Err(Kind::Answer.error());
-        }
+        let parts = pending.asked.open(&self.table, pending.blocks.len(), answer)?;
         let weights = Weights::new(&self.key);
-        let secrets: Vec<_> = pending.keys.iter().map(|key| key.transform(self.kernel)).collect();
+        let secrets = pending.asked.transform(self.kernel);
         let (mut found, mut first) = (Vec::new(), 0);
-        for block in &pending.blocks {
-            let mut matching = vec![true; block.records as usize];
-            let (pads, mut hint) = (Pads::new(&self.key, block.head), block.hint.chunks_exact(DEGREE));
-            let mut number = 0;
-            for plan in &pending.plans {
-                let mut codes = Zeroizing::new(vec![0u16; BLOCK_RECORDS]);
-                for digit in plan.digits() {
-                    let mask = match head.masks {
-                        Masks::Fresh => {
-                            let mask = wire::unpack(reader.slice(packed_len(MASK_BITS))?, MASK_BITS);
-                            lattice::torus(self.kernel, mask, MASK_BITS)
-                        }
-                        Masks::Fixed => {
-                            let mask = hint.next().unwrap_or_default().iter().map(|number| u64::from(*number));
-                            lattice::torus(self.kernel, mask, 32)
-                        }
-                    };
-                    let of_digit = Digit { pads: &pads, weights: &weights, number, plan: digit, mask };
-                    of_digit.read(self.kernel, &mut reader, &secrets, &mut codes)?;
-                    number += 1;
-                }
-                judge(plan, &codes, &mut matching)?;
-            }
+        for (block, part) in pending.blocks.iter().zip(parts) {
+            let matching = secrets.read(&self.key, &weights, block, part)?;
             let numbers = (first..).zip(&matching);
             found.extend(numbers.filter(|(_, matching)| **matching).map(|(number, _)| number));
             first += u64::from(block.records);
         }
-        reader.end()?;
         Ok(found)
     }
 }
 
 impl ScanIndex {
-    /// A query with masks of one kind or the other. The bits of a code share masks and have a secret each.
+    /// A query with masks of one kind or the other.
     pub(super) fn ask(
         &self,
         question: &[Predicate],
         masks: Masks,
         entropy: &mut dyn Entropy,
     ) -> Result<(Vec<u8>, Pending), SearchError> {
-        let fields: Vec<u8> = self.table.fields().collect();
+        let view = wire::view(&self.table, self.blocks.iter().map(|block| block.head));
+        let (query, asked) = Asked::new(&self.table, self.shape, masks, view, question, entropy)?;
+        Ok((query, Pending { asked, blocks: self.blocks.clone() }))
+    }
+}
+
+/// The keys of a query, and what was asked.
+pub(super) struct Asked {
+    /// One for each bit of a code.
+    keys: Vec<QueryKey>,
+    head: QueryHead,
+    plans: Vec<Plan>,
+    pub(super) view: Digest,
+}
+
+impl Asked {
+    /// A query about a table in the state `view`. The bits of a code share masks and have a secret each.
+    pub(super) fn new(
+        table: &Table,
+        shape: Shape,
+        masks: Masks,
+        view: Digest,
+        question: &[Predicate],
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Vec<u8>, Self), SearchError> {
+        let fields: Vec<u8> = table.fields().collect();
         if question.len() != fields.len() {
             return Err(SearchError::Shape);
         }
         let mut plans = Vec::with_capacity(question.len());
         for (predicate, digits) in question.iter().zip(&fields) {
-            plans.push(Plan::new(predicate, usize::from(*digits), self.shape)?);
+            plans.push(Plan::new(predicate, usize::from(*digits), shape)?);
         }
         let (seed, shown) = match masks {
             Masks::Fresh => {
                 let seed = lattice::draw(entropy)?;
                 (seed, seed)
             }
-            Masks::Fixed => (rows::fixed_masks(&self.table), [0; 16]),
+            Masks::Fixed => (rows::fixed_masks(table), [0; 16]),
         };
         let digits: Vec<&DigitPlan> = plans.iter().flat_map(Plan::digits).collect();
         let (mut keys, mut bodies) = (Vec::new(), Vec::new());
         for bit in 0..digits.iter().map(|digit| digit.bits).max().unwrap_or(0) {
             // Digits with fewer bits are encrypted, too, for masks are counted through; they are not sent.
-            let selectors: Zeroizing<Vec<bool>> = Zeroizing::new(
-                digits.iter().flat_map(|digit| digit.codes.iter().skip(1).map(|code| code >> bit & 1 == 1)).collect(),
-            );
+            let of_digit = |digit: &&DigitPlan| digit.codes.map(|code| code >> bit & 1 == 1).into_iter().skip(1);
+            let selectors: Zeroizing<Vec<bool>> = Zeroizing::new(digits.iter().flat_map(of_digit).collect());
             let key = QueryKey::generate(entropy)?;
             bodies.push(key.encrypt(seed, &selectors, entropy)?);
             keys.push(key);
         }
-        let head = QueryHead { shape: self.shape, masks };
-        let view = wire::view(&self.table, self.blocks.iter().map(|block| block.head));
-        let mut out = wire::start(Kind::Query, &self.table, self.table.query_len(self.shape));
+        let head = QueryHead { shape, masks };
+        let mut out = wire::start(Kind::Query, table, table.query_len(shape));
         out.extend_from_slice(&view.0);
         out.extend(head.to_bytes());
         out.extend(shown);
@@ -145,7 +133,78 @@ impl ScanIndex {
                 }
             }
         }
-        Ok((out, Pending { keys, head, plans, blocks: self.blocks.clone(), view }))
+        Ok((out, Self { keys, head, plans, view }))
+    }
+
+    /// The parts of an answer, one for each block.
+    pub(super) fn open<'a>(
+        &self,
+        table: &Table,
+        blocks: usize,
+        answer: &'a [u8],
+    ) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, SearchError> {
+        let (mut reader, of) = Reader::open(Kind::Answer, answer)?;
+        if of != *table {
+            return Err(SearchError::OtherTable);
+        }
+        if reader.take()? != self.view.0 {
+            return Err(SearchError::Stale);
+        }
+        let head = QueryHead::read(&mut reader)?;
+        if head != self.head || answer.len() != table.answer_len(head, blocks) {
+            return Err(Kind::Answer.error());
+        }
+        let length = table.answer_len(head, 1) - table.answer_len(head, 0);
+        Ok(reader.rest().chunks_exact(length))
+    }
+
+    /// The keys, ready for reading.
+    pub(super) fn transform(&self, kernel: Kernel) -> Secrets<'_> {
+        Secrets { kernel, asked: self, keys: self.keys.iter().map(|key| key.transform(kernel)).collect() }
+    }
+}
+
+/// The keys of a query, transformed. Wiped when dropped.
+pub(super) struct Secrets<'a> {
+    kernel: Kernel,
+    asked: &'a Asked,
+    keys: Vec<Zeroizing<Spectrum>>,
+}
+
+impl Secrets<'_> {
+    /// Which records of a block match, from its part of an answer. `key` is the one that sealed the block, and `weights` are its weights.
+    pub(super) fn read(
+        &self,
+        key: &Key,
+        weights: &Weights,
+        block: &Block,
+        part: &[u8],
+    ) -> Result<Vec<bool>, SearchError> {
+        let (pads, mut hint) = (Pads::new(key, block.head), block.hint.chunks_exact(DEGREE));
+        let mut reader = Reader::part(Kind::Answer, part);
+        let mut matching = vec![true; block.records as usize];
+        let mut number = 0;
+        for plan in &self.asked.plans {
+            let mut codes = Zeroizing::new(vec![0u16; BLOCK_RECORDS]);
+            for digit in plan.digits() {
+                let mask = match self.asked.head.masks {
+                    Masks::Fresh => {
+                        let mask = wire::unpack(reader.slice(packed_len(MASK_BITS))?, MASK_BITS);
+                        lattice::torus(self.kernel, mask, MASK_BITS)
+                    }
+                    Masks::Fixed => {
+                        let mask = hint.next().unwrap_or_default().iter().map(|number| u64::from(*number));
+                        lattice::torus(self.kernel, mask, 32)
+                    }
+                };
+                let of_digit = Digit { pads: &pads, weights, number, plan: digit, mask };
+                of_digit.read(self.kernel, &mut reader, &self.keys, &mut codes)?;
+                number += 1;
+            }
+            judge(plan, &codes, &mut matching)?;
+        }
+        reader.end()?;
+        Ok(matching)
     }
 }
 
@@ -227,7 +286,7 @@ fn judge(plan: &Plan, codes: &[u16], matching: &mut [bool]) -> Result<(), Search
 mod tests {
     use super::*;
     use crate::{
-        Key, SeededEntropy,
+        SeededEntropy,
         search::{SearchServer, scan::ScanServer},
     };
 
@@ -252,11 +311,11 @@ mod tests {
             let answer = host.answer(&query).unwrap();
             let (mut reader, table) = Reader::open(Kind::Answer, &answer).unwrap();
             reader.take::<34>().unwrap();
-            let secrets: Vec<_> = pending.keys.iter().map(|key| key.transform(owner.kernel)).collect();
-            for bits in (0..blocks).flat_map(|_| table.bits(pending.head.shape)) {
+            let secrets = pending.asked.transform(owner.kernel);
+            for bits in (0..blocks).flat_map(|_| table.bits(Shape::default())) {
                 let mask = wire::unpack(reader.slice(packed_len(MASK_BITS)).unwrap(), MASK_BITS);
                 let mask = lattice::torus(owner.kernel, mask, MASK_BITS);
-                for secret in secrets.iter().take(bits) {
+                for secret in secrets.keys.iter().take(bits) {
                     let masked = lattice::masked(owner.kernel, &mask, secret);
                     let body = wire::unpack(reader.slice(packed_len(BODY_BITS)).unwrap(), BODY_BITS);
                     for (body, masked) in body.zip(masked.iter()) {

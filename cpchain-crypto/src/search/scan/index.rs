@@ -58,9 +58,16 @@ impl ScanIndex {
     /// [`SearchError::Shape`].
     pub fn new(key: Key, fields: &[u8]) -> Result<Self, SearchError> {
         let id = Digest::of(TABLE, &[key.expose(), fields]);
-        let table = Table::new(id, fields)?;
+        Ok(Self::of_table(key, Table::new(id, fields)?))
+    }
+
+    /// What the state of an index says after the table, if nothing was chosen.
+    pub(super) const PLAIN: [u8; 2] = [Shape::Classes as u8, 0];
+
+    /// An empty index of a table that was named elsewhere.
+    pub(super) fn of_table(key: Key, table: Table) -> Self {
         let (shape, kernel) = (Shape::default(), Kernel::best());
-        Ok(Self { key, table, shape, kernel, blocks: Vec::new(), masks: None })
+        Self { key, table, shape, kernel, blocks: Vec::new(), masks: None }
     }
 
     /// As [`new`](Self::new), with a hint: 8 KiB a block and digit that stay with the owner (a byte a record and 16-bit field), and are part of its state. Queries
@@ -185,10 +192,15 @@ impl ScanIndex {
             1 => Self::with_hint(key, &fields)?,
             _ => return Err(Kind::Index.error()),
         };
-        let mut index = index.in_shape(Shape::from_byte(shape)?);
         if index.table != table {
             return Err(SearchError::OtherTable);
         }
+        index.in_shape(Shape::from_byte(shape)?).read_blocks(reader)
+    }
+
+    /// The blocks of a stored state.
+    pub(super) fn read_blocks(mut self, mut reader: Reader<'_>) -> Result<Self, SearchError> {
+        let index = &mut self;
         while !reader.rest().is_empty() {
             let head = BlockHead::read(&mut reader)?;
             let records = u32::from_le_bytes(reader.take()?);
@@ -200,7 +212,7 @@ impl ScanIndex {
             let hint = Arc::new(hint.iter().map(|number| u32::from_le_bytes(*number)).collect());
             index.blocks.push(Block { head, records, hint });
         }
-        Ok(index)
+        Ok(self)
     }
 
     /// Bytes of the hint of a block.

@@ -73,6 +73,7 @@ mod rows;
 mod server;
 mod shape;
 mod size;
+pub mod shared;
 mod wire;
 
 pub use super::fourier::Kernel;

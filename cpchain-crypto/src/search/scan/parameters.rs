@@ -7,7 +7,7 @@
 /// | [`Glwe2048`](Self::Glwe2048) | 2048 | 2⁶⁴ | TUniform(17) | bits | 2¹²⁸ at least |
 ///
 /// **Security** is the core-SVP hardness of the primal attack with the secret's part scaled to the error's size, as the
-/// [keyword search](crate::search::keyword::ParameterSet) counts it; `tests/search_parameters.rs` computes it anew (`the_scan_is_estimated`). `tfhe` takes the same numbers for 128 bits.
+/// keyword search counts it; `tests/search_parameters.rs` computes it anew (`the_scan_is_estimated`). `tfhe` takes the same numbers for 128 bits.
 ///
 /// **Failure**: that a coefficient of an honest answer is refused, or read wrong, is less likely than [`failure_log2`](Self::failure_log2) says, whatever the
 /// table contains (`the_scan_fails_this_rarely`); the rounding of the transform is measured with the noise (`noise_margin`).

@@ -94,37 +94,73 @@ impl ScanServer {
         Ok(server)
     }
 
-    fn read_query(&self, query: &[u8]) -> Result<(QueryHead, Selectors), SearchError> {
-        let (mut reader, table) = Reader::open(Kind::Query, query)?;
-        if table != self.table {
+    /// Heads of all blocks.
+    pub(super) fn heads(&self) -> impl Iterator<Item = BlockHead> + '_ {
+        self.blocks.iter().map(|block| block.head)
+    }
+
+    /// The blocks' parts of an answer.
+    pub(super) fn answer_into(&self, asked: &Received, out: &mut Vec<u8>) {
+        let mut polynomial = [0; DEGREE];
+        for block in &self.blocks {
+            for (mut sum, bits) in block.rows.multiply(self.kernel, &asked.selectors).into_iter().zip(&asked.widths) {
+                self.kernel.backward(&mut sum, &mut polynomial);
+                wire::pack_rounded(out, polynomial.iter().map(|number| u64::from(*number)), 32, *bits);
+            }
+        }
+    }
+}
+
+/// A query, ready to be multiplied with.
+pub(super) struct Received {
+    pub(super) head: QueryHead,
+    selectors: Selectors,
+    /// Bits of a coefficient of each sum: for each digit that with the masks, if it is wanted, then one for each bit.
+    widths: Vec<u32>,
+}
+
+impl Received {
+    pub(super) fn read(kernel: Kernel, table: &Table, view: &Digest, query: &[u8]) -> Result<Self, SearchError> {
+        let (mut reader, of) = Reader::open(Kind::Query, query)?;
+        if of != *table {
             return Err(SearchError::OtherTable);
         }
-        let view = reader.take()?;
+        let asked_of = reader.take()?;
         let head = QueryHead::read(&mut reader)?;
         if query.len() != table.query_len(head.shape) {
             return Err(Kind::Query.error());
         }
-        if view != self.view.0 {
+        if asked_of != view.0 {
             return Err(SearchError::Stale);
         }
         let bits = table.bits(head.shape);
         let mut selectors = rows::selectors(&bits, head.masks);
-        let (seed, kernel) = (reader.take()?, self.kernel);
-        let masks = usize::from(head.masks == Masks::Fresh);
-        if head.masks == Masks::Fresh {
-            rows::put_masks(kernel, seed, &table, &mut selectors);
+        let (seed, fresh) = (reader.take()?, head.masks == Masks::Fresh);
+        if fresh {
+            rows::put_masks(kernel, seed, table, &mut selectors);
         } else if seed != [0; 16] {
             return Err(Kind::Query.error());
         }
+        let mut widths = Vec::new();
         for (digit, bits) in bits.into_iter().enumerate() {
+            widths.extend(fresh.then_some(MASK_BITS));
+            widths.extend(core::iter::repeat_n(BODY_BITS, bits));
             for bit in 0..bits {
                 for row in 0..ROWS {
                     let body = wire::unpack(reader.slice(wire::packed_len(QUERY_BITS))?, QUERY_BITS);
-                    selectors.put(digit, masks + bit, row, &lattice::torus(kernel, body, QUERY_BITS));
+                    selectors.put(digit, usize::from(fresh) + bit, row, &lattice::torus(kernel, body, QUERY_BITS));
                 }
             }
         }
-        Ok((head, selectors))
+        Ok(Self { head, selectors, widths })
+    }
+
+    /// The start of an answer with so many blocks.
+    pub(super) fn start(&self, table: &Table, view: &Digest, blocks: usize) -> Vec<u8> {
+        let mut out = wire::start(Kind::Answer, table, table.answer_len(self.head, blocks));
+        out.extend_from_slice(&view.0);
+        out.extend(self.head.to_bytes());
+        out
     }
 }
 
@@ -157,23 +193,9 @@ impl SearchServer for ScanServer {
     }
 
     fn answer(&self, query: &[u8]) -> Result<Vec<u8>, SearchError> {
-        let (head, selectors) = self.read_query(query)?;
-        let mut out = wire::start(Kind::Answer, &self.table, self.table.answer_len(head, self.blocks.len()));
-        out.extend_from_slice(&self.view.0);
-        out.extend(head.to_bytes());
-        // For each digit, the sum with the masks if it is wanted, then one for each bit.
-        let mut widths = Vec::new();
-        for bits in self.table.bits(head.shape) {
-            widths.extend((head.masks == Masks::Fresh).then_some(MASK_BITS));
-            widths.extend(core::iter::repeat_n(BODY_BITS, bits));
-        }
-        let mut polynomial = [0; DEGREE];
-        for block in &self.blocks {
-            for (mut sum, bits) in block.rows.multiply(self.kernel, &selectors).into_iter().zip(&widths) {
-                self.kernel.backward(&mut sum, &mut polynomial);
-                wire::pack_rounded(&mut out, polynomial.iter().map(|number| u64::from(*number)), 32, *bits);
-            }
-        }
+        let asked = Received::read(self.kernel, &self.table, &self.view, query)?;
+        let mut out = asked.start(&self.table, &self.view, self.blocks.len());
+        self.answer_into(&asked, &mut out);
         Ok(out)
     }
 }

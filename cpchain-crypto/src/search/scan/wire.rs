@@ -24,6 +24,11 @@ pub(super) enum Kind {
     Answer = 3,
     Server = 4,
     Index = 5,
+    Join = 6,
+    SharedBlock = 7,
+    SharedServer = 8,
+    Directory = 9,
+    Writer = 10,
 }
 
 impl Kind {
@@ -34,6 +39,11 @@ impl Kind {
             Self::Answer => "scan answer",
             Self::Server => "stored scan table",
             Self::Index => "stored scan index",
+            Self::Join => "announcement of a writer",
+            Self::SharedBlock => "block of a shared scan table",
+            Self::SharedServer => "stored shared scan table",
+            Self::Directory => "directory of a shared scan table",
+            Self::Writer => "stored writer of a shared scan table",
         }
     }
 
@@ -224,6 +234,11 @@ impl<'a> Reader<'a> {
         }
         let table = Table::from_bytes(&reader.take::<34>()?)?;
         Ok((reader, table))
+    }
+
+    /// What stands behind a head that was read elsewhere.
+    pub(super) const fn part(kind: Kind, bytes: &'a [u8]) -> Self {
+        Self { kind, rest: bytes }
     }
 
     pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], SearchError> {
