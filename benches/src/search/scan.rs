@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A counter for one run: nothing is asked after it.
-struct Memory;
+pub(super) struct Memory;
 
 impl CounterStore for Memory {
     type Error = Infallible;
@@ -40,8 +40,15 @@ struct Table {
     hint: bool,
 }
 
+/// Random values.
+pub(super) fn column(records: usize, entropy: &mut dyn Entropy) -> Result<Vec<u16>, SearchError> {
+    let mut bytes = vec![0; 2 * records];
+    entropy.fill(&mut bytes)?;
+    Ok(bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
+}
+
 /// One question of each shape.
-const SHAPES: [(&str, Shape, Predicate); 3] = [
+pub(super) const SHAPES: [(&str, Shape, Predicate); 3] = [
     ("products", Shape::Products, Predicate::Equal(0xa5c3)),
     ("ranges", Shape::Ranges, Predicate::Between { low: 0x1234, high: 0x1357 }),
     ("classes", Shape::Classes, Predicate::Between { low: 0x1234, high: 0x1357 }),
@@ -51,9 +58,7 @@ impl Table {
     /// `records` random values; and figures about making it.
     fn new(records: usize, hint: bool) -> Result<(Self, Vec<Figure>), SearchError> {
         let mut entropy = SeededEntropy::new(&[1; 32]);
-        let mut bytes = vec![0; 2 * records];
-        entropy.fill(&mut bytes)?;
-        let column: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+        let column = column(records, &mut entropy)?;
         let key = Key::from_bytes([2; 32]);
         let mut index = if hint { ScanIndex::with_hint(key, &[4])? } else { ScanIndex::new(key, &[4])? };
         let most = records.div_ceil(BLOCK_RECORDS) as u32;

@@ -72,7 +72,7 @@ impl ScanIndex {
         entropy: &mut dyn Entropy,
     ) -> Result<(Vec<u8>, Pending), SearchError> {
         let view = wire::view(&self.table, self.blocks.iter().map(|block| block.head));
-        let (query, asked) = Asked::new(&self.table, self.shape, masks, view, question, entropy)?;
+        let (query, asked) = Asked::new(self.kernel, &self.table, (self.shape, masks), view, question, entropy)?;
         Ok((query, Pending { asked, blocks: self.blocks.clone() }))
     }
 }
@@ -89,9 +89,9 @@ pub(super) struct Asked {
 impl Asked {
     /// A query about a table in the state `view`. The bits of a code share masks and have a secret each.
     pub(super) fn new(
+        kernel: Kernel,
         table: &Table,
-        shape: Shape,
-        masks: Masks,
+        (shape, masks): (Shape, Masks),
         view: Digest,
         question: &[Predicate],
         entropy: &mut dyn Entropy,
@@ -118,7 +118,7 @@ impl Asked {
             let of_digit = |digit: &&DigitPlan| digit.codes.map(|code| code >> bit & 1 == 1).into_iter().skip(1);
             let selectors: Zeroizing<Vec<bool>> = Zeroizing::new(digits.iter().flat_map(of_digit).collect());
             let key = QueryKey::generate(entropy)?;
-            bodies.push(key.encrypt(seed, &selectors, entropy)?);
+            bodies.push(key.encrypt(kernel, seed, &selectors, entropy)?);
             keys.push(key);
         }
         let head = QueryHead { shape, masks };

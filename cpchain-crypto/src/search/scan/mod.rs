@@ -10,7 +10,7 @@
 //! # The query
 //! For each digit the client learns the *class* of each record's digit, a code of one to three bits, and decides the rest itself: two
 //! values are of one class if the predicate cannot tell them apart. How many bits is the [`Shape`] of a query: all queries of one shape look alike on the wire, and
-//! the host sees which shape it is. A bit takes one **selector** a row, a GLWE encryption of 0 or 1 with k = 1, N = 2048, q = 2⁶⁴, TUniform(17). The bits of a
+//! the host sees which shape it is. A bit takes one **selector** a row, a GLWE encryption of 0 or 1 with k = 1, N = 2048, q = 2⁶⁴, TUniform(17) and a secret of bits: parameters at which `tfhe` claims 128 bits, too. The bits of a
 //! code share their masks and have a secret each, so the host's sum with the masks is computed once for all bits. A selector travels
 //! as its polynomial cut to 44 bits, with one seed for all masks. Every query selects over **all** fields, so which field is asked
 //! does not show, and has secrets of its own.

@@ -30,6 +30,7 @@ pub struct SharedReader<S> {
     key: Key,
     counter: SealCounter<S>,
     shape: Shape,
+    kernel: Kernel,
     writers: Vec<Writer>,
     view: Digest,
 }
@@ -94,7 +95,7 @@ impl<S: CounterStore> SharedReader<S> {
         }
         let view = view(&table.table, core::iter::empty());
         let (table, shape) = (table.table, Shape::default());
-        Ok(Self { identity, table, key, counter, shape, writers: Vec::new(), view })
+        Ok(Self { identity, table, key, counter, shape, kernel: Kernel::best(), writers: Vec::new(), view })
     }
 
     /// The same reader, asking in another shape.
@@ -200,7 +201,8 @@ impl<S: CounterStore> SearchClient for SharedReader<S> {
         entropy: &mut dyn Entropy,
     ) -> Result<(Vec<u8>, SharedPending), SearchError> {
         let mut fresh = asker::consume(&mut self.counter, &self.key, &self.table, entropy)?;
-        let (query, asked) = Asked::new(&self.table, self.shape, Masks::Fresh, self.view, question, &mut fresh)?;
+        let (query, asked) =
+            Asked::new(self.kernel, &self.table, (self.shape, Masks::Fresh), self.view, question, &mut fresh)?;
         Ok((query, SharedPending { asked, writers: self.writers.clone() }))
     }
 
@@ -208,7 +210,7 @@ impl<S: CounterStore> SearchClient for SharedReader<S> {
     fn decode(&self, pending: SharedPending, answer: &[u8]) -> Result<SharedFound, SearchError> {
         let blocks = pending.writers.iter().map(|writer| writer.entries.len()).sum();
         let mut parts = pending.asked.open(&self.table, blocks, answer)?;
-        let secrets = pending.asked.transform(Kernel::best());
+        let secrets = pending.asked.transform(self.kernel);
         let mut found = SharedFound { matches: Vec::new(), refused: Vec::new() };
         for writer in &pending.writers {
             let of_writer: Vec<&[u8]> = parts.by_ref().take(writer.entries.len()).collect();
