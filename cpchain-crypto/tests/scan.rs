@@ -245,7 +245,7 @@ fn a_bit_cannot_be_turned() {
         world.append(&[&[3, 4, 5, 3]]);
         let mut asker = asker(world.owner, Memory(None));
         // Bodies have three bytes; the upper two are the bits of 16 records.
-        let start = 2 + 34 + 32 + 2 + if hint { 0 } else { 2048 * 28 / 8 };
+        let start = 2 + 34 + 32 + 2 + if hint { 0 } else { 2048 * 32 / 8 };
         for (coefficient, slot) in [(0, 0), (0, 1), (0, 7), (0, 15), (1, 3), (2043, 8), (2044, 0), (2047, 15)] {
             let (query, pending) = asker.query(&[Predicate::Equal(3)], &mut world.entropy).unwrap();
             let mut answer = world.host.answer(&query).unwrap();

@@ -75,20 +75,19 @@ fn the_failure_is_this_unlikely() {
     assert_eq!(ParameterSet::FAILURE_LOG2, log2.ceil() as i32);
 }
 
-/// TUniform(17), and what is rounded away of a query's bodies: half a unit of 2⁻⁴⁴, evenly.
+/// Standard deviation of TUniform(20).
 #[cfg(feature = "tfhe")]
 fn scan_deviation() -> f64 {
-    (((1u64 << 35) + 1) as f64 / 6.0).sqrt()
+    (((1u64 << 41) + 1) as f64 / 6.0).sqrt()
 }
 
-/// As [`block_size`], with a secret of bits: its part of the lattice is scaled by the ratio of the deviations (Bai and Galbraith, 2014), ½ for a
-/// bit around its mean. Only the error before rounding counts: what the host sees is less exact.
+/// As [`block_size`], with a secret of TUniform(3): its part of the lattice is scaled by the ratio of the deviations (Bai and Galbraith, 2014). Only the error before rounding counts: what the host sees is less exact.
 #[cfg(feature = "tfhe")]
 #[test]
 fn the_scan_is_estimated() {
     use cpchain_crypto::search::scan::Parameters;
     let (n, log2_q, sigma) = (2048usize, 64.0, scan_deviation());
-    let scale = (sigma / 0.5).log2();
+    let scale = (sigma / (f64::from((1 << 7) + 1) / 6.0).sqrt()).log2();
     let succeeds = |beta: f64| {
         (n / 4..3 * n).any(|m| {
             let dimension = (m + n + 1) as f64;
@@ -103,14 +102,15 @@ fn the_scan_is_estimated() {
 }
 
 /// The client refuses what is 2⁻¹⁸ from a message. Errors of the selectors are sub-Gaussian, as above; with the worst rows, −2¹⁵ in every coefficient of all 15, each
-/// coefficient sums 15 · 2048 of them. What rounding takes from the answer's mask meets the secret's bits.
+/// coefficient sums 15 · 2048 of them. What rounding takes from the answer's mask meets the secret, of 8 at most.
 #[cfg(feature = "tfhe")]
 #[test]
 fn the_scan_fails_this_rarely() {
     use cpchain_crypto::search::scan::Parameters;
     let weights = (15.0 * 2048.0) * 2f64.powi(30);
+    // A query's bodies are cut to 44 bits.
     let selectors = (scan_deviation() / 2f64.powi(64)).powi(2) + 2f64.powi(-88) / 12.0;
-    let variance = selectors * weights + 2048.0 * 2f64.powi(-56) / 12.0;
+    let variance = selectors * weights + 2048.0 * 64.0 * 2f64.powi(-64) / 12.0;
     // The body's rounding takes half a unit of 2⁻²⁴ at most.
     let room = 2f64.powi(-18) - 2f64.powi(-25);
     let log2 = 1.0 - room * room / (2.0 * variance) / LN_2;

@@ -1,7 +1,7 @@
 //! The lattice part: encryption of selectors, and what decryption takes away.
 //!
-//! A selector is a GLWE ciphertext (a, b = a·s + e + m) over polynomials modulo X²⁰⁴⁸ + 1 and numbers modulo 2⁶⁴, with a secret s of bits and an error e of
-//! TUniform(17): whole numbers from −2¹⁷ to 2¹⁷, the ends half as likely as the others. Masks are ChaCha20 keystreams of a seed.
+//! A selector is a GLWE ciphertext (a, b = a·s + e + m) over polynomials modulo X²⁰⁴⁸ + 1 and numbers modulo 2⁶⁴, with a secret s of TUniform(3) and an error e of
+//! TUniform(20): whole numbers from −2³ to 2³ and from −2²⁰ to 2²⁰, the ends half as likely as the others. Masks are ChaCha20 keystreams of a seed.
 
 use alloc::{vec, vec::Vec};
 
@@ -19,8 +19,11 @@ use crate::{
 
 /// Where a selector's 1 stands: the products fill the upper bits, one for each slot.
 const ONE: u64 = 1 << (64 - SLOTS);
-/// Bits of the largest error.
-const ERROR_BITS: u32 = 17;
+/// Bits of the largest error, and of the largest number of a secret.
+const ERROR_BITS: u32 = 20;
+const SECRET_BITS: u32 = 3;
+/// Bits of a mask that are multiplied at a time.
+const PIECE: u32 = 13;
 /// 2⁻⁶⁴
 const UNIT: f64 = 1.0 / (1u128 << 64) as f64;
 /// 2⁻³²
@@ -35,13 +38,17 @@ pub(super) fn draw(entropy: &mut dyn Entropy) -> Result<[u8; 16], EntropyError> 
 }
 
 /// One secret of a query: that of one bit of all its codes.
-pub(super) struct QueryKey(Zeroizing<[u8; DEGREE / 8]>);
+pub(super) struct QueryKey(Zeroizing<[i8; DEGREE]>);
 
 impl QueryKey {
     pub(super) fn generate(entropy: &mut dyn Entropy) -> Result<Self, EntropyError> {
-        let mut bits = Zeroizing::new([0; DEGREE / 8]);
-        entropy.fill(bits.as_mut_slice())?;
-        Ok(Self(bits))
+        let mut bytes = Zeroizing::new([0; DEGREE]);
+        entropy.fill(bytes.as_mut_slice())?;
+        let mut numbers = Zeroizing::new([0; DEGREE]);
+        for (number, byte) in numbers.iter_mut().zip(bytes.iter()) {
+            *number = tuniform(u32::from(*byte) >> (8 - (SECRET_BITS + 2)), SECRET_BITS) as i8;
+        }
+        Ok(Self(numbers))
     }
 
     /// Encrypts 0 or 1 for each selector, under the masks of a seed: the bodies one after another. Never twice under one secret.
@@ -71,8 +78,7 @@ impl QueryKey {
     /// The secret, transformed.
     pub(super) fn transform(&self, kernel: Kernel) -> Zeroizing<Spectrum> {
         let mut coefficients = Zeroizing::new([0.0; DEGREE]);
-        let bits = self.0.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1));
-        coefficients.iter_mut().zip(bits).for_each(|(to, bit)| *to = f64::from(bit));
+        coefficients.iter_mut().zip(self.0.iter()).for_each(|(to, number)| *to = f64::from(*number));
         let mut spectrum = Zeroizing::new(Spectrum::zero());
         kernel.forward(&coefficients, &mut spectrum);
         spectrum
@@ -96,14 +102,14 @@ impl MaskStream {
     }
 }
 
-/// Mask times secret modulo 2⁶⁴, without an error: in four pieces of 16 bits, whose products with a secret of bits are whole numbers below 2²⁸ and come out of the transform
+/// Mask times secret modulo 2⁶⁴, without an error: in five pieces of 13 bits, whose products with a secret are whole numbers below 2²⁸ and come out of the transform
 /// exactly (`products_with_a_secret_are_exact`).
 fn exact_product(kernel: Kernel, mask: &[u64; DEGREE], secret: &Spectrum) -> Zeroizing<[u64; DEGREE]> {
     let mut sum = Zeroizing::new([0u64; DEGREE]);
     let (mut coefficients, mut spectrum) = ([0.0; DEGREE], Spectrum::zero());
-    for shift in [0, 16, 32, 48] {
+    for shift in (0..64).step_by(PIECE as usize) {
         for (to, number) in coefficients.iter_mut().zip(mask) {
-            *to = f64::from((number >> shift) as u16) * HALF_UNIT;
+            *to = (number >> shift & ((1 << PIECE) - 1)) as f64 * HALF_UNIT;
         }
         kernel.forward(&coefficients, &mut spectrum);
         for (sum, piece) in sum.iter_mut().zip(masked(kernel, &spectrum, secret).iter()) {
@@ -114,13 +120,17 @@ fn exact_product(kernel: Kernel, mask: &[u64; DEGREE], secret: &Spectrum) -> Zer
     sum
 }
 
-/// Adds an error to each number: of 19 random bits, the upper 18 rounded up by the lowest, which hits both ends half as often.
+/// A number of TUniform from two random bits more than it has itself: rounding half of them up hits both ends half as often.
+const fn tuniform(random: u32, bits: u32) -> i64 {
+    random.div_ceil(2) as i64 - (1 << bits)
+}
+
+/// Adds an error to each number.
 fn add_errors(noise: &mut ChaCha20, to: &mut [u64; DEGREE]) {
     let mut bytes = Zeroizing::new([0u8; 4 * DEGREE]);
     noise.apply_keystream(bytes.as_mut_slice());
     for (to, word) in to.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        let bits = u32::from_le_bytes(*word) >> (32 - (ERROR_BITS + 2));
-        let error = i64::from(bits.div_ceil(2)) - (1 << ERROR_BITS);
+        let error = tuniform(u32::from_le_bytes(*word) >> (32 - (ERROR_BITS + 2)), ERROR_BITS);
         *to = to.wrapping_add(error as u64);
     }
 }
@@ -158,19 +168,20 @@ mod tests {
     #[test]
     fn products_with_a_secret_are_exact() {
         let key = QueryKey::generate(&mut SeededEntropy::new(&[1; 32])).unwrap();
-        let ones = QueryKey(Zeroizing::new([0xff; DEGREE / 8]));
+        let ones = QueryKey(Zeroizing::new([-8; DEGREE]));
+        assert!(key.0.contains(&8) && key.0.contains(&-8) && key.0.iter().all(|number| number.abs() <= 8));
         for (key, mask) in [
             (&key, MaskStream::new([7; 16]).next()),
             (&key, [u64::MAX; DEGREE]),
             (&ones, [u64::MAX; DEGREE]),
             (&ones, MaskStream::new([8; 16]).next()),
         ] {
-            let bit = |at: usize| key.0[at / 8] >> (at % 8) & 1 == 1;
             let mut wanted = [0u64; DEGREE];
-            for at in (0..DEGREE).filter(|at| bit(*at)) {
+            for (at, factor) in key.0.iter().enumerate() {
                 for (i, number) in mask.iter().enumerate() {
                     let to = &mut wanted[(at + i) % DEGREE];
-                    *to = if at + i < DEGREE { to.wrapping_add(*number) } else { to.wrapping_sub(*number) };
+                    let product = number.wrapping_mul(i64::from(*factor) as u64);
+                    *to = if at + i < DEGREE { to.wrapping_add(product) } else { to.wrapping_sub(product) };
                 }
             }
             for kernel in Kernel::available() {
@@ -194,8 +205,8 @@ mod tests {
             }
         }
         let count = (200 * DEGREE) as f64;
-        let variance = ((1u64 << 35) + 1) as f64 / 6.0;
-        assert!((squares / count / variance - 1.0).abs() < 0.01 && worst <= 1 << 17 && worst > (1 << 17) - 100);
+        let variance = ((1u64 << 41) + 1) as f64 / 6.0;
+        assert!((squares / count / variance - 1.0).abs() < 0.01 && worst <= 1 << 20 && worst > (1 << 20) - 1000);
         assert!((sum / count).abs() < 5.0 * (variance / count).sqrt());
     }
 }

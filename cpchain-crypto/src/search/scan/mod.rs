@@ -10,7 +10,7 @@
 //! # The query
 //! For each digit the client learns the *class* of each record's digit, a code of one to three bits, and decides the rest itself: two
 //! values are of one class if the predicate cannot tell them apart. How many bits is the [`Shape`] of a query: all queries of one shape look alike on the wire, and
-//! the host sees which shape it is. A bit takes one **selector** a row, a GLWE encryption of 0 or 1 with k = 1, N = 2048, q = 2⁶⁴, TUniform(17) and a secret of bits: parameters at which `tfhe` claims 128 bits, too. The bits of a
+//! the host sees which shape it is. A bit takes one **selector** a row, a GLWE encryption of 0 or 1 with k = 1, N = 2048, q = 2⁶⁴, an error of TUniform(20) and a secret of TUniform(3). The bits of a
 //! code share their masks and have a secret each, so the host's sum with the masks is computed once for all bits. A selector travels
 //! as its polynomial cut to 44 bits, with one seed for all masks. Every query selects over **all** fields, so which field is asked
 //! does not show, and has secrets of its own.
@@ -24,7 +24,7 @@
 //! | client: encryptions (those of the widest digit, for all) | 60 | 180 | 180 |
 //! | host: products and inverse transforms a block of 32,704 records | 120, 8 | 210, 14 | 240, 16 |
 //! | the same with a hint | 60, 4 | 150, 10 | 180, 12 |
-//! | answer, bits a record | 13.0 | 22.0 | 25.0 |
+//! | answer, bits a record | 14.0 | 23.0 | 26.0 |
 //! | the same with a hint | 6.0 | 15.0 | 18.0 |
 //!
 //! At rest a block has 240 KiB for such a field, in the host's memory 960 KiB more (transformed). The host reads these once from front to back for

@@ -13,7 +13,7 @@ const VERSION: u8 = 2;
 
 /// Bits of a coefficient of a query's body, of an answer's mask and of an answer's body.
 pub(super) const QUERY_BITS: u32 = 44;
-pub(super) const MASK_BITS: u32 = 28;
+pub(super) const MASK_BITS: u32 = 32;
 pub(super) const BODY_BITS: u32 = 24;
 
 /// Kinds of messages, the second byte of each.
@@ -274,7 +274,7 @@ pub(super) fn pack_rounded(out: &mut Vec<u8>, values: impl ExactSizeIterator<Ite
     let start = out.len();
     let bytes = bits as usize / 4;
     out.resize(start + values.len() / 2 * bytes, 0);
-    let (half, drop) = (1u64 << (of - bits - 1), of - bits);
+    let (half, drop) = ((1u64 << (of - bits)) >> 1, of - bits);
     let most = (1u64 << bits) - 1;
     let mut values = values.map(|value| (value.wrapping_add(half) >> drop) & most);
     for to in out.get_mut(start..).unwrap_or_default().chunks_exact_mut(bytes) {
@@ -303,7 +303,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packing_rounds_and_nothing_else(values in prop::collection::vec(any::<u64>(), DEGREE), bits in prop::sample::select(vec![24u32, 28, 44])) {
+        fn packing_rounds_and_nothing_else(values in prop::collection::vec(any::<u64>(), DEGREE), bits in prop::sample::select(vec![24u32, 32, 44])) {
             let mut bytes = vec![7];
             pack_rounded(&mut bytes, values.iter().copied(), 64, bits);
             prop_assert_eq!(bytes.len(), 1 + packed_len(bits));
@@ -314,6 +314,9 @@ mod tests {
             }
             let mut short = Vec::new();
             pack_rounded(&mut short, values.iter().map(|value| value >> 32), 32, 24);
+            let mut whole = Vec::new();
+            pack_rounded(&mut whole, values.iter().map(|value| value >> 32), 32, 32);
+            prop_assert!(values.iter().map(|value| value >> 32).eq(unpack(&whole, 32)));
             for (value, back) in values.iter().zip(unpack(&short, 24)) {
                 let error = ((value >> 32) as u32).wrapping_sub((back as u32) << 8) as i32;
                 prop_assert!(error.unsigned_abs() <= 1 << 7);
