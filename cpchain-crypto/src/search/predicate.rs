@@ -23,7 +23,7 @@ pub enum Predicate {
         /// How many low bits may be anything; 16 and more: all.
         free: u8,
     },
-    /// One of these; any six values can be asked for, more if their digits fall together.
+    /// One of these; any seven values can be asked for in the widest shape, more if their digits fall together.
     OneOf(Vec<u16>),
     /// What the inner predicate does not match.
     Not(Box<Predicate>),

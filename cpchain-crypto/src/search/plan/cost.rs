@@ -63,7 +63,7 @@ impl Tables {
     pub fn with_scan(mut self, index: &ScanIndex) -> Self {
         self.scan = Some(ScanCost {
             state: index.state(),
-            digits: index.digits().to_vec(),
+            digits: index.digits(),
             blocks: index.blocks(),
             block_records: BLOCK_RECORDS,
             records: index.records(),

@@ -72,8 +72,8 @@ mod plan;
 mod rows;
 mod server;
 mod shape;
-mod size;
 pub mod shared;
+mod size;
 mod wire;
 
 pub use super::fourier::Kernel;

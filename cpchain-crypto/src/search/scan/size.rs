@@ -1,6 +1,11 @@
 //! How long messages of a table are: what a planner needs.
 
-use super::{index::ScanIndex, wire};
+use alloc::vec::Vec;
+
+use super::{
+    index::ScanIndex,
+    wire::{self, Masks, QueryHead},
+};
 use crate::hash::Digest;
 
 impl ScanIndex {
@@ -10,8 +15,8 @@ impl ScanIndex {
     }
 
     /// Base-16 digits of each field.
-    pub fn digits(&self) -> &[u8] {
-        &self.fields
+    pub fn digits(&self) -> Vec<u8> {
+        self.table.fields().collect()
     }
 
     /// Blocks that a host goes through for each query.
@@ -19,13 +24,13 @@ impl ScanIndex {
         self.blocks.len()
     }
 
-    /// Bytes of every query.
-    pub const fn query_len(&self) -> usize {
-        self.table.query_len()
+    /// Bytes of every query in the shape of this index.
+    pub fn query_len(&self) -> usize {
+        self.table.query_len(self.shape)
     }
 
-    /// Bytes of every answer for the present state.
+    /// Bytes of every answer for the present state, in the shape of this index: with its masks' sums, as without a hint.
     pub fn answer_len(&self) -> usize {
-        self.table.answer_len(self.blocks.len())
+        self.table.answer_len(QueryHead { shape: self.shape, masks: Masks::Fresh }, self.blocks.len())
     }
 }
