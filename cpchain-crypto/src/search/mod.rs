@@ -16,12 +16,12 @@
 //! | which to take | `keyword` (feature `search`) | `scan` (feature `tfhe`) |
 //! | --- | --- | --- |
 //! | what is asked | which records have this word or value | ranges, prefixes, sets, equality of numbers |
-//! | who may ask | whoever has the table's key | the owner |
+//! | who may ask | whoever has the table's key | the owner; of a table that several fill, its reader |
 //! | a query hides | the term, the records, whether there were any | the predicate, the field, the records |
 //! | the host sees | sizes, when they change, how often it is asked | sizes, when they change, how often it is asked |
-//! | the host computes, a record and query | 28 to 32 multiplications by a byte | 384 products and 24 transforms for 32,768 records |
-//! | an answer has | 4 KiB a fetch, however long the table | 5 bytes a record and field |
-//! | a false answer | is refused, an absence also | see its page |
+//! | the host computes, a record and query | 28 to 32 multiplications by a byte | 120 to 240 products and 8 to 16 transforms for 32,704 records |
+//! | an answer has | 4 KiB a fetch, however long the table | 1 to 3 bytes a record and field |
+//! | a false answer | is refused, an absence also | is refused, an absence also |
 //!
 //! Which to take, what it costs and what it leaks, at length: `docs/search.md`.
 //!
@@ -42,7 +42,7 @@
 //! - **The host learns the size of the table, when it is changed, and how often it is asked.** Queries and answers of one
 //!   table are all of one length.
 //! - **A match is believed when its record opens**, for records are sealed with authentication elsewhere. **An absence is believed only
-//!   as far as the host is**, or from two hosts that do not collude, unless the engine proves it as `keyword` does: what an engine can see of tampering is
+//!   as far as the host is**, or from two hosts that do not collude, unless the engine proves it as `keyword` and `scan` do: what an engine can see of tampering is
 //!   written at the engine.
 
 #[cfg(feature = "tfhe")]
