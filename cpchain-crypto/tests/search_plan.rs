@@ -123,7 +123,7 @@ fn runner(seed: u8) -> TestRunner {
 fn random_expressions_agree_with_plaintext() {
     let mut runner = runner(1);
     let mut world = World::random(&mut runner, 300, 8);
-    for _ in 0..6 {
+    for _ in 0..3 {
         let expression = expression().new_tree(&mut runner).unwrap().current();
         world.agrees(&expression);
     }
