@@ -40,7 +40,7 @@ impl Table {
     fn new(entries: u64) -> Result<(Self, Vec<Figure>), SearchError> {
         let mut entropy = SeededEntropy::new(&[1; 32]);
         let bytes: Vec<[u8; ENTRY]> = (0..entries)
-            .map(|number| std::array::from_fn(|at| (number >> (8 * (at % 4)) ^ 37 * at as u64) as u8))
+            .map(|number| std::array::from_fn(|at| ((number >> (8 * (at % 4))) ^ (37 * at as u64)) as u8))
             .collect();
         let slices: Vec<&[u8]> = bytes.iter().map(<[u8; ENTRY]>::as_slice).collect();
         let mut publisher = CataloguePublisher::new(Catalogue::new(b"bench", Layout::Position, ENTRY)?);

@@ -178,8 +178,11 @@ pub(super) fn scan(effort: Effort, mut progress: impl FnMut(&str)) -> Result<Vec
     Ok(figures)
 }
 
+/// The name of a line, and its points.
+type Line = (&'static str, Vec<(f64, f64)>);
+
 /// Milliseconds of an answer against the records of the table, without and with a hint.
-pub(super) fn by_size(mut progress: impl FnMut(&str)) -> Result<Vec<(&'static str, Vec<(f64, f64)>)>, SearchError> {
+pub(super) fn by_size(mut progress: impl FnMut(&str)) -> Result<Vec<Line>, SearchError> {
     let mut lines = Vec::new();
     for (name, hint) in [("scan, equality", false), ("scan, equality, hint held", true)] {
         let mut points = Vec::new();
