@@ -4,13 +4,13 @@
 //! panic becomes an [`IndexError`], and a database that does not open is moved aside and replaced by an empty one, which the
 //! store then fills from its packs.
 //!
-//! What sled needs to be small and fast (`lab store` has the figures):
-//! - Few keys: it keeps a page for every dozen of them, some hundred bytes of memory for every page, and works for microseconds
-//!   on a key that changes. So neighbouring entries share a key ([`run`]).
-//! - Short values: it does not count the last 64 pages that were used in each of its 256 shards, so up to 16,384 pages stay
-//!   in memory whatever the capacity of its cache. A run has 8 entries at most.
-//! - Neither single changes nor thousands: it frees what a batch has replaced only while later calls come by. So changes wait
-//!   until there are some hundred ([`Pending`]); [`flush`](IndexStore::flush) or closing the index gives it the rest.
+//! How it is kept small and cheap (`lab store` measures both; where memory is short take `RedbIndex`, feature `redb`):
+//! - Few keys: sled keeps pages of about a dozen, with some memory for each, and works on every key that changes. So neighbouring
+//!   entries share a key ([`run`]).
+//! - Short values: what was used last in each of its shards seems to stay in memory whatever the capacity of its cache. A run has 8 entries
+//!   at most.
+//! - Neither single changes nor thousands: with larger batches more stayed in memory. So changes wait until there are some hundred
+//!   ([`Pending`]); [`flush`](IndexStore::flush) or closing the index gives it the rest.
 
 use std::{
     ops::Bound::{Excluded, Included},

@@ -27,8 +27,8 @@
 //! `cargo run --release --bin lab -- search` measures all of it.
 //!
 //! # What is guaranteed, and the tests that hold it
-//! - Answers are exact (`entries_by_position`, `entries_by_keyword`, `random_lookups`). A page is read wrong with a probability below 2⁻⁹³, whatever the publisher put into it, which would be noticed
-//!   (`the_failure_is_this_unlikely`); measured noise stays 18 standard deviations from the threshold (`noise_stays_far_from_the_threshold`).
+//! - Answers are exact (`entries_by_position`, `entries_by_keyword`, `random_lookups`). A page is read wrong with a probability estimated at 2⁻⁹³ for the worst table, which would be noticed
+//!   (`the_failure_is_this_unlikely`); measured noise stays more than 18 standard deviations from the threshold (`noise_stays_far_from_the_threshold`).
 //! - **A false answer is refused**, and so is one of an old version: the page proves itself against the listing, entry by entry, and the absence of a term is as proven as its presence, for its
 //!   page is shown whole (`a_host_that_lies_is_seen`, `versions_are_told_apart`). A host refuses an update that does not lead to the listing (`a_false_update_changes_nothing`).
 //! - The host learns that a reader asks, how often, and of which version. Queries and answers of one version have one length each, and the work is the same

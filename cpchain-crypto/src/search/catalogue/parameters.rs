@@ -32,7 +32,7 @@ pub(super) const MAX_BLOCKS: usize = 128;
 ///
 /// | set | N | q | w | page | core-SVP | a page is read wrong |
 /// | --- | --- | --- | --- | --- | --- | --- |
-/// | [`Page3K`](Self::Page3K) | 2048 | 2⁶⁴ | 12 | 3,072 bytes | 2¹⁰⁹ | below 2⁻⁹³ |
+/// | [`Page3K`](Self::Page3K) | 2048 | 2⁶⁴ | 12 | 3,072 bytes | 2¹⁰⁹ | 2⁻⁹³ |
 ///
 /// Secrets are binary, noise is TUniform(17), k = 1: the lattice of `tfhe`'s default sets, for which it claims 128 bits.
 ///
@@ -41,8 +41,9 @@ pub(super) const MAX_BLOCKS: usize = 128;
 /// what such a call costs in operations and how often it is made, as the lattice estimator does by which `tfhe` chose the set, the same attack takes
 /// 2¹⁴⁰ (`the_estimates_are_these` computes both, and 2⁹⁹ for one call with a quantum computer).
 ///
-/// **Failure**: [`FAILURE_LOG2`](Self::FAILURE_LOG2) bounds the probability that a page is read wrong, for the worst table there is and the most blocks
-/// (`the_failure_is_this_unlikely`). It would be noticed: the page does not prove itself. The measured noise stays below the one computed (`noise_stays_far_from_the_threshold`).
+/// **Failure**: [`FAILURE_LOG2`](Self::FAILURE_LOG2) estimates the probability that a page is read wrong, for the worst table there is and the most blocks
+/// (`the_failure_is_this_unlikely`). It would be noticed: the page does not prove itself. It is an estimate and no bound: it takes the noise for Gaussian, and the share of it that
+/// comes of rounding in the transform was fitted to what `noise_stays_far_from_the_threshold` measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParameterSet {
@@ -51,7 +52,7 @@ pub enum ParameterSet {
 }
 
 impl ParameterSet {
-    /// A page is read wrong with a probability below 2 to the power of this.
+    /// A page is read wrong with a probability estimated at 2 to the power of this.
     pub const FAILURE_LOG2: i32 = -93;
 
     /// log₂ of the work that breaking a query is estimated to take, at one operation for each call of the oracle.
