@@ -37,12 +37,9 @@ impl Rows {
         }
     }
 
-    /// For each part of the selectors and each of its columns: Σ row · selector over the rows of the part.
-    pub(in crate::search) fn multiply(&self, kernel: Kernel, selectors: &Selectors) -> Vec<Spectrum> {
-        let columns = selectors.parts.iter().map(|part| part.columns).sum();
-        let mut sums = vec![Spectrum::zero(); columns];
-        kernel.multiply(self, selectors, &mut sums);
-        sums
+    /// For each part of the selectors and each of its columns: Σ row · selector over the rows of the part, into [`Selectors::sums`].
+    pub(in crate::search) fn multiply(&self, kernel: Kernel, selectors: &Selectors, sums: &mut [Spectrum]) {
+        kernel.multiply(self, selectors, sums);
     }
 }
 
@@ -69,6 +66,11 @@ impl Selectors {
     pub(in crate::search) fn new(parts: Vec<Part>) -> Self {
         let stride = parts.iter().map(|part| part.rows * part.columns).sum();
         Self { tiles: vec![[Cell::ZERO; TILE]; TILES * stride], parts, stride }
+    }
+
+    /// Room for the sums of a pass.
+    pub(in crate::search) fn sums(&self) -> Vec<Spectrum> {
+        vec![Spectrum::zero(); self.parts.iter().map(|part| part.columns).sum()]
     }
 
     /// Stores the selector of a row, counted within its part, for one column.

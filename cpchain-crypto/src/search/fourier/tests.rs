@@ -60,7 +60,8 @@ fn sums(kernel: Kernel, pairs: &[Pair], columns: usize) -> Vec<[u32; COEFFICIENT
             selectors.put(0, column, at, &transformed(kernel, turned.map(|number| *number as f64 / FRACTION)));
         }
     }
-    let mut all = rows.multiply(kernel, &selectors);
+    let mut all = selectors.sums();
+    rows.multiply(kernel, &selectors, &mut all);
     let back = all.iter_mut().map(|sum| {
         let mut out = [0; COEFFICIENTS];
         kernel.backward(sum, &mut out);
@@ -138,7 +139,8 @@ proptest! {
         }
         let mut wanted = sums(kernel, &pairs[..2], 1);
         wanted.extend(sums(kernel, &pairs[2..], 3));
-        let mut all = rows.multiply(kernel, &selectors);
+        let mut all = selectors.sums();
+    rows.multiply(kernel, &selectors, &mut all);
         prop_assert_eq!(all.len(), wanted.len());
         for (sum, wanted) in all.iter_mut().zip(&wanted) {
             let mut out = [0; COEFFICIENTS];

@@ -129,7 +129,7 @@ impl Asked {
         for (number, digit) in digits.iter().enumerate() {
             for bodies in bodies.iter().take(digit.bits) {
                 for body in bodies.chunks_exact(DEGREE).skip(number * ROWS).take(ROWS) {
-                    wire::pack_rounded(&mut out, body.iter().copied(), 64, QUERY_BITS);
+                    wire::pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied(), 64);
                 }
             }
         }
@@ -189,12 +189,13 @@ impl Secrets<'_> {
             for digit in plan.digits() {
                 let mask = match self.asked.head.masks {
                     Masks::Fresh => {
-                        let mask = wire::unpack(reader.slice(packed_len(MASK_BITS))?, MASK_BITS);
-                        lattice::torus(self.kernel, mask, MASK_BITS)
+                        let mask = wire::unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS))?);
+                        lattice::torus(self.kernel, &mask, MASK_BITS)
                     }
                     Masks::Fixed => {
-                        let mask = hint.next().unwrap_or_default().iter().map(|number| u64::from(*number));
-                        lattice::torus(self.kernel, mask, 32)
+                        let (mut mask, of_digit) = ([0; DEGREE], hint.next().unwrap_or_default());
+                        mask.iter_mut().zip(of_digit).for_each(|(to, number)| *to = u64::from(*number));
+                        lattice::torus(self.kernel, &mask, 32)
                     }
                 };
                 let of_digit = Digit { pads: &pads, weights, number, plan: digit, mask };
@@ -241,7 +242,7 @@ impl Digit<'_> {
         }
         codes.iter_mut().for_each(|code| *code <<= self.plan.bits);
         for (bit, (secret, pads)) in secrets.iter().zip(pad_sums.iter()).enumerate().take(self.plan.bits) {
-            let body = wire::unpack(reader.slice(packed_len(BODY_BITS))?, BODY_BITS);
+            let body = wire::unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS))?);
             let masked = lattice::masked(kernel, &self.mask, secret);
             let mut slots = Zeroizing::new([0u16; DEGREE]);
             for (((to, body), masked), pad) in slots.iter_mut().zip(body).zip(masked.iter()).zip(pads) {
@@ -313,12 +314,12 @@ mod tests {
             reader.take::<34>().unwrap();
             let secrets = pending.asked.transform(owner.kernel);
             for bits in (0..blocks).flat_map(|_| table.bits(Shape::default())) {
-                let mask = wire::unpack(reader.slice(packed_len(MASK_BITS)).unwrap(), MASK_BITS);
-                let mask = lattice::torus(owner.kernel, mask, MASK_BITS);
+                let mask = wire::unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS)).unwrap());
+                let mask = lattice::torus(owner.kernel, &mask, MASK_BITS);
                 for secret in secrets.keys.iter().take(bits) {
                     let masked = lattice::masked(owner.kernel, &mask, secret);
-                    let body = wire::unpack(reader.slice(packed_len(BODY_BITS)).unwrap(), BODY_BITS);
-                    for (body, masked) in body.zip(masked.iter()) {
+                    let body = wire::unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS)).unwrap());
+                    for (body, masked) in body.into_iter().zip(masked.iter()) {
                         let phase = ((body as u32) << (32 - BODY_BITS)).wrapping_sub(*masked);
                         let error = f64::from((phase << SLOTS) as i32) / 2f64.powi(32);
                         squares += error * error;

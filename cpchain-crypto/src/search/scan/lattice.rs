@@ -138,11 +138,11 @@ fn add_errors(noise: &mut ChaCha20, to: &mut [u64; DEGREE]) {
 /// The masks that a seed stands for: `count` polynomials, transformed.
 pub(super) fn masks(kernel: Kernel, seed: [u8; 16], count: usize) -> impl Iterator<Item = Spectrum> {
     let mut masks = MaskStream::new(seed);
-    (0..count).map(move |_| torus(kernel, masks.next().into_iter(), 64))
+    (0..count).map(move |_| torus(kernel, &masks.next(), 64))
 }
 
 /// Transforms numbers modulo 1, in units of 2^−`bits`.
-pub(super) fn torus(kernel: Kernel, numbers: impl Iterator<Item = u64>, bits: u32) -> Spectrum {
+pub(super) fn torus(kernel: Kernel, numbers: &[u64; DEGREE], bits: u32) -> Spectrum {
     let (mut coefficients, mut spectrum) = ([0.0; DEGREE], Spectrum::zero());
     for (to, number) in coefficients.iter_mut().zip(numbers) {
         // Around zero: from −1/2 to 1/2.

@@ -51,9 +51,10 @@ pub(super) fn put_masks(kernel: Kernel, seed: [u8; 16], table: &Table, to: &mut 
 /// What the owner keeps of a block: for each digit, the sum of its rows times the fixed masks, in units of 2⁻³².
 pub(super) fn hint(kernel: Kernel, rows: &Rows, masks: &Selectors) -> Vec<u32> {
     let mut out = Vec::with_capacity(DEGREE * rows.count() / ROWS);
-    let mut polynomial = [0; DEGREE];
-    for mut sum in rows.multiply(kernel, masks) {
-        kernel.backward(&mut sum, &mut polynomial);
+    let (mut sums, mut polynomial) = (masks.sums(), [0; DEGREE]);
+    rows.multiply(kernel, masks, &mut sums);
+    for sum in &mut sums {
+        kernel.backward(sum, &mut polynomial);
         out.extend_from_slice(&polynomial);
     }
     out

@@ -101,11 +101,16 @@ impl ScanServer {
 
     /// The blocks' parts of an answer.
     pub(super) fn answer_into(&self, asked: &Received, out: &mut Vec<u8>) {
-        let mut polynomial = [0; DEGREE];
+        let (mut sums, mut polynomial) = (asked.selectors.sums(), [0; DEGREE]);
         for block in &self.blocks {
-            for (mut sum, bits) in block.rows.multiply(self.kernel, &asked.selectors).into_iter().zip(&asked.widths) {
-                self.kernel.backward(&mut sum, &mut polynomial);
-                wire::pack_rounded(out, polynomial.iter().map(|number| u64::from(*number)), 32, *bits);
+            block.rows.multiply(self.kernel, &asked.selectors, &mut sums);
+            for (sum, kind) in sums.iter_mut().zip(&asked.sums) {
+                self.kernel.backward(sum, &mut polynomial);
+                let numbers = polynomial.iter().map(|number| u64::from(*number));
+                match kind {
+                    Sum::Mask => wire::pack_rounded::<MASK_BITS>(out, numbers, 32),
+                    Sum::Body => wire::pack_rounded::<BODY_BITS>(out, numbers, 32),
+                }
             }
         }
     }
@@ -115,8 +120,15 @@ impl ScanServer {
 pub(super) struct Received {
     pub(super) head: QueryHead,
     selectors: Selectors,
-    /// Bits of a coefficient of each sum: for each digit that with the masks, if it is wanted, then one for each bit.
-    widths: Vec<u32>,
+    /// For each digit that with the masks, if it is wanted, then one for each bit.
+    sums: Vec<Sum>,
+}
+
+/// Whose selectors a sum is made with.
+#[derive(Clone, Copy)]
+enum Sum {
+    Mask,
+    Body,
 }
 
 impl Received {
@@ -141,18 +153,18 @@ impl Received {
         } else if seed != [0; 16] {
             return Err(Kind::Query.error());
         }
-        let mut widths = Vec::new();
+        let mut sums = Vec::new();
         for (digit, bits) in bits.into_iter().enumerate() {
-            widths.extend(fresh.then_some(MASK_BITS));
-            widths.extend(core::iter::repeat_n(BODY_BITS, bits));
+            sums.extend(fresh.then_some(Sum::Mask));
+            sums.extend(core::iter::repeat_n(Sum::Body, bits));
             for bit in 0..bits {
                 for row in 0..ROWS {
-                    let body = wire::unpack(reader.slice(wire::packed_len(QUERY_BITS))?, QUERY_BITS);
-                    selectors.put(digit, usize::from(fresh) + bit, row, &lattice::torus(kernel, body, QUERY_BITS));
+                    let body = wire::unpack::<QUERY_BITS>(reader.slice(wire::packed_len(QUERY_BITS))?);
+                    selectors.put(digit, usize::from(fresh) + bit, row, &lattice::torus(kernel, &body, QUERY_BITS));
                 }
             }
         }
-        Ok(Self { head, selectors, widths })
+        Ok(Self { head, selectors, sums })
     }
 
     /// The start of an answer with so many blocks.
