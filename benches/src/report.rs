@@ -125,6 +125,7 @@ pub fn table(figures: &[Figure]) -> String {
     for figure in figures {
         let name = format!("{}/{}", figure.bench, figure.params);
         let compared = match (&figure.baseline, figure.ratio) {
+            (Some(baseline), Some(ratio)) if ratio >= 1e6 => format!("{ratio:.1e} × {baseline}"),
             (Some(baseline), Some(ratio)) => format!("{ratio:.2} × {baseline}"),
             _ => String::new(),
         };

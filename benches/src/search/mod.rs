@@ -1,5 +1,7 @@
-//! `lab search`: what private search costs, engine by engine.
+//! `lab search`: what private search costs, engine by engine; with the feature `tfhe-api` beside what `tfhe`'s high-level API takes for the same question.
 
+#[cfg(feature = "tfhe-api")]
+mod baseline;
 mod catalogue;
 mod keyword;
 mod scan;
@@ -30,6 +32,12 @@ pub fn search(
     figures.extend(keyword::keyword(effort, &mut progress)?);
     figures.extend(scan::scan(effort, &mut progress)?);
     figures.extend(shared::shared(effort, &mut progress)?);
+    #[cfg(feature = "tfhe-api")]
+    let figures = {
+        let (baseline, mut all) = baseline::baseline(effort, &mut progress);
+        all.extend(figures.into_iter().map(|figure| baseline.beside(figure)));
+        all
+    };
     if let Some(path) = &work.svg {
         let lines = scan::by_size(&mut progress)?;
         std::fs::write(path, plot::growth("Private search: an answer on one core", ("records", "ms"), &lines))?;
