@@ -157,7 +157,7 @@ fn lengths_do_not_depend_on_content() {
     world.append(&tallies(99));
     assert_eq!(lengths(&mut world, Predicate::Any), first);
     world.append(&tallies(1));
-    assert_eq!(lengths(&mut world, Predicate::Any), (first.0, first.1 + 2048 * (28 + 24) / 8));
+    assert_eq!(lengths(&mut world, Predicate::Any), (first.0, first.1 + 2048 * (32 + 24) / 8));
 }
 
 /// Whatever is added to whichever number, and whatever else is computed.
@@ -166,8 +166,8 @@ fn a_host_that_lies_is_seen() {
     let mut world = World::new();
     world.append(&tallies(5));
     let question = from(11);
-    // Heads of an answer are 68 bytes, then 7 KiB of mask, then numbers of three bytes: the top 15 bits are the message.
-    let body = 68 + 2048 * 28 / 8;
+    // Heads of an answer are 68 bytes, then 8 KiB of mask, then numbers of three bytes: the top 15 bits are the message.
+    let body = 68 + 2048 * 32 / 8;
     let shift = |answer: &mut [u8], limb: usize, by: u32| {
         let at = body + 3 * limb;
         let number = u32::from_le_bytes([answer[at], answer[at + 1], answer[at + 2], 0]).wrapping_add(by << 9);

@@ -58,6 +58,10 @@ mod fourier;
 pub mod keyword;
 #[cfg(feature = "search")]
 pub mod language;
+#[cfg(feature = "tfhe")]
+mod lattice;
+#[cfg(feature = "tfhe")]
+mod packed;
 #[cfg(feature = "search")]
 pub mod plan;
 mod predicate;

@@ -2,16 +2,22 @@
 
 use alloc::vec::Vec;
 
+use zeroize::Zeroizing;
+
 use super::{
-    INTERVALS, LIMBS, Totals, WIDTH,
+    DEGREE, INTERVALS, LIMBS, Totals, WIDTH,
     index::{AggregateIndex, MASK},
-    lattice::{DEGREE, QueryKey},
-    wire::{self, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader, pack_rounded, packed_len, unpack},
+    wire::{self, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader},
 };
 use crate::{
     entropy::Entropy,
     hash::Digest,
-    search::{Predicate, SearchClient, SearchError},
+    search::{
+        Predicate, SearchClient, SearchError,
+        fourier::{Kernel, Spectrum},
+        lattice::{self, QueryKey},
+        packed::{pack_rounded, packed_len, unpack},
+    },
 };
 
 /// The half of a query that stays with the client: its key, and what it asked of which state of the table.
@@ -39,13 +45,14 @@ impl SearchClient for AggregateIndex {
     fn query(&mut self, question: &Predicate, entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Pending), SearchError> {
         let bins = self.bins().select(question)?;
         let key = QueryKey::generate(entropy)?;
-        let (seed, bodies) = key.encrypt(&bins, entropy)?;
+        let seed = lattice::draw(entropy)?;
+        let bodies = key.encrypt(Kernel::best(), seed, &bins, WIDTH, entropy)?;
         let view = wire::view(&self.table, self.heads.iter().copied());
         let mut out = wire::start(Kind::Query, &self.table, self.table.query_len());
         out.extend(view.0);
         out.extend(seed);
         for body in bodies.chunks_exact(DEGREE) {
-            pack_rounded(&mut out, body, QUERY_BITS);
+            pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied(), 64);
         }
         Ok((out, Pending { key, bins, heads: self.heads.clone(), view }))
     }
@@ -56,12 +63,11 @@ impl SearchClient for AggregateIndex {
         if reader.take()? != pending.view.0 {
             return Err(SearchError::Stale);
         }
+        let secret = pending.key.transform(Kernel::best());
         let mut found = Vec::with_capacity(pending.heads.len());
         for heads in pending.heads.chunks(INTERVALS) {
-            let mask = unpack(reader.slice(packed_len(MASK_BITS))?, MASK_BITS).collect();
-            let body: Vec<u64> = unpack(reader.slice(packed_len(BODY_BITS))?, BODY_BITS).collect();
-            let phases = pending.key.phase(mask, &body);
-            let mut sums = phases.into_iter().map(message).collect::<Result<Vec<u16>, _>>()?;
+            let phases = phases(reader.slice(POLYNOMIAL)?, &secret);
+            let mut sums = phases.iter().map(|phase| message(*phase)).collect::<Result<Vec<u16>, _>>()?;
             // What no interval has is zero.
             if sums.iter().skip(heads.len() * LIMBS).any(|sum| *sum != 0) {
                 return Err(SearchError::Tampered);
@@ -78,11 +84,25 @@ impl SearchClient for AggregateIndex {
     }
 }
 
+/// Bytes of a mask and a body in an answer.
+const POLYNOMIAL: usize = packed_len(MASK_BITS) + packed_len(BODY_BITS);
+
+/// What a mask and a body decrypt to, noise and all, in units of 2⁻³².
+fn phases(bytes: &[u8], secret: &Spectrum) -> Zeroizing<[u32; DEGREE]> {
+    let (mask, body) = bytes.split_at_checked(packed_len(MASK_BITS)).unwrap_or_default();
+    let mask = lattice::torus(Kernel::best(), &unpack::<MASK_BITS>(mask), MASK_BITS);
+    let mut phases = lattice::masked(Kernel::best(), &mask, secret);
+    for (masked, body) in phases.iter_mut().zip(unpack::<BODY_BITS>(body)) {
+        *masked = ((body as u32) << (32 - BODY_BITS)).wrapping_sub(*masked);
+    }
+    phases
+}
+
 /// The 15 bits of a phase. An honest phase is close to one; half way to the next is further than noise can reach.
-fn message(phase: u64) -> Result<u16, SearchError> {
-    const STEP: u64 = 1 << (64 - WIDTH);
+fn message(phase: u32) -> Result<u16, SearchError> {
+    const STEP: u32 = 1 << (32 - WIDTH);
     let rounded = phase.wrapping_add(STEP / 2) / STEP;
-    let error = phase.wrapping_sub(rounded.wrapping_mul(STEP)) as i64;
+    let error = phase.wrapping_sub(rounded.wrapping_mul(STEP)) as i32;
     if error.unsigned_abs() > STEP / 4 { Err(SearchError::Tampered) } else { Ok(rounded as u16 & MASK) }
 }
 
@@ -119,11 +139,9 @@ mod tests {
             let question = Predicate::Between { low: 0x1000, high: 0xcfff };
             let (query, pending) = owner.query(&question, &mut entropy).unwrap();
             let answer = host.answer(&query).unwrap();
-            let (mask, body) = answer.split_at(answer.len() - packed_len(BODY_BITS));
-            let mask = unpack(&mask[mask.len() - packed_len(MASK_BITS)..], MASK_BITS);
-            let body: Vec<u64> = unpack(body, BODY_BITS).collect();
-            for phase in pending.key.phase(mask.collect(), &body) {
-                let error = ((phase << WIDTH) as i64) as f64 / 2f64.powi(64);
+            let secret = pending.key.transform(Kernel::best());
+            for phase in phases(&answer[answer.len() - POLYNOMIAL..], &secret).iter() {
+                let error = f64::from((phase << WIDTH) as i32) / 2f64.powi(32);
                 squares += error * error;
                 worst = worst.max(error.abs());
                 count += 1;

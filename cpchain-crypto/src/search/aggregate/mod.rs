@@ -10,7 +10,7 @@
 //! A bin is a row, 102 intervals are a polynomial of 2,048 coefficients. Intervals are appended one at a time, each with a pad of its own.
 //!
 //! # The query
-//! One **selector** a bin, a GLWE encryption of 0 or 1 as in the [scan](super::scan), under a secret of its own. The host adds up row times selector: one
+//! One **selector** a bin, a GLWE encryption of 0 or 1 as in the [scan](super::scan), under secrets of its own, with the scan's [parameters](super::scan::Parameters). The host adds up row times selector: one
 //! product for each bin, whatever is asked. Of 256 bins at most, each limb below 2⁷, no sum reaches 2¹⁵, so no limb overflows into its neighbour: the owner
 //! subtracts the pads of the bins that it asked for, and puts the limbs together to the exact count and sum of every interval.
 //!
@@ -21,9 +21,9 @@
 //! | update, an interval | 10 KiB; 40 bytes a bin | owner: one keystream |
 //! | at rest with the host | the same; in memory 4 MiB more for each 102 intervals (transformed) | 20 coefficients more: a transform a bin |
 //! | query | 2.75 MiB, whatever is asked and however many intervals there are; 11 KiB a bin | client: 256 encryptions |
-//! | answer | 13 KiB for each 102 intervals: 130 bytes an interval | host: 512 products, two inverse transforms for each 102 intervals |
+//! | answer | 14 KiB for each 102 intervals: 141 bytes an interval | host: 512 products, two inverse transforms for each 102 intervals |
 //!
-//! So a year of hours is 86 polynomials, and 1.1 MiB of answer: without this the owner would download 8,760 × 10 KiB, or all readings.
+//! So a year of hours is 86 polynomials, and 1.2 MiB of answer: without this the owner would download 8,760 × 10 KiB, or all readings.
 //!
 //! # What is guaranteed, and the tests that hold it
 //! - Counts and sums are exact (`aggregates_agree_with_plaintext`), also at the largest values (`the_largest_numbers`).
@@ -64,7 +64,6 @@
 mod bins;
 mod client;
 mod index;
-mod lattice;
 mod limbs;
 mod server;
 mod wire;
@@ -77,9 +76,11 @@ pub use {
     wire::AggregateTable,
 };
 
+/// N: coefficients of a polynomial.
+const DEGREE: usize = super::fourier::COEFFICIENTS;
 /// Coefficients of an interval.
 const LIMBS: usize = limbs::LIMBS;
 /// Intervals of a polynomial.
-const INTERVALS: usize = lattice::DEGREE / LIMBS;
+const INTERVALS: usize = DEGREE / LIMBS;
 /// w: bits of a coefficient.
 const WIDTH: u32 = 15;

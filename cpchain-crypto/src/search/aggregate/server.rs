@@ -2,17 +2,19 @@
 
 use alloc::{vec, vec::Vec};
 
-use tfhe_fft::c64;
-
 use super::{
-    INTERVALS, LIMBS, WIDTH,
+    DEGREE, INTERVALS, LIMBS, WIDTH,
     index::MASK,
-    lattice::{DEGREE, FREQUENCIES, Spectrum, Transform, expand, sum},
-    wire::{self, AggregateTable, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader, pack_rounded, unpack},
+    wire::{self, AggregateTable, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader},
 };
 use crate::{
     hash::Digest,
-    search::{SearchError, SearchServer},
+    search::{
+        SearchError, SearchServer,
+        fourier::{Kernel, Part, Rows, Selectors, Spectrum},
+        lattice,
+        packed::{pack_rounded, packed_len, unpack},
+    },
 };
 
 /// A host of one table. Holds no key; what it stores and sees is uniform noise to it.
@@ -23,7 +25,7 @@ pub struct AggregateServer {
     max_intervals: u32,
     intervals: Vec<Stored>,
     /// Of 102 intervals each: a row for each bin.
-    blocks: Vec<Vec<Spectrum>>,
+    blocks: Vec<Rows>,
     view: Digest,
 }
 
@@ -91,19 +93,19 @@ impl AggregateServer {
 
     /// Makes the rows of a block anew.
     fn transform(&mut self, block: usize) {
-        let mut rows = vec![[c64::default(); FREQUENCIES]; self.table.bins()];
-        let mut transform = Transform::new();
-        for (bin, row) in rows.iter_mut().enumerate() {
-            let mut coefficients = [0; DEGREE];
+        let (mut rows, mut spectrum) = (Rows::new(self.table.bins()), Spectrum::zero());
+        for bin in 0..self.table.bins() {
+            let mut coefficients = [0.0; DEGREE];
             let of_block = self.intervals.iter().skip(block * INTERVALS).take(INTERVALS);
             for (to, stored) in coefficients.chunks_exact_mut(LIMBS).zip(of_block) {
                 let limbs = stored.body.as_chunks::<2>().0.iter().skip(bin * LIMBS).take(LIMBS);
                 for (to, pair) in to.iter_mut().zip(limbs) {
                     // Around zero, so that the noise that it multiplies grows least.
-                    *to = i64::from((u16::from_le_bytes(*pair) << (16 - WIDTH)) as i16 >> (16 - WIDTH)) as u64;
+                    *to = f64::from((u16::from_le_bytes(*pair) << (16 - WIDTH)) as i16 >> (16 - WIDTH));
                 }
             }
-            transform.integers(&coefficients, row);
+            Kernel::best().forward(&coefficients, &mut spectrum);
+            rows.put(bin, &spectrum);
         }
         match self.blocks.get_mut(block) {
             Some(there) => *there = rows,
@@ -116,23 +118,19 @@ impl AggregateServer {
     }
 
     /// The masks and the bodies of the selectors, transformed.
-    fn read_query(&self, query: &[u8]) -> Result<[Vec<Spectrum>; 2], SearchError> {
+    fn read_query(&self, query: &[u8]) -> Result<Selectors, SearchError> {
         let mut reader = Reader::open_for(Kind::Query, &self.table, self.table.query_len(), query)?;
         if reader.take()? != self.view.0 {
             return Err(SearchError::Stale);
         }
-        let masks = reader.take()?;
-        let expanded = expand(masks, unpack(reader.rest(), QUERY_BITS).collect());
-        let mut out = [(); 2].map(|()| Vec::with_capacity(self.table.bins()));
-        let (mut transform, mut spectrum) = (Transform::new(), [c64::default(); FREQUENCIES]);
-        let [to_masks, to_bodies] = &mut out;
-        for [mask, body] in expanded.as_chunks::<DEGREE>().0.as_chunks::<2>().0 {
-            for (polynomial, to) in [(mask, &mut *to_masks), (body, &mut *to_bodies)] {
-                transform.torus(polynomial, &mut spectrum);
-                to.push(spectrum);
-            }
+        let (kernel, bins) = (Kernel::best(), self.table.bins());
+        let mut selectors = Selectors::new(vec![Part { rows: bins, columns: 2 }]);
+        for (bin, mask) in lattice::masks(kernel, reader.take()?, bins).enumerate() {
+            selectors.put(0, 0, bin, &mask);
+            let body = unpack::<QUERY_BITS>(reader.slice(packed_len(QUERY_BITS))?);
+            selectors.put(0, 1, bin, &lattice::torus(kernel, &body, QUERY_BITS));
         }
-        Ok(out)
+        Ok(selectors)
     }
 }
 
@@ -173,11 +171,16 @@ impl SearchServer for AggregateServer {
         let selectors = self.read_query(query)?;
         let mut out = wire::start(Kind::Answer, &self.table, self.table.answer_len(self.intervals.len()));
         out.extend_from_slice(&self.view.0);
-        let (mut transform, mut polynomial) = (Transform::new(), [0; DEGREE]);
+        let (mut sums, mut polynomial) = (selectors.sums(), [0; DEGREE]);
         for block in &self.blocks {
-            for (selectors, bits) in selectors.iter().zip([MASK_BITS, BODY_BITS]) {
-                transform.back(&sum(block, selectors), &mut polynomial);
-                pack_rounded(&mut out, &polynomial, bits);
+            block.multiply(Kernel::best(), &selectors, &mut sums);
+            for (place, sum) in sums.iter_mut().enumerate() {
+                Kernel::best().backward(sum, &mut polynomial);
+                let numbers = polynomial.iter().map(|number| u64::from(*number));
+                match place {
+                    0 => pack_rounded::<MASK_BITS>(&mut out, numbers, 32),
+                    _ => pack_rounded::<BODY_BITS>(&mut out, numbers, 32),
+                }
             }
         }
         Ok(out)

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::{Bins, INTERVALS, LIMBS, lattice::DEGREE};
+use super::{Bins, INTERVALS, LIMBS};
 use crate::{
     hash::{Digest, Domain},
-    search::SearchError,
+    search::{SearchError, packed::packed_len},
 };
 
 const VIEW: Domain = Domain::new("cpchain/crypto/search/aggregate-view/v1");
@@ -13,7 +13,7 @@ const VERSION: u8 = 1;
 
 /// Bits of a coefficient of a query's body, of an answer's mask and of an answer's body.
 pub(super) const QUERY_BITS: u32 = 44;
-pub(super) const MASK_BITS: u32 = 28;
+pub(super) const MASK_BITS: u32 = 32;
 pub(super) const BODY_BITS: u32 = 24;
 
 /// Kinds of messages, the second byte of each.
@@ -198,46 +198,5 @@ impl<'a> Reader<'a> {
 
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.rest
-    }
-}
-
-/// Bytes of a polynomial of `bits`-bit coefficients.
-pub(super) const fn packed_len(bits: u32) -> usize {
-    DEGREE * bits as usize / 8
-}
-
-/// Rounds each 64-bit number to its upper `bits` and packs them, little endian: pairs are whole bytes, and fit into 128 bits.
-pub(super) fn pack_rounded(out: &mut Vec<u8>, values: &[u64], bits: u32) {
-    let rounded = |value: u64| u128::from(value.wrapping_add(1 << (63 - bits)) >> (64 - bits));
-    for [low, high] in values.as_chunks::<2>().0 {
-        let both = rounded(*low) | rounded(*high) << bits;
-        out.extend(both.to_le_bytes().into_iter().take(bits as usize / 4));
-    }
-}
-
-/// The inverse of [`pack_rounded`], but for what was rounded away.
-pub(super) fn unpack(bytes: &[u8], bits: u32) -> impl Iterator<Item = u64> + '_ {
-    bytes.chunks_exact(bits as usize / 4).flat_map(move |pair| {
-        let both = pair.iter().rev().fold(0u128, |both, byte| both << 8 | u128::from(*byte));
-        [(both as u64) << (64 - bits), ((both >> bits) as u64) << (64 - bits)]
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn packing_rounds_and_nothing_else(values in prop::collection::vec(any::<u64>(), DEGREE), bits in prop::sample::select(vec![24u32, 28, 44])) {
-            let mut bytes = Vec::new();
-            pack_rounded(&mut bytes, &values, bits);
-            prop_assert_eq!(bytes.len(), packed_len(bits));
-            for (value, back) in values.iter().zip(unpack(&bytes, bits)) {
-                prop_assert!((value.wrapping_sub(back) as i64).unsigned_abs() <= 1 << (63 - bits));
-            }
-        }
     }
 }

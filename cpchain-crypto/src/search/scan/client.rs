@@ -8,11 +8,10 @@ use super::{
     BITS, BLOCK_RECORDS, DEGREE, SLOTS, Shape, Table,
     checks::Weights,
     index::{Block, ScanIndex},
-    lattice::{self, QueryKey},
     mask::Pads,
     plan::{DigitPlan, MAX_BITS, Plan, ROWS},
     rows,
-    wire::{self, BODY_BITS, Kind, MASK_BITS, Masks, QUERY_BITS, QueryHead, Reader, packed_len},
+    wire::{self, BODY_BITS, Kind, MASK_BITS, Masks, QUERY_BITS, QueryHead, Reader},
 };
 use crate::{
     aead::Key,
@@ -21,6 +20,8 @@ use crate::{
     search::{
         Predicate, SearchClient, SearchError,
         fourier::{Kernel, Spectrum},
+        lattice::{self, QueryKey},
+        packed::{pack_rounded, packed_len, unpack},
     },
 };
 
@@ -118,7 +119,7 @@ impl Asked {
             let of_digit = |digit: &&DigitPlan| digit.codes.map(|code| code >> bit & 1 == 1).into_iter().skip(1);
             let selectors: Zeroizing<Vec<bool>> = Zeroizing::new(digits.iter().flat_map(of_digit).collect());
             let key = QueryKey::generate(entropy)?;
-            bodies.push(key.encrypt(kernel, seed, &selectors, entropy)?);
+            bodies.push(key.encrypt(kernel, seed, &selectors, SLOTS as u32, entropy)?);
             keys.push(key);
         }
         let head = QueryHead { shape, masks };
@@ -129,7 +130,7 @@ impl Asked {
         for (number, digit) in digits.iter().enumerate() {
             for bodies in bodies.iter().take(digit.bits) {
                 for body in bodies.chunks_exact(DEGREE).skip(number * ROWS).take(ROWS) {
-                    wire::pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied(), 64);
+                    pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied(), 64);
                 }
             }
         }
@@ -189,7 +190,7 @@ impl Secrets<'_> {
             for digit in plan.digits() {
                 let mask = match self.asked.head.masks {
                     Masks::Fresh => {
-                        let mask = wire::unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS))?);
+                        let mask = unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS))?);
                         lattice::torus(self.kernel, &mask, MASK_BITS)
                     }
                     Masks::Fixed => {
@@ -242,7 +243,7 @@ impl Digit<'_> {
         }
         codes.iter_mut().for_each(|code| *code <<= self.plan.bits);
         for (bit, (secret, pads)) in secrets.iter().zip(pad_sums.iter()).enumerate().take(self.plan.bits) {
-            let body = wire::unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS))?);
+            let body = unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS))?);
             let masked = lattice::masked(kernel, &self.mask, secret);
             let mut slots = Zeroizing::new([0u16; DEGREE]);
             for (((to, body), masked), pad) in slots.iter_mut().zip(body).zip(masked.iter()).zip(pads) {
@@ -314,11 +315,11 @@ mod tests {
             reader.take::<34>().unwrap();
             let secrets = pending.asked.transform(owner.kernel);
             for bits in (0..blocks).flat_map(|_| table.bits(Shape::default())) {
-                let mask = wire::unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS)).unwrap());
+                let mask = unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS)).unwrap());
                 let mask = lattice::torus(owner.kernel, &mask, MASK_BITS);
                 for secret in secrets.keys.iter().take(bits) {
                     let masked = lattice::masked(owner.kernel, &mask, secret);
-                    let body = wire::unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS)).unwrap());
+                    let body = unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS)).unwrap());
                     for (body, masked) in body.into_iter().zip(masked.iter()) {
                         let phase = ((body as u32) << (32 - BODY_BITS)).wrapping_sub(*masked);
                         let error = f64::from((phase << SLOTS) as i32) / 2f64.powi(32);

@@ -65,7 +65,6 @@ mod asker;
 mod checks;
 mod client;
 mod index;
-mod lattice;
 mod mask;
 mod parameters;
 mod plan;

@@ -3,13 +3,16 @@
 use alloc::vec::Vec;
 
 use super::{
-    DEGREE, lattice,
+    DEGREE,
     plan::ROWS,
     wire::{Masks, Table},
 };
 use crate::{
     hash::{Digest, Domain},
-    search::fourier::{Kernel, Part, Rows, Selectors, Spectrum},
+    search::{
+        fourier::{Kernel, Part, Rows, Selectors, Spectrum},
+        lattice,
+    },
 };
 
 const MASKS: Domain = Domain::new("cpchain/crypto/search/scan-masks/v1");

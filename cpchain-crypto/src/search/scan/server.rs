@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    BLOCK_RECORDS, DEGREE, lattice,
+    BLOCK_RECORDS, DEGREE,
     plan::ROWS,
     rows,
     wire::{self, BODY_BITS, BlockHead, Kind, MASK_BITS, Masks, QUERY_BITS, QueryHead, Reader, Table},
@@ -13,6 +13,8 @@ use crate::{
     search::{
         SearchError, SearchServer,
         fourier::{Kernel, Rows, Selectors},
+        lattice,
+        packed::{pack_rounded, packed_len, unpack},
     },
 };
 
@@ -108,8 +110,8 @@ impl ScanServer {
                 self.kernel.backward(sum, &mut polynomial);
                 let numbers = polynomial.iter().map(|number| u64::from(*number));
                 match kind {
-                    Sum::Mask => wire::pack_rounded::<MASK_BITS>(out, numbers, 32),
-                    Sum::Body => wire::pack_rounded::<BODY_BITS>(out, numbers, 32),
+                    Sum::Mask => pack_rounded::<MASK_BITS>(out, numbers, 32),
+                    Sum::Body => pack_rounded::<BODY_BITS>(out, numbers, 32),
                 }
             }
         }
@@ -159,7 +161,7 @@ impl Received {
             sums.extend(core::iter::repeat_n(Sum::Body, bits));
             for bit in 0..bits {
                 for row in 0..ROWS {
-                    let body = wire::unpack::<QUERY_BITS>(reader.slice(wire::packed_len(QUERY_BITS))?);
+                    let body = unpack::<QUERY_BITS>(reader.slice(packed_len(QUERY_BITS))?);
                     selectors.put(digit, usize::from(fresh) + bit, row, &lattice::torus(kernel, &body, QUERY_BITS));
                 }
             }

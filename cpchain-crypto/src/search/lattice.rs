@@ -1,4 +1,4 @@
-//! The lattice part: encryption of selectors, and what decryption takes away.
+//! The lattice part of the scan and the aggregates: encryption of selectors, and what decryption takes away.
 //!
 //! A selector is a GLWE ciphertext (a, b = a·s + e + m) over polynomials modulo X²⁰⁴⁸ + 1 and numbers modulo 2⁶⁴, with a secret s of TUniform(3) and an error e of
 //! TUniform(20): whole numbers from −2³ to 2³ and from −2²⁰ to 2²⁰, the ends half as likely as the others. Masks are ChaCha20 keystreams of a seed.
@@ -11,14 +11,9 @@ use chacha20::{
 };
 use zeroize::Zeroizing;
 
-use super::{DEGREE, SLOTS};
-use crate::{
-    entropy::{Entropy, EntropyError},
-    search::fourier::{Kernel, Spectrum},
-};
+use super::fourier::{COEFFICIENTS as DEGREE, Kernel, Spectrum};
+use crate::entropy::{Entropy, EntropyError};
 
-/// Where a selector's 1 stands: the products fill the upper bits, one for each slot.
-const ONE: u64 = 1 << (64 - SLOTS);
 /// Bits of the largest error, and of the largest number of a secret.
 const ERROR_BITS: u32 = 20;
 const SECRET_BITS: u32 = 3;
@@ -51,12 +46,14 @@ impl QueryKey {
         Ok(Self(numbers))
     }
 
-    /// Encrypts 0 or 1 for each selector, under the masks of a seed: the bodies one after another. Never twice under one secret.
+    /// Encrypts 0 or 1 for each selector, under the masks of a seed: the bodies one after another. Never twice under one secret. Rows of `width` bits times a
+    /// 1 fill the upper bits.
     pub(super) fn encrypt(
         &self,
         kernel: Kernel,
         seed: [u8; 16],
         selectors: &[bool],
+        width: u32,
         entropy: &mut dyn Entropy,
     ) -> Result<Vec<u64>, EntropyError> {
         let mut noise_key = Zeroizing::new([0; 32]);
@@ -68,7 +65,7 @@ impl QueryKey {
             let mut body = exact_product(kernel, &masks.next(), &secret);
             add_errors(&mut noise, &mut body);
             if let Some(constant) = body.first_mut() {
-                *constant = constant.wrapping_add(u64::from(*selected) * ONE);
+                *constant = constant.wrapping_add(u64::from(*selected) << (64 - width));
             }
             bodies.extend_from_slice(body.as_slice());
         }
