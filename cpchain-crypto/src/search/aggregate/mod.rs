@@ -35,7 +35,7 @@
 //!   [rules of every engine](super).
 //! - Queries for another state of the table, bytes of another table, truncated and malformed bytes are refused (`states_and_bytes_are_checked`).
 //! - A pad is never used twice, even if the owner's state is rolled back: every sealing draws a salt (`sealing_twice_shares_no_pad`).
-//! - The noise of 256 rows of 15 bits is that of 16 rows of 16 bits, as a scan has: above 20 standard deviations from where an answer is refused (`noise_margin`).
+//! - Noise stays more than 15 standard deviations from where an answer is refused, with 256 bins (`noise_margin`).
 //!
 //! ```
 //! use cpchain_crypto::{Key, SystemEntropy, search::{Predicate, SearchClient, SearchServer}};
