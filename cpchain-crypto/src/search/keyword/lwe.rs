@@ -45,10 +45,10 @@ impl PublicMatrix {
         // Through a small buffer, so that the words are read from the first cache.
         let mut left = self.buckets;
         while left > 0 {
-            let mut bytes = [0; 4096];
-            cipher.apply_keystream(&mut bytes);
-            let words = bytes.as_chunks::<4>().0;
-            out.extend(words.iter().take(left).map(|word| u32::from_le_bytes(*word)));
+            let mut buffer = [[0; 4]; 1024];
+            let (words, _) = buffer.split_at_mut(left.min(1024));
+            cipher.apply_keystream(words.as_flattened_mut());
+            out.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
             left = left.saturating_sub(words.len());
         }
     }
