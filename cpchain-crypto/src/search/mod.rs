@@ -72,6 +72,8 @@ pub mod store;
 mod term;
 #[cfg(feature = "search")]
 mod text;
+#[cfg(any(feature = "search", feature = "tfhe"))]
+mod wire;
 
 use alloc::vec::Vec;
 

@@ -25,8 +25,7 @@ pub fn ask(dice: &mut Dice, queries: usize) {
     let mut host = CatalogueServer::new(publisher.listing().catalogue(), 8, KeyLimits::default());
     let entries = dice.size(64, 4096) as u64;
     let mut plain: BTreeMap<u64, Vec<u8>> = (0..entries).map(|number| (number, entry(dice, length))).collect();
-    let changed: BTreeMap<u64, Vec<u8>> =
-        (0..5).map(|_| (dice.below(entries), entry(dice, length))).collect();
+    let changed: BTreeMap<u64, Vec<u8>> = (0..5).map(|_| (dice.below(entries), entry(dice, length))).collect();
     let publish = |publisher: &mut CataloguePublisher, entries: &BTreeMap<u64, Vec<u8>>, first: bool| match layout {
         Layout::Keyword => {
             let entries: Vec<_> = entries.iter().map(|(number, entry)| (term(*number), entry.as_slice())).collect();

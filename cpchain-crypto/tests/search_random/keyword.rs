@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cpchain_crypto::search::{
     SearchClient, SearchServer, Term,
-    keyword::{
-        KeywordClient, KeywordIndex, KeywordServer, Lookup, Page, ParameterSet, Posting, Shard, add_answers,
-    },
+    keyword::{KeywordClient, KeywordIndex, KeywordServer, Lookup, Page, ParameterSet, Posting, Shard, add_answers},
 };
 
 use super::dice::{Dice, Memory};

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     DEGREE, INTERVALS, LIMBS, Totals, WIDTH,
     index::{AggregateIndex, MASK},
-    wire::{self, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader},
+    wire::{self, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS},
 };
 use crate::{
     entropy::Entropy,
@@ -59,7 +59,7 @@ impl SearchClient for AggregateIndex {
 
     fn decode(&self, pending: Pending, answer: &[u8]) -> Result<Vec<Totals>, SearchError> {
         let length = self.table.answer_len(pending.heads.len());
-        let mut reader = Reader::open_for(Kind::Answer, &self.table, length, answer)?;
+        let mut reader = wire::open_exactly(Kind::Answer, &self.table, length, answer)?;
         if reader.take()? != pending.view.0 {
             return Err(SearchError::Stale);
         }

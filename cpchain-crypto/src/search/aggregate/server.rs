@@ -119,7 +119,7 @@ impl AggregateServer {
 
     /// The masks and the bodies of the selectors, transformed.
     fn read_query(&self, query: &[u8]) -> Result<Selectors, SearchError> {
-        let mut reader = Reader::open_for(Kind::Query, &self.table, self.table.query_len(), query)?;
+        let mut reader = wire::open_exactly(Kind::Query, &self.table, self.table.query_len(), query)?;
         if reader.take()? != self.view.0 {
             return Err(SearchError::Stale);
         }
@@ -141,7 +141,7 @@ fn well_formed(body: &[u8]) -> bool {
 
 impl SearchServer for AggregateServer {
     fn apply(&mut self, update: &[u8]) -> Result<(), SearchError> {
-        let mut reader = Reader::open_for(Kind::Interval, &self.table, self.table.interval_len(), update)?;
+        let mut reader = wire::open_exactly(Kind::Interval, &self.table, self.table.interval_len(), update)?;
         let head = Head::read(&mut reader)?;
         if !well_formed(reader.rest()) {
             return Err(Kind::Interval.error());

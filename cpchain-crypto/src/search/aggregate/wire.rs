@@ -5,11 +5,19 @@ use alloc::vec::Vec;
 use super::{Bins, INTERVALS, LIMBS};
 use crate::{
     hash::{Digest, Domain},
-    search::{SearchError, packed::packed_len},
+    search::{
+        SearchError,
+        packed::packed_len,
+        wire::{self, About},
+    },
 };
 
+pub(super) use wire::{Head, start};
+
+/// Reads messages about aggregate tables.
+pub(super) type Reader<'a> = wire::Reader<'a, Kind>;
+
 const VIEW: Domain = Domain::new("cpchain/crypto/search/aggregate-view/v1");
-const VERSION: u8 = 1;
 
 /// Bits of a coefficient of a query's body, of an answer's mask and of an answer's body.
 pub(super) const QUERY_BITS: u32 = 44;
@@ -36,6 +44,19 @@ impl Kind {
             Self::Index => "stored aggregate index",
         };
         SearchError::Format { what }
+    }
+}
+
+impl wire::Kind for Kind {
+    const VERSION: u8 = 1;
+    type Table = AggregateTable;
+
+    fn code(self) -> u8 {
+        self as u8
+    }
+
+    fn error(self) -> SearchError {
+        Self::error(self)
     }
 }
 
@@ -104,99 +125,32 @@ impl AggregateTable {
     }
 }
 
+impl About for AggregateTable {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend(self.to_bytes());
+    }
+
+    fn get<K: wire::Kind>(reader: &mut wire::Reader<'_, K>) -> Result<Self, SearchError> {
+        Self::from_bytes(&reader.take::<{ Self::LEN }>()?)
+    }
+}
+
+/// Opens bytes that must be of this table and of this length.
+pub(super) fn open_exactly<'a>(
+    kind: Kind,
+    table: &AggregateTable,
+    length: usize,
+    bytes: &'a [u8],
+) -> Result<Reader<'a>, SearchError> {
+    let reader = Reader::open_for(kind, table, bytes)?;
+    if bytes.len() == length { Ok(reader) } else { Err(reader.error()) }
+}
+
 /// Version, kind, table.
 const HEAD: usize = 2 + AggregateTable::LEN;
-
-/// Which sealing of which interval: what pads, weights and the view depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) number: u32,
-    pub(super) version: u32,
-    pub(super) salt: [u8; 16],
-}
-
-impl Head {
-    pub(super) const LEN: usize = 24;
-
-    pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
-        let mut out = [0; Self::LEN];
-        let (number, rest) = out.split_at_mut(4);
-        let (version, salt) = rest.split_at_mut(4);
-        number.copy_from_slice(&self.number.to_le_bytes());
-        version.copy_from_slice(&self.version.to_le_bytes());
-        salt.copy_from_slice(&self.salt);
-        out
-    }
-
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, SearchError> {
-        Ok(Self {
-            number: u32::from_le_bytes(reader.take()?),
-            version: u32::from_le_bytes(reader.take()?),
-            salt: reader.take()?,
-        })
-    }
-}
 
 /// The state of a table, as both sides must see it for a query to make sense.
 pub(super) fn view(table: &AggregateTable, heads: impl Iterator<Item = Head>) -> Digest {
     let heads: Vec<u8> = heads.flat_map(Head::to_bytes).collect();
     Digest::of(VIEW, &[&table.to_bytes(), &heads])
-}
-
-/// A message's first bytes.
-pub(super) fn start(kind: Kind, table: &AggregateTable, more: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD + more);
-    out.extend([VERSION, kind as u8]);
-    out.extend(table.to_bytes());
-    out
-}
-
-/// Reads from the front, and never past the end.
-#[derive(Debug)]
-pub(super) struct Reader<'a> {
-    kind: Kind,
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    /// Checks version and kind, and reads the table.
-    pub(super) fn open(kind: Kind, bytes: &'a [u8]) -> Result<(Self, AggregateTable), SearchError> {
-        let mut reader = Self { kind, rest: bytes };
-        if reader.take()? != [VERSION, kind as u8] {
-            return Err(kind.error());
-        }
-        let table = AggregateTable::from_bytes(&reader.take::<{ AggregateTable::LEN }>()?)?;
-        Ok((reader, table))
-    }
-
-    /// The same, for bytes that must be of this table and of this length.
-    pub(super) fn open_for(
-        kind: Kind,
-        table: &AggregateTable,
-        length: usize,
-        bytes: &'a [u8],
-    ) -> Result<Self, SearchError> {
-        let (reader, other) = Self::open(kind, bytes)?;
-        match other == *table {
-            false => Err(SearchError::OtherTable),
-            true if bytes.len() == length => Ok(reader),
-            true => Err(kind.error()),
-        }
-    }
-
-    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], SearchError> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    pub(super) fn slice(&mut self, length: usize) -> Result<&'a [u8], SearchError> {
-        let (head, rest) = self.rest.split_at_checked(length).ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(head)
-    }
-
-    pub(super) const fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
 }

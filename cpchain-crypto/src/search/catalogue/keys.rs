@@ -62,7 +62,7 @@ impl Cache {
     }
 
     pub(super) fn register(&mut self, bytes: &[u8], now_ms: u64, transform: &mut Transform) -> Result<(), SearchError> {
-        let mut reader = Reader::open(Kind::Keys, bytes)?;
+        let mut reader = Reader::begin(Kind::Keys, bytes)?;
         if bytes.len() != KEYS_LEN {
             return Err(reader.error());
         }

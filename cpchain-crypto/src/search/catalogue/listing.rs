@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     hash::{Digest, Domain},
-    search::{SearchError, Term},
+    search::{self, SearchError, Term, wire::About},
 };
 
 const NAME: Domain = Domain::new("cpchain/crypto/search/catalogue/v1");
@@ -111,8 +111,14 @@ impl Catalogue {
         out.iter_mut().zip(self.id.0.into_iter().chain(tail)).for_each(|(to, byte)| *to = byte);
         out
     }
+}
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, SearchError> {
+impl About for Catalogue {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend(self.to_bytes());
+    }
+
+    fn get<K: search::wire::Kind>(reader: &mut search::wire::Reader<'_, K>) -> Result<Self, SearchError> {
         let id = Digest(reader.take()?);
         let [set, layout, low, high] = reader.take()?;
         let layout = match layout {
@@ -230,7 +236,7 @@ impl Listing {
     /// # Errors
     /// [`SearchError::Format`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SearchError> {
-        let mut reader = Reader::open(Kind::Listing, bytes)?;
+        let mut reader = Reader::begin(Kind::Listing, bytes)?;
         let listing = Self::read(&mut reader)?;
         reader.end()?;
         Ok(listing)
@@ -239,7 +245,7 @@ impl Listing {
     /// Reads and bounds it.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, SearchError> {
         let listing = Self {
-            catalogue: Catalogue::read(reader)?,
+            catalogue: Catalogue::get(reader)?,
             version: u32::from_le_bytes(reader.take()?),
             entries: u64::from_le_bytes(reader.take()?),
             pages: u32::from_le_bytes(reader.take()?),

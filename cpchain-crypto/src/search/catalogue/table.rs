@@ -40,10 +40,10 @@ impl Change {
 
     /// Reads and bounds it; whether it follows, and is true, is for the table to judge.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, SearchError> {
-        let mut reader = Reader::open(Kind::Update, bytes)?;
+        let mut reader = Reader::begin(Kind::Update, bytes)?;
         let listing = Listing::read(&mut reader)?;
-        let mut pages: Vec<(u32, Payload)> = Vec::with_capacity(reader.left() / Self::PAGE);
-        while reader.left() > 0 {
+        let mut pages: Vec<(u32, Payload)> = Vec::with_capacity(reader.rest().len() / Self::PAGE);
+        while !reader.rest().is_empty() {
             let number = u32::from_le_bytes(reader.take()?);
             let ascending = pages.last().is_none_or(|(last, _)| *last < number);
             if !ascending || number >= listing.pages {
@@ -156,12 +156,12 @@ impl Table {
 
     /// The inverse of [`to_bytes`](Self::to_bytes): checks that entries and listing belong together.
     pub(super) fn from_bytes(bytes: &[u8], max_blocks: usize) -> Result<Self, SearchError> {
-        let mut reader = Reader::open(Kind::Stored, bytes)?;
+        let mut reader = Reader::begin(Kind::Stored, bytes)?;
         let listing = Listing::read(&mut reader)?;
         if listing.blocks() > max_blocks {
             return Err(SearchError::Full { most: max_blocks as u32 });
         }
-        if reader.left() != listing.pages as usize * PAYLOAD {
+        if reader.rest().len() != listing.pages as usize * PAYLOAD {
             return Err(reader.error());
         }
         let mut pages = Vec::with_capacity(listing.pages as usize);

@@ -3,9 +3,12 @@
 use alloc::vec::Vec;
 
 use super::{listing::Catalogue, parameters::DEGREE};
-use crate::search::SearchError;
+use crate::search::{SearchError, wire};
 
-const VERSION: u8 = 1;
+pub(super) use wire::begin as start;
+
+/// Reads messages about catalogues.
+pub(super) type Reader<'a> = wire::Reader<'a, Kind>;
 
 /// Kinds of messages, the second byte of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,61 +35,24 @@ impl Kind {
     }
 }
 
-/// A message's first bytes.
-pub(super) fn start(kind: Kind, more: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2 + more);
-    out.extend([VERSION, kind as u8]);
-    out
+impl wire::Kind for Kind {
+    const VERSION: u8 = 1;
+    type Table = Catalogue;
+
+    fn code(self) -> u8 {
+        self as u8
+    }
+
+    fn error(self) -> SearchError {
+        Self::error(self)
+    }
 }
 
-/// Reads from the front, and never past the end.
-#[derive(Debug)]
-pub(super) struct Reader<'a> {
-    kind: Kind,
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    /// Checks version and kind.
-    pub(super) fn open(kind: Kind, bytes: &'a [u8]) -> Result<Self, SearchError> {
-        let mut reader = Self { kind, rest: bytes };
-        if reader.take()? == [VERSION, kind as u8] { Ok(reader) } else { Err(kind.error()) }
-    }
-
-    /// The same, for bytes that name a catalogue, which must be this one.
-    pub(super) fn open_for(kind: Kind, catalogue: &Catalogue, bytes: &'a [u8]) -> Result<Self, SearchError> {
-        let mut reader = Self::open(kind, bytes)?;
-        if Catalogue::read(&mut reader)? == *catalogue { Ok(reader) } else { Err(SearchError::OtherTable) }
-    }
-
-    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], SearchError> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    pub(super) fn slice(&mut self, length: usize) -> Result<&'a [u8], SearchError> {
-        let (head, rest) = self.rest.split_at_checked(length).ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(head)
-    }
-
+impl Reader<'_> {
     /// The coefficients of `count` polynomials, `bits` each.
     pub(super) fn polynomials(&mut self, count: usize, bits: u32, out: &mut Vec<u64>) -> Result<(), SearchError> {
         out.extend(unpack(self.slice(count.saturating_mul(packed_len(bits)))?, bits));
         Ok(())
-    }
-
-    pub(super) const fn left(&self) -> usize {
-        self.rest.len()
-    }
-
-    pub(super) const fn error(&self) -> SearchError {
-        self.kind.error()
-    }
-
-    pub(super) fn end(self) -> Result<(), SearchError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.kind.error()) }
     }
 }
 

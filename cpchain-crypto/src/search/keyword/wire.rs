@@ -5,11 +5,18 @@ use alloc::vec::Vec;
 use super::parameters::ParameterSet;
 use crate::{
     hash::{Digest, Domain},
-    search::SearchError,
+    search::{
+        SearchError,
+        wire::{self, About},
+    },
 };
 
+pub(super) use wire::start;
+
+/// Reads messages about keyword tables.
+pub(super) type Reader<'a> = wire::Reader<'a, Kind>;
+
 const VIEW: Domain = Domain::new("cpchain/crypto/search/keyword-view/v1");
-const VERSION: u8 = 1;
 
 /// Kinds of messages, the second byte of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +38,19 @@ impl Kind {
             Self::Index => "stored keyword index",
         };
         SearchError::Format { what }
+    }
+}
+
+impl wire::Kind for Kind {
+    const VERSION: u8 = 1;
+    type Table = KeywordTable;
+
+    fn code(self) -> u8 {
+        self as u8
+    }
+
+    fn error(self) -> SearchError {
+        Self::error(self)
     }
 }
 
@@ -90,6 +110,16 @@ impl KeywordTable {
     }
 }
 
+impl About for KeywordTable {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend(self.to_bytes());
+    }
+
+    fn get<K: wire::Kind>(reader: &mut wire::Reader<'_, K>) -> Result<Self, SearchError> {
+        Self::from_bytes(&reader.take::<{ Self::LEN }>()?)
+    }
+}
+
 /// Which sealing of which postings a segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
@@ -117,14 +147,9 @@ impl Head {
 
     /// Reads and bounds it; whether it follows what is there is for the caller to judge.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, SearchError> {
-        let head = Self {
-            sequence: u32::from_le_bytes(reader.take()?),
-            keep: u32::from_le_bytes(reader.take()?),
-            buckets: u32::from_le_bytes(reader.take()?),
-            salt: reader.take()?,
-        };
+        let head = Self { sequence: reader.u32()?, keep: reader.u32()?, buckets: reader.u32()?, salt: reader.take()? };
         if head.buckets == 0 || head.buckets as usize > ParameterSet::MAX_BUCKETS {
-            return Err(reader.kind.error());
+            return Err(reader.error());
         }
         Ok(head)
     }
@@ -136,66 +161,8 @@ pub(super) fn view(table: &KeywordTable, applied: u32, heads: impl Iterator<Item
     Digest::of(VIEW, &[&table.to_bytes(), &applied.to_le_bytes(), &heads])
 }
 
-/// A message's first bytes.
-pub(super) fn start(kind: Kind, table: &KeywordTable, more: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2 + KeywordTable::LEN + more);
-    out.extend([VERSION, kind as u8]);
-    out.extend(table.to_bytes());
-    out
-}
-
 pub(super) fn put_words(out: &mut Vec<u8>, words: &[u32]) {
     out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-}
-
-/// Reads from the front, and never past the end.
-#[derive(Debug)]
-pub(super) struct Reader<'a> {
-    kind: Kind,
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    /// Checks version and kind, and reads the table.
-    pub(super) fn open(kind: Kind, bytes: &'a [u8]) -> Result<(Self, KeywordTable), SearchError> {
-        let mut reader = Self { kind, rest: bytes };
-        if reader.take()? != [VERSION, kind as u8] {
-            return Err(kind.error());
-        }
-        let table = KeywordTable::from_bytes(&reader.take::<{ KeywordTable::LEN }>()?)?;
-        Ok((reader, table))
-    }
-
-    /// The same, for bytes that must be of this table.
-    pub(super) fn open_for(kind: Kind, table: &KeywordTable, bytes: &'a [u8]) -> Result<Self, SearchError> {
-        let (reader, other) = Self::open(kind, bytes)?;
-        if other == *table { Ok(reader) } else { Err(SearchError::OtherTable) }
-    }
-
-    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], SearchError> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    pub(super) fn slice(&mut self, length: usize) -> Result<&'a [u8], SearchError> {
-        let (head, rest) = self.rest.split_at_checked(length).ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(head)
-    }
-
-    pub(super) fn words(&mut self, count: usize) -> Result<Vec<u32>, SearchError> {
-        let (words, _) = self.slice(count.saturating_mul(4))?.as_chunks::<4>();
-        Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
-    }
-
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
-    pub(super) fn end(self) -> Result<(), SearchError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.kind.error()) }
-    }
 }
 
 /// Whose parts are in an answer: how many shards there are, and a bit for each that was added.
@@ -221,7 +188,7 @@ impl Shares {
         let [of] = reader.take()?;
         let shares = Self { of, have: u64::from_le_bytes(reader.take()?) };
         let right = (1..=64).contains(&of) && shares.have != 0 && shares.have & !shares.all() == 0;
-        if right { Ok(shares) } else { Err(reader.kind.error()) }
+        if right { Ok(shares) } else { Err(reader.error()) }
     }
 
     const fn all(self) -> u64 {

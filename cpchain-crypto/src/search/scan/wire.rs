@@ -5,11 +5,19 @@ use alloc::vec::Vec;
 use super::{DEGREE, MAX_FIELDS, Shape, plan::ROWS};
 use crate::{
     hash::{Digest, Domain},
-    search::{SearchError, packed::packed_len},
+    search::{
+        SearchError,
+        packed::packed_len,
+        wire::{self, About},
+    },
 };
 
+pub(super) use wire::{Head as BlockHead, start};
+
+/// Reads messages about scan tables.
+pub(super) type Reader<'a> = wire::Reader<'a, Kind>;
+
 const VIEW: Domain = Domain::new("cpchain/crypto/search/scan-view/v2");
-const VERSION: u8 = 2;
 
 /// Bits of a coefficient of a query's body, of an answer's mask and of an answer's body.
 pub(super) const QUERY_BITS: u32 = 44;
@@ -32,8 +40,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const fn what(self) -> &'static str {
-        match self {
+    pub(super) const fn error(self) -> SearchError {
+        let what = match self {
             Self::Block => "block of a scan table",
             Self::Query => "scan query",
             Self::Answer => "scan answer",
@@ -44,11 +52,21 @@ impl Kind {
             Self::SharedServer => "stored shared scan table",
             Self::Directory => "directory of a shared scan table",
             Self::Writer => "stored writer of a shared scan table",
-        }
+        };
+        SearchError::Format { what }
+    }
+}
+
+impl wire::Kind for Kind {
+    const VERSION: u8 = 2;
+    type Table = Table;
+
+    fn code(self) -> u8 {
+        self as u8
     }
 
-    pub(super) const fn error(self) -> SearchError {
-        SearchError::Format { what: self.what() }
+    fn error(self) -> SearchError {
+        Self::error(self)
     }
 }
 
@@ -136,10 +154,20 @@ impl Table {
     }
 }
 
+impl About for Table {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend(self.to_bytes());
+    }
+
+    fn get<K: wire::Kind>(reader: &mut wire::Reader<'_, K>) -> Result<Self, SearchError> {
+        Self::from_bytes(&reader.take::<34>()?)
+    }
+}
+
 /// Version, kind, table.
 const HEAD: usize = 2 + 34;
 /// Number, version, salt.
-pub(super) const BLOCK_HEAD: usize = 4 + 4 + 16;
+pub(super) const BLOCK_HEAD: usize = BlockHead::LEN;
 /// Shape, masks.
 const QUERY_HEAD: usize = 2;
 
@@ -169,37 +197,9 @@ impl QueryHead {
         let masks = match masks {
             0 => Masks::Fresh,
             1 => Masks::Fixed,
-            _ => return Err(reader.kind.error()),
+            _ => return Err(reader.error()),
         };
         Ok(Self { shape: Shape::from_byte(shape)?, masks })
-    }
-}
-
-/// Which sealing of which block: what the keystream and the view depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BlockHead {
-    pub(super) number: u32,
-    pub(super) version: u32,
-    pub(super) salt: [u8; 16],
-}
-
-impl BlockHead {
-    pub(super) fn to_bytes(self) -> [u8; BLOCK_HEAD] {
-        let mut out = [0; BLOCK_HEAD];
-        let (number, rest) = out.split_at_mut(4);
-        let (version, salt) = rest.split_at_mut(4);
-        number.copy_from_slice(&self.number.to_le_bytes());
-        version.copy_from_slice(&self.version.to_le_bytes());
-        salt.copy_from_slice(&self.salt);
-        out
-    }
-
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, SearchError> {
-        Ok(Self {
-            number: u32::from_le_bytes(reader.take()?),
-            version: u32::from_le_bytes(reader.take()?),
-            salt: reader.take()?,
-        })
     }
 }
 
@@ -208,58 +208,6 @@ pub(super) fn view(table: &Table, blocks: impl Iterator<Item = BlockHead>) -> Di
     let mut heads = Vec::new();
     blocks.for_each(|head| heads.extend_from_slice(&head.to_bytes()));
     Digest::of(VIEW, &[&table.to_bytes(), &heads])
-}
-
-/// A message's first bytes.
-pub(super) fn start(kind: Kind, table: &Table, capacity: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(capacity);
-    out.extend([VERSION, kind as u8]);
-    out.extend(table.to_bytes());
-    out
-}
-
-/// Reads from the front, and never past the end.
-#[derive(Debug)]
-pub(super) struct Reader<'a> {
-    kind: Kind,
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    /// Checks version and kind, and reads the table.
-    pub(super) fn open(kind: Kind, bytes: &'a [u8]) -> Result<(Self, Table), SearchError> {
-        let mut reader = Self { kind, rest: bytes };
-        if reader.take()? != [VERSION, kind as u8] {
-            return Err(kind.error());
-        }
-        let table = Table::from_bytes(&reader.take::<34>()?)?;
-        Ok((reader, table))
-    }
-
-    /// What stands behind a head that was read elsewhere.
-    pub(super) const fn part(kind: Kind, bytes: &'a [u8]) -> Self {
-        Self { kind, rest: bytes }
-    }
-
-    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], SearchError> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    pub(super) fn slice(&mut self, length: usize) -> Result<&'a [u8], SearchError> {
-        let (head, rest) = self.rest.split_at_checked(length).ok_or(self.kind.error())?;
-        self.rest = rest;
-        Ok(head)
-    }
-
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
-    pub(super) fn end(self) -> Result<(), SearchError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.kind.error()) }
-    }
 }
 
 #[cfg(test)]
