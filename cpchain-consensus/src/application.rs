@@ -50,6 +50,12 @@ pub trait Application: Any + Send {
     /// after a restart only if the first answer was never logged. An empty payload is a valid answer.
     fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes;
 
+    /// Whether this payload of [`propose`](Self::propose) orders nothing: such a block waits for work, up to the
+    /// idle interval of its node.
+    fn is_idle(&self, payload: &Bytes) -> bool {
+        payload.is_empty()
+    }
+
     /// Is this payload acceptable at `height` after these ancestors?
     ///
     /// The answer must not depend on which of the ancestors are final already: nodes hear of finality at different times, and a

@@ -418,8 +418,11 @@ fn a_node_proposes_what_it_verifies() {
     let mut proposer = Dpor::build(settings(), builder(), Some(vrf(&id(101)))).unwrap();
     let mut chain = Chain::new(genesis.clone());
     let pay = chain.sign(1, Transfer::KIND, Transfer { to: id(2), amount: Amount::cpc(1) }.encode());
-    proposer.submit(pay.bytes().clone()).unwrap();
+    let idle = proposer.propose(Height(1), &[], 1 << 20);
+    assert!(proposer.is_idle(&idle) && proposer.is_idle(&Bytes::new()), "a beacon is no work");
+    assert_eq!(proposer.admit(pay.bytes().clone()), Ok(pay.id()));
     let payload = proposer.propose(Height(1), &[], 1 << 20);
+    assert!(!proposer.is_idle(&payload));
     assert_eq!(chain.dpor.verify(Height(1), &[], &payload), Ok(()));
     let block = chain.block(payload);
     assert_eq!(chain.dpor.finalised(&block), proposer.finalised(&block));

@@ -1,7 +1,6 @@
-//! The two files of a node: `node.toml`, its own, and `genesis.toml`, the same on all nodes of a chain.
+//! `node.toml`: the settings of one node. What is the same on all of them is in [`genesis`](crate::genesis).
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,9 +8,9 @@ use std::{
 };
 
 use cpchain_consensus::{
-    Term,
+    dpor::election::ElectionError,
     lbft::{Committee, CommitteeError},
-    ledger::{Amount, Genesis},
+    ledger::dpor::SettingsError,
     network::PROTOCOL_VERSION,
     node::NodeConfig,
 };
@@ -22,6 +21,9 @@ use crate::keys;
 
 /// The name of a node's own file in its folder.
 pub const NODE_FILE: &str = "node.toml";
+
+/// The file of the beacon key in a node's folder.
+pub const BEACON_FILE: &str = "beacon.key";
 
 /// Why a file is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,12 @@ pub enum ConfigError {
     /// Nobody could vote or propose.
     #[error("the committee of the genesis cannot work: {0}")]
     Committee(#[from] CommitteeError),
+    /// Nobody could be elected.
+    #[error("`seats` or `proposers` of the genesis: {0}")]
+    Election(#[from] ElectionError),
+    /// The rest of what proposers are elected by.
+    #[error("`proposers` or `rounds` of the genesis: {0}")]
+    Settings(#[from] SettingsError),
     /// A value that cannot work.
     #[error("{0}")]
     Value(&'static str),
@@ -57,6 +65,9 @@ pub struct NodeFile {
     pub genesis: PathBuf,
     /// The file of the node's key, which decides its role.
     pub key: PathBuf,
+    /// The file of the key with which it makes the beacons of its blocks. A node that never proposes needs none.
+    #[serde(default = "beacon")]
+    pub beacon: PathBuf,
     /// The log of votes and blocks. It belongs to the key for ever.
     pub log: PathBuf,
     /// Accepted transactions that are not final yet.
@@ -65,6 +76,9 @@ pub struct NodeFile {
     pub network: NetworkTable,
     /// What clients ask.
     pub rpc: RpcTable,
+    /// Whether it stands for election.
+    #[serde(default)]
+    pub candidate: CandidateTable,
     /// How long things take.
     #[serde(default)]
     pub timing: TimingTable,
@@ -112,6 +126,22 @@ pub struct RpcTable {
     pub max_connections: usize,
 }
 
+/// `[candidate]`: an RNode that stands for election again and again. It needs a deposit of the account of `node.key`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CandidateTable {
+    /// Whether the node makes its claims by itself.
+    pub campaign: bool,
+    /// For how many terms each of them is: 1 to 3.
+    pub terms: u8,
+}
+
+impl Default for CandidateTable {
+    fn default() -> Self {
+        Self { campaign: false, terms: 3 }
+    }
+}
+
 /// `[timing]`: milliseconds. See [`NodeConfig`]; equal on all nodes is best, safety does not depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -144,6 +174,10 @@ impl Default for TimingTable {
     }
 }
 
+fn beacon() -> PathBuf {
+    BEACON_FILE.into()
+}
+
 fn protocol() -> u32 {
     PROTOCOL_VERSION
 }
@@ -152,26 +186,12 @@ fn connections() -> usize {
     64
 }
 
-/// `genesis.toml`: the chain before its first block. Its id commits to name and balances.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GenesisFile {
-    /// The name of the chain.
-    pub chain: String,
-    /// Keys of the validators, in the order of their places.
-    pub validators: Vec<String>,
-    /// Keys of the proposers, in the order of their turns.
-    pub proposers: Vec<String>,
-    /// CPC of each account.
-    pub accounts: BTreeMap<String, String>,
-}
-
-fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, ConfigError> {
+pub(crate) fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Io(path.to_owned(), error))?;
     toml::from_str(&text).map_err(|error| ConfigError::Toml(path.to_owned(), error.to_string()))
 }
 
-fn write(path: &Path, value: &impl Serialize) -> Result<(), ConfigError> {
+pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), ConfigError> {
     let text = toml::to_string(value).map_err(|error| ConfigError::Toml(path.to_owned(), error.to_string()))?;
     fs::write(path, text).map_err(|error| ConfigError::Io(path.to_owned(), error))
 }
@@ -187,7 +207,7 @@ impl NodeFile {
     /// [`ConfigError`].
     pub fn read(dir: &Path) -> Result<Self, ConfigError> {
         let mut file: Self = read(&dir.join(NODE_FILE))?;
-        for path in [&mut file.genesis, &mut file.key, &mut file.log, &mut file.outbox] {
+        for path in [&mut file.genesis, &mut file.key, &mut file.beacon, &mut file.log, &mut file.outbox] {
             *path = dir.join(&*path);
         }
         file.check()?;
@@ -214,6 +234,9 @@ impl NodeFile {
         }
         if self.rpc.max_connections == 0 {
             return Err(ConfigError::Value("rpc.max_connections must be at least 1"));
+        }
+        if !(1..=3).contains(&self.candidate.terms) {
+            return Err(ConfigError::Value("candidate.terms must be between 1 and 3"));
         }
         let timing = &self.timing;
         if !(10..=1000).contains(&timing.clock_percent) {
@@ -250,53 +273,17 @@ impl TimingTable {
     }
 }
 
-impl GenesisFile {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        read(path)
-    }
-
-    /// Writes the file.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn write(&self, path: &Path) -> Result<(), ConfigError> {
-        write(path, self)
-    }
-
-    /// The ledger before the first block.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for a key or an amount that is none.
-    pub fn genesis(&self) -> Result<Genesis, ConfigError> {
-        self.accounts.iter().try_fold(Genesis::new(), |genesis, (account, amount)| {
-            let amount: Amount = amount.parse().map_err(|_| ConfigError::Amount(amount.clone()))?;
-            Ok(genesis.account(key(account)?, amount))
-        })
-    }
-
-    /// Who votes and who proposes.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for a key that is none, or a committee that cannot work.
-    pub fn committee(&self) -> Result<Committee, ConfigError> {
-        let keys = |list: &[String]| list.iter().map(|text| key(text)).collect::<Result<Vec<_>, _>>();
-        let chain = self.genesis()?.chain_id(&self.chain);
-        Ok(Committee::new(chain, Term(0), keys(&self.validators)?, keys(&self.proposers)?)?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use cpchain_consensus::{Term, ledger::Genesis};
+
     use super::*;
 
     fn file() -> NodeFile {
         NodeFile {
             genesis: "../genesis.toml".into(),
             key: "node.key".into(),
+            beacon: BEACON_FILE.into(),
             log: "log.redb".into(),
             outbox: "outbox.redb".into(),
             network: NetworkTable {
@@ -306,6 +293,7 @@ mod tests {
                 peers: vec![PeerTable { key: "11".repeat(32), address: None }],
             },
             rpc: RpcTable { listen: "127.0.0.1:5001".parse().unwrap(), admin: true, max_connections: 64 },
+            candidate: CandidateTable::default(),
             timing: TimingTable::default(),
         }
     }
@@ -328,26 +316,20 @@ mod tests {
         };
         assert!(wrong(|f| f.rpc.listen = "0.0.0.0:5001".parse().unwrap()).contains("loopback"));
         assert!(wrong(|f| f.rpc.max_connections = 0).contains("at least 1"));
+        assert!(wrong(|f| f.candidate.terms = 4).contains("between 1 and 3"));
         assert!(wrong(|f| f.timing.clock_percent = 0).contains("between 10 and 1000"));
         assert!(wrong(|f| f.timing.timeout_ms = 900).contains("idle_block_interval_ms < timeout_ms"));
         assert!(wrong(|f| f.network.peers[0].key = "12".into()).contains("64 hexadecimal digits"));
     }
 
     #[test]
-    fn unknown_fields_and_bad_genesis_are_refused() {
+    fn unknown_fields_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("genesis.toml");
-        fs::write(&path, "chain = 'x'\nvalidators = []\nproposers = []\nspeed = 3\n[accounts]\n").unwrap();
-        assert!(matches!(GenesisFile::read(&path), Err(ConfigError::Toml(..))));
-        let genesis = GenesisFile {
-            chain: "x".into(),
-            validators: vec!["22".repeat(32)],
-            proposers: Vec::new(),
-            accounts: BTreeMap::from([("33".repeat(32), "ten".into())]),
-        };
-        assert!(matches!(genesis.genesis(), Err(ConfigError::Amount(_))));
-        let genesis = GenesisFile { accounts: BTreeMap::new(), ..genesis };
-        assert!(matches!(genesis.committee(), Err(ConfigError::Committee(_))));
+        let path = folder.path().join(NODE_FILE);
+        file().write(folder.path()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("speed = 3\n{text}")).unwrap();
+        assert!(matches!(NodeFile::read(folder.path()), Err(ConfigError::Toml(..))));
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! A node of a network as one process: LBFT 2.0 and the ledger behind JSON-RPC 2.0 and a metrics page.
+//! A node of a network as one process: LBFT 2.0, and the ledger that elects its proposers, behind JSON-RPC 2.0 and a metrics page.
 //!
 //! | part | what it is |
 //! | --- | --- |
-//! | [`config`] | `node.toml` and `genesis.toml`: read, checked, with errors that say what to do |
+//! | [`config`] | `node.toml`: read, checked, with errors that say what to do |
+//! | [`genesis`] | `genesis.toml`: the chain before its first block, and the ledger that it begins with |
 //! | [`setup`] | `node init`: keys, genesis and one folder for each node |
 //! | [`service`] | `node run`: starts and stops one node |
 //! | [`rpc`] | what a node answers over HTTP, and what it promises |
 //! | [`client`] | asks a node: what `node status` and `node tx` use |
+//! | [`campaign`], [`claim`] | a candidate renews its claim; the proofs of a claim |
 //! | [`outbox`] | transactions that were accepted and are not final yet, on disk |
 //! | [`metrics`] | the Prometheus page |
 //!
@@ -20,8 +22,11 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod campaign;
+pub mod claim;
 pub mod client;
 pub mod config;
+pub mod genesis;
 pub mod keys;
 pub mod metrics;
 pub mod outbox;

@@ -14,9 +14,10 @@ use cpchain_crypto::PublicKey;
 use cpchain_node::{
     client::Client,
     config::TimingTable,
+    genesis::DporTable,
     keys,
     service::Service,
-    setup::{ACCOUNT_FILE, Plan, init},
+    setup::{ACCOUNT_FILE, Plan, init, seats},
 };
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
@@ -39,9 +40,12 @@ enum Command {
         /// Nodes that vote.
         #[arg(long, default_value_t = 4)]
         validators: usize,
-        /// Nodes that propose.
+        /// Default proposers: 1 to 4, or a multiple of 3.
         #[arg(long, default_value_t = 4)]
         proposers: usize,
+        /// Nodes that stand for election, with their deposits in the genesis.
+        #[arg(long, default_value_t = 0)]
+        candidates: usize,
         /// Nodes that follow.
         #[arg(long, default_value_t = 0)]
         followers: usize,
@@ -51,6 +55,12 @@ enum Command {
         /// Two ports for each node from this one on; without it free ones are chosen.
         #[arg(long)]
         base_port: Option<u16>,
+        /// Proposers of a term; by default as many as there can be.
+        #[arg(long)]
+        seats: Option<usize>,
+        /// How often each proposer has its turn in a term.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
         /// The folder to make.
         #[arg(long)]
         dir: PathBuf,
@@ -122,14 +132,27 @@ type Failure = Box<dyn std::error::Error>;
 
 async fn carry_out(options: &Options) -> Result<(), Failure> {
     match &options.command {
-        Command::Init { validators, proposers, followers, chain, base_port, dir } => {
+        Command::Init {
+            validators,
+            proposers,
+            candidates,
+            followers,
+            chain,
+            base_port,
+            seats: wanted,
+            rounds,
+            dir,
+        } => {
+            let seats = wanted.unwrap_or_else(|| seats(*proposers));
             let plan = Plan {
                 validators: *validators,
                 proposers: *proposers,
+                candidates: *candidates,
                 followers: *followers,
                 chain: chain.clone(),
                 base_port: *base_port,
                 timing: TimingTable::default(),
+                dpor: DporTable { seats, rounds: *rounds, ..DporTable::default() },
             };
             let nodes = init(dir, &plan)?;
             let folders: Vec<_> = nodes.iter().map(|folder| folder.display().to_string()).collect();

@@ -4,15 +4,21 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_consensus::{
-    ledger::{GenesisError, Ledger, LedgerView, SubmitError},
+    ledger::{
+        GenesisError, LedgerView, SubmitError,
+        dpor::{Dpor, economy::EconomyView},
+    },
     network::{Libp2pConfig, Libp2pNetwork, NetworkError},
     node::{Node, NodeError, NodeHandle},
     storage::{RedbStorage, StorageError},
 };
+use cpchain_crypto::vrf::VrfSecretKey;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    config::{ConfigError, GenesisFile, NodeFile, key},
+    campaign::{Campaigning, Claimant},
+    config::{ConfigError, NodeFile, key},
+    genesis::GenesisFile,
     keys::{self, KeyError},
     outbox::{Outbox, OutboxError},
     rpc::{Rpc, http},
@@ -24,6 +30,9 @@ const FILL: Duration = Duration::from_millis(250);
 const SPREAD_AGAIN: u32 = 12;
 /// Transactions that are looked at in one go; the node waits meanwhile.
 const BATCH: usize = 500;
+
+const NO_BEACON: &str = "candidate.campaign needs the beacon key that the claims name: bring back beacon.key, make a new one with \
+                         `node keys new --beacon`, or turn candidate.campaign off";
 
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
@@ -72,37 +81,51 @@ impl Service {
         let file = NodeFile::read(dir)?;
         let genesis = GenesisFile::read(&file.genesis)?;
         let committee = genesis.committee()?;
-        let signer = keys::read(&file.key)?;
+        let signer = Arc::new(keys::read(&file.key)?);
+        let beacon = keys::read_beacon(&file.beacon)?;
+        let beacon_key = beacon.as_ref().map(VrfSecretKey::public_key);
+        if file.candidate.campaign && beacon.is_none() {
+            return Err(ConfigError::Value(NO_BEACON).into());
+        }
         // The port first: what is taken shows before anything is opened.
         let listener = TcpListener::bind(file.rpc.listen).await.map_err(|e| ServiceError::Rpc(file.rpc.listen, e))?;
         let rpc_address = listener.local_addr().map_err(|e| ServiceError::Rpc(file.rpc.listen, e))?;
 
-        let ledger = Ledger::builder(committee.chain(), genesis.genesis()?).build()?;
-        let view = ledger.view();
+        let application = genesis.application(beacon)?;
+        let (view, dpor) = (application.ledger_view(), application.view());
         let storage = RedbStorage::open(&file.log)?;
         let outbox = Outbox::open(&file.outbox)?;
-        let mut network = Libp2pNetwork::start(&signer, links(&file, committee.chain())?).await?;
+        let mut network = Libp2pNetwork::start(signer.as_ref(), links(&file, committee.chain())?).await?;
         for peer in file.network.peers.iter().filter(|peer| peer.address.is_none()) {
             network.expect_peer(key(&peer.key)?)?;
         }
         let control = network.control();
         let node = Node::start(
             file.timing.node_config(committee),
-            Arc::new(signer),
-            Box::new(ledger),
+            signer.clone(),
+            Box::new(application),
             Box::new(storage),
             Box::new(network),
         )?;
 
         let (stop, stopped) = watch::channel(false);
+        let (state, campaigning) = watch::channel(Campaigning::Off);
         let rpc = Rpc {
             node: node.clone(),
             view: view.clone(),
+            dpor,
+            economy: EconomyView::new(view.clone(), genesis.economy()?),
+            beacon: beacon_key,
+            campaigning,
             outbox: outbox.clone(),
             network: control,
             admin: file.rpc.admin,
         };
         let mut tasks = JoinSet::new();
+        if let Some(beacon) = beacon_key.filter(|_| file.candidate.campaign) {
+            let claimant = Claimant { rpc: rpc.clone(), key: signer, beacon, terms: file.candidate.terms, state };
+            tasks.spawn(claimant.run(stopped.clone()));
+        }
         tasks.spawn(http::serve(listener, rpc, file.rpc.max_connections, stopped.clone()));
         tasks.spawn(spread(node.clone(), view, outbox.clone(), stopped));
         Ok(Self { node, rpc: rpc_address, outbox, stop, tasks })
@@ -162,9 +185,9 @@ async fn spread(node: NodeHandle, view: LedgerView, outbox: Outbox, mut stop: wa
         let waiting = outbox.sweep(&view).await;
         for batch in waiting.chunks(BATCH) {
             let copies: Vec<_> = batch.iter().map(|transaction| transaction.bytes().clone()).collect();
-            let admit = move |ledger: &mut Ledger| -> Vec<_> {
+            let admit = move |dpor: &mut Dpor| -> Vec<_> {
                 // What the pool has no room for, or whose predecessor is not here yet, waits for the next time.
-                let admitted = |bytes: &Bytes| match ledger.admit(bytes.clone()) {
+                let admitted = |bytes: &Bytes| match dpor.admit(bytes.clone()) {
                     Ok(_) => true,
                     Err(SubmitError::Known(_)) => again,
                     Err(_) => false,

@@ -18,7 +18,8 @@ use cpchain_consensus::network::PROTOCOL_VERSION;
 use cpchain_crypto::Signer as _;
 
 use crate::{
-    config::{ConfigError, GenesisFile, NetworkTable, NodeFile, PeerTable, RpcTable, TimingTable},
+    config::{BEACON_FILE, CandidateTable, ConfigError, NetworkTable, NodeFile, PeerTable, RpcTable, TimingTable},
+    genesis::{DporTable, EconomyTable, GenesisFile, ProposerTable},
     keys::{self, KeyError},
 };
 
@@ -28,14 +29,18 @@ pub const GENESIS_FILE: &str = "genesis.toml";
 pub const ACCOUNT_FILE: &str = "account.key";
 /// CPC on each account at genesis.
 pub const FUNDS: u64 = 1_000_000;
+/// CPC that each candidate has at genesis beside its deposit.
+pub const CANDIDATE_FUNDS: u64 = 1_000;
 
 /// What to make.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Nodes that vote; they come first.
     pub validators: usize,
-    /// Nodes that propose.
+    /// Default proposers.
     pub proposers: usize,
+    /// Nodes that stand for election: RNodes whose deposit and first claim are in the genesis.
+    pub candidates: usize,
     /// Nodes that follow.
     pub followers: usize,
     /// The chain's name.
@@ -44,6 +49,13 @@ pub struct Plan {
     pub base_port: Option<u16>,
     /// Timers of all nodes.
     pub timing: TimingTable,
+    /// How proposers are elected; see [`seats`] for how many.
+    pub dpor: DporTable,
+}
+
+/// The most proposers that a committee can have with so many default proposers.
+pub fn seats(defaults: usize) -> usize {
+    if defaults <= 4 { defaults } else { (defaults / 3 * 3).max(4) }
 }
 
 /// Why no network was made.
@@ -66,8 +78,8 @@ pub enum SetupError {
     Config(#[from] ConfigError),
 }
 
-/// Makes the folder of a network: `genesis.toml`, and `node0`, `node1`, … with `node.toml`, `node.key` and a funded
-/// `account.key` each. Validators come first, then proposers, then followers. Returns the folders of the nodes.
+/// Makes the folder of a network: `genesis.toml`, and `node0`, `node1`, … with `node.toml`, `node.key`, `beacon.key` and a funded
+/// `account.key` each. Validators come first, then default proposers, candidates, and followers. Returns the folders of the nodes.
 ///
 /// # Errors
 /// [`SetupError`].
@@ -75,7 +87,8 @@ pub fn init(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>, SetupError> {
     if dir.exists() {
         return Err(SetupError::Exists(dir.to_owned()));
     }
-    let count = plan.validators.saturating_add(plan.proposers).saturating_add(plan.followers);
+    let roles = [plan.validators, plan.proposers, plan.candidates, plan.followers];
+    let count = roles.into_iter().fold(0, usize::saturating_add);
     let addresses = addresses(plan.base_port, count)?;
     let mut nodes = Vec::new();
     let mut accounts = BTreeMap::new();
@@ -83,27 +96,35 @@ pub fn init(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>, SetupError> {
         let folder = dir.join(format!("node{index}"));
         fs::create_dir_all(&folder).map_err(|error| SetupError::Io(folder.clone(), error))?;
         let key = keys::create(&folder.join("node.key"))?.public_key();
+        let beacon = keys::create_beacon(&folder.join(BEACON_FILE))?.public_key();
         let account = keys::create(&folder.join(ACCOUNT_FILE))?.public_key();
         accounts.insert(account.to_string(), FUNDS.to_string());
-        nodes.push((folder, key.to_string()));
+        nodes.push((folder, ProposerTable { key: key.to_string(), beacon: hex::encode(beacon.0) }));
     }
-    let keys = |skip: usize, take: usize| nodes.iter().skip(skip).take(take).map(|(_, key)| key.clone()).collect();
+    let keys = |skip: usize, take: usize| nodes.iter().skip(skip).take(take).map(|(_, keys)| keys.clone());
+    let electors = plan.validators + plan.proposers;
+    let candidates: Vec<_> = keys(electors, plan.candidates).collect();
+    accounts.extend(candidates.iter().map(|candidate| (candidate.key.clone(), CANDIDATE_FUNDS.to_string())));
     let genesis = GenesisFile {
         chain: plan.chain.clone(),
-        validators: keys(0, plan.validators),
-        proposers: keys(plan.validators, plan.proposers),
+        validators: keys(0, plan.validators).map(|keys| keys.key).collect(),
+        proposers: keys(plan.validators, plan.proposers).collect(),
+        candidates,
+        dpor: plan.dpor.clone(),
+        economy: EconomyTable::default(),
         accounts,
     };
     genesis.committee()?;
     genesis.write(&dir.join(GENESIS_FILE))?;
     let multiaddr = |address: &SocketAddr| format!("/ip4/{}/tcp/{}", address.ip(), address.port());
-    for ((folder, own), (listen, rpc)) in nodes.iter().zip(&addresses) {
-        let others = nodes.iter().zip(&addresses).filter(|((_, key), _)| key != own);
-        let peers =
-            others.map(|((_, key), (listen, _))| PeerTable { key: key.clone(), address: Some(multiaddr(listen)) });
+    for (index, ((folder, own), (listen, rpc))) in nodes.iter().zip(&addresses).enumerate() {
+        let others = nodes.iter().zip(&addresses).filter(|((_, keys), _)| keys.key != own.key);
+        let peers = others
+            .map(|((_, keys), (listen, _))| PeerTable { key: keys.key.clone(), address: Some(multiaddr(listen)) });
         let file = NodeFile {
             genesis: Path::new("..").join(GENESIS_FILE),
             key: "node.key".into(),
+            beacon: BEACON_FILE.into(),
             log: "log.redb".into(),
             outbox: "outbox.redb".into(),
             network: NetworkTable {
@@ -113,6 +134,10 @@ pub fn init(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>, SetupError> {
                 peers: peers.collect(),
             },
             rpc: RpcTable { listen: *rpc, admin: true, max_connections: 64 },
+            candidate: CandidateTable {
+                campaign: (electors..electors + plan.candidates).contains(&index),
+                ..CandidateTable::default()
+            },
             timing: plan.timing.clone(),
         };
         file.check()?;

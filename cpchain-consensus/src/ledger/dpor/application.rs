@@ -13,6 +13,8 @@ use super::{
         application::{Ledger, LedgerBuilder},
         genesis::GenesisError,
         payload::{self, BEACON_BYTES},
+        pool::SubmitError,
+        transaction::TransactionId,
         view::LedgerView,
     },
     campaign::Campaigns,
@@ -84,6 +86,14 @@ impl Dpor {
         DporView::new(self.view.clone(), self.settings.clone())
     }
 
+    /// Takes a transaction into the pool: [`Application::submit`] with a typed reason.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub fn admit(&mut self, transaction: Bytes) -> Result<TransactionId, SubmitError> {
+        self.ledger.admit(transaction)
+    }
+
     /// The beacon that the block at a height must carry: checks it.
     fn check_beacon(&self, height: Height, beacon: &VrfProof) -> Result<(), InvalidPayload> {
         let refuse = |reason: &str| InvalidPayload(reason.to_owned());
@@ -119,6 +129,11 @@ impl Application for Dpor {
         let (_, previous) = self.term(self.settings.term(height));
         let beacon = seed::prove(key, self.view.chain_id(), previous, height);
         payload::with_beacon(&self.ledger.propose(height, ancestors, room), &beacon)
+    }
+
+    /// A beacon alone is no work.
+    fn is_idle(&self, payload: &Bytes) -> bool {
+        payload.len() <= BEACON_BYTES
     }
 
     /// What the ledger asks of a payload, and that the beacon is the one that the proposer of this height makes.

@@ -105,6 +105,8 @@ pub struct Campaigns(pub(super) Arc<Settings>);
 impl Campaigns {
     /// The kind of its transactions, and the name of its space.
     pub const KIND: &str = "dpor";
+    /// How many heights old the block of a proof may be.
+    pub const RECENT: u64 = RECENT;
 
     pub(super) fn candidate(term: Term, account: &AccountId) -> Vec<u8> {
         [&candidates(term), account.0.as_slice()].concat()

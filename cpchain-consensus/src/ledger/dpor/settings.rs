@@ -137,6 +137,11 @@ impl Settings {
         height.0 > 0 && height.0.is_multiple_of(self.term_heights())
     }
 
+    /// The default proposers, in their order.
+    pub fn default_proposers(&self) -> &[PublicKey] {
+        self.election.defaults()
+    }
+
     /// The proposers of the first terms.
     pub fn first_proposers(&self) -> &[PublicKey] {
         let defaults = self.election.defaults();

@@ -70,9 +70,28 @@ impl DporView {
         elections::number(&value).map(Height)
     }
 
+    /// The last term at whose end an account stands for election, by its last claim; `None` if it never claimed.
+    pub fn claimed_until(&self, account: &AccountId) -> Option<Term> {
+        let value = self.ledger.get(Campaigns::KIND, &Campaigns::last_claim(account))?;
+        elections::number(&value).map(Term)
+    }
+
+    /// The last term that an account was elected for; `None` if it never was.
+    pub fn seated_until(&self, account: &AccountId) -> Option<Term> {
+        let value = self.ledger.get(Campaigns::KIND, &elections::seat(account))?;
+        elections::number(&value).map(Term)
+    }
+
     /// What stands for a recent final block in the proofs of a [`Claim`](super::Claim).
     pub fn recent_block(&self, height: Height) -> Option<Digest> {
         Digest::from_slice(&self.ledger.get(Campaigns::KIND, &recent(height))?)
+    }
+
+    /// The newest final block that a proof may be over: the last one that was not impeached.
+    pub fn last_recent_block(&self) -> Option<(Height, Digest)> {
+        let height = self.ledger.height().0;
+        let oldest = height.saturating_sub(Campaigns::RECENT);
+        (oldest..=height).rev().find_map(|height| Some((Height(height), self.recent_block(Height(height))?)))
     }
 
     /// The candidates of the election at the end of a term, and how each would rank now. Walks over all of them.

@@ -103,7 +103,8 @@ impl Driver {
                 let behind = height <= self.application.last_height();
                 let ancestors = self.unexecuted(ancestors);
                 let payload = if behind { Bytes::new() } else { self.application.propose(height, &ancestors, room) };
-                let seal = self.pace.seal(height, payload.is_empty(), Instant::now());
+                let idle = self.application.is_idle(&payload);
+                let seal = self.pace.seal(height, idle, Instant::now());
                 return Ok(seal.then_some(Input::Payload { height, payload }));
             }
             Output::Finalised(entry) => self.finalise(entry),

@@ -6,16 +6,21 @@ use bytes::Bytes;
 use cpchain_consensus::{
     Height,
     lbft::{Evidence, FinalEntry, Message, Role},
-    ledger::{Ledger, LedgerView, Outcome, SubmitError, Transaction, TransactionId, block_transactions},
+    ledger::{
+        LedgerView, Outcome, SubmitError, Transaction, TransactionId, block_transactions,
+        dpor::{Dpor, DporView, economy::EconomyView},
+    },
     network::{NetworkControl, WhiteList},
     node::NodeHandle,
 };
-use cpchain_crypto::Digest;
+use cpchain_crypto::{Digest, vrf::VrfPublicKey};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{BUSY, FORBIDDEN, INTERNAL, METHOD, NOT_FOUND, PARAMS, REFUSED, RpcError, TIMEOUT};
 use crate::{
+    campaign::Campaigning,
     keys,
     outbox::{Outbox, OutboxError},
 };
@@ -32,6 +37,11 @@ pub const MAX_LIFE: u64 = 100_000;
 pub struct Rpc {
     pub(crate) node: NodeHandle,
     pub(crate) view: LedgerView,
+    pub(crate) dpor: DporView,
+    pub(crate) economy: EconomyView,
+    /// With which the node makes its beacons.
+    pub(crate) beacon: Option<VrfPublicKey>,
+    pub(crate) campaigning: watch::Receiver<Campaigning>,
     pub(crate) outbox: Outbox,
     pub(crate) network: NetworkControl,
     pub(crate) admin: bool,
@@ -111,8 +121,11 @@ impl Rpc {
             }
             "block" => self.block(read(params)?).await,
             "certificate" => self.certificate(read(params)?).await,
-            "term" => read(params).map(|Nothing {}| json!({ "term": self.node.committee().term().0 })),
-            "committee" => read(params).map(|Nothing {}| self.committee()),
+            "term" => read(params).map(|Nothing {}| self.term()),
+            "committee" => self.committee(&read(params)?),
+            "deposits" => self.deposits(&read(params)?),
+            "campaign" => self.campaign(&read(params)?),
+            "reputation" => self.reputation(read(params)?).await,
             "balance" => self.balance(read(params)?).await,
             "submit" => self.submit(read(params)?).await,
             "transaction" => self.transaction(read(params)?),
@@ -132,7 +145,10 @@ impl Rpc {
                 Role::Follower => "follower",
             },
             "key": self.node.key().to_string(),
+            "beacon": self.beacon.map(|key| hex::encode(key.0)),
             "chain": self.view.chain_id().0.to_string(),
+            "term": status.term.0,
+            "campaign": *self.campaigning.borrow(),
             "height": status.height.0,
             "final_height": status.final_height.0,
             "state": status.state.to_string(),
@@ -184,21 +200,10 @@ impl Rpc {
         }))
     }
 
-    fn committee(&self) -> Value {
-        let committee = self.node.committee();
-        let texts = |keys: &[cpchain_crypto::PublicKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
-        json!({
-            "term": committee.term().0,
-            "validators": texts(committee.validators()),
-            "proposers": texts(committee.proposers()),
-            "quorum": committee.quorum(),
-            "faults": committee.faults(),
-        })
-    }
-
     async fn balance(&self, of: OfAccount) -> Result<Value, RpcError> {
-        let account = keys::public(&of.account);
-        let account = account.ok_or_else(|| RpcError::new(PARAMS, "account needs 64 hexadecimal digits"))?;
+        let account = keys::account(&of.account);
+        let account =
+            account.ok_or_else(|| RpcError::new(PARAMS, "account needs 64 hexadecimal digits or a did:key"))?;
         let reached = tokio::time::timeout(DEFAULT_WAIT, self.node.wait_final(Height(of.min_height))).await;
         let late = |_| RpcError::new(TIMEOUT, format!("height {} is not final here yet", of.min_height));
         reached.map_err(late)?.map_err(ended)?;
@@ -236,13 +241,13 @@ impl Rpc {
 
     /// Into the pool, onto the disk, to the proposers, in this order: what the ledger refuses is not kept. What the pool
     /// has no room for waits on the disk.
-    async fn accept(&self, transaction: Transaction) -> Result<(), RpcError> {
+    pub(crate) async fn accept(&self, transaction: Transaction) -> Result<(), RpcError> {
         let latest = self.view.height().0.saturating_add(MAX_LIFE);
         if transaction.expires().0 > latest {
             return Err(RpcError::new(REFUSED, format!("it expires too late: choose a height up to {latest}")));
         }
         let bytes = transaction.bytes().clone();
-        let admitted = self.node.with_application(move |ledger: &mut Ledger| ledger.admit(bytes)).await;
+        let admitted = self.node.with_application(move |dpor: &mut Dpor| dpor.admit(bytes)).await;
         let now = match admitted.map_err(ended)? {
             Ok(_) | Err(SubmitError::Known(_)) => true,
             Err(SubmitError::Full | SubmitError::NonceTooHigh { .. }) => {

@@ -6,8 +6,11 @@
 //! | `chain_head` | – | the last final height, its digest, and the state's |
 //! | `block` | `height` | the final block, with the ids of its transactions |
 //! | `certificate` | `height` | who certified it, and the bytes for a light client |
-//! | `term` | – | the term |
-//! | `committee` | – | validators, proposers, quorum |
+//! | `term` | – | the term, its heights, and whether its proposers were elected |
+//! | `committee` | `term`? | validators, proposers and which of them are default ones, quorum; from 16 terms back to 3 ahead |
+//! | `deposits` | `account` | its deposits as an RNode and in the economy pool, when they are free, the season |
+//! | `campaign` | `account` | what a claim needs: the last one, the block for its proofs, the difficulties |
+//! | `reputation` | `account` | its rank, weight and points in each dimension, its impeachments |
 //! | `balance` | `account`, `min_height`? | balance and next nonce, and the final height at which that was so |
 //! | `submit` | `transaction` (hex), `wait`?: `accepted` or `final`, `timeout_ms`? | its id and status |
 //! | `transaction` | `id` | `final` with height and outcome, `waiting`, or `unknown` |
@@ -37,6 +40,7 @@
 //! news gets a comment line every 15 s. A connection whose client takes nothing for 10 s is closed. Transactions may expire
 //! at most [`MAX_LIFE`] heights ahead; a sender may have 1,000 waiting. Requests with an `Origin` (from a browser's page) are refused.
 
+mod elections;
 pub mod http;
 mod methods;
 mod patient;

@@ -18,8 +18,9 @@ use cpchain_crypto::{PublicKey, Signer as _, SigningKey};
 use cpchain_node::{
     client::{Client, ClientError},
     config::{NodeFile, TimingTable},
+    genesis::DporTable,
     keys,
-    setup::{ACCOUNT_FILE, Plan, init},
+    setup::{ACCOUNT_FILE, Plan, init, seats},
 };
 use proxy::Links;
 use serde_json::{Value, json};
@@ -48,12 +49,23 @@ pub fn timing() -> TimingTable {
     }
 }
 
+/// A network for tests.
+pub fn plan(validators: usize, proposers: usize, candidates: usize, followers: usize, dpor: DporTable) -> Plan {
+    let (chain, timing) = ("test".into(), timing());
+    Plan { validators, proposers, candidates, followers, chain, base_port: None, timing, dpor }
+}
+
 impl Net {
     /// Makes the folders and the links, and starts nothing.
     pub async fn make(validators: usize, proposers: usize, followers: usize) -> Self {
+        let dpor = DporTable { seats: seats(proposers), ..DporTable::default() };
+        Self::of(&plan(validators, proposers, 0, followers, dpor)).await
+    }
+
+    /// Makes the folders and the links of any network, and starts nothing.
+    pub async fn of(plan: &Plan) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let plan = Plan { validators, proposers, followers, chain: "test".into(), base_port: None, timing: timing() };
-        let nodes = init(&folder.path().join("net"), &plan).unwrap();
+        let nodes = init(&folder.path().join("net"), plan).unwrap();
         let key = |dir: &PathBuf| keys::read(&dir.join("node.key")).unwrap().public_key();
         let keys: Vec<_> = nodes.iter().map(key).collect();
         let links = Links::new(nodes.len());
@@ -67,7 +79,7 @@ impl Net {
             }
             file.write(dir).unwrap();
         }
-        Self { folder, validators, nodes, keys, links, running: BTreeMap::new() }
+        Self { folder, validators: plan.validators, nodes, keys, links, running: BTreeMap::new() }
     }
 
     /// Makes and starts a network, and waits for its first final blocks.
