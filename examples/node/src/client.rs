@@ -142,6 +142,20 @@ impl Client {
         to: PublicKey,
         amount: Amount,
     ) -> Result<Transaction, ClientError> {
+        self.sign(signer, Transfer::KIND, Transfer { to, amount }.encode(), EXPIRES_AFTER).await
+    }
+
+    /// Signs the account's next transaction, as this node knows the account; it expires after so many heights.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn sign(
+        &self,
+        signer: &dyn Signer,
+        kind: &str,
+        payload: Bytes,
+        life: u64,
+    ) -> Result<Transaction, ClientError> {
         let unclear = |field: &str| ClientError::Answer(format!("`{field}` is missing"));
         let number = |of: &Value, field: &str| of.get(field).and_then(Value::as_u64).ok_or_else(|| unclear(field));
         let account = self.call("balance", json!({ "account": signer.public_key().to_string() })).await?;
@@ -153,9 +167,9 @@ impl Client {
         let draft = TransactionDraft {
             chain: ChainId(cpchain_crypto::Digest(chain.0)),
             nonce: Nonce(nonce),
-            expires: Height(height.saturating_add(EXPIRES_AFTER)),
-            kind: Transfer::KIND.into(),
-            payload: Transfer { to, amount }.encode(),
+            expires: Height(height.saturating_add(life)),
+            kind: kind.to_owned(),
+            payload,
         };
         Ok(draft.sign(signer)?)
     }
@@ -167,5 +181,14 @@ impl Client {
     pub async fn submit(&self, transaction: &Transaction, until_final: bool) -> Result<Value, ClientError> {
         let wait = if until_final { "final" } else { "accepted" };
         self.call("submit", json!({ "transaction": hex::encode(transaction.bytes()), "wait": wait })).await
+    }
+
+    /// Submits a transaction, and answers when it is executed, or with [`TIMEOUT`](crate::rpc::TIMEOUT) after so long, at most 60 s.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn submit_within(&self, transaction: &Transaction, time: Duration) -> Result<Value, ClientError> {
+        let (bytes, time) = (hex::encode(transaction.bytes()), u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.call("submit", json!({ "transaction": bytes, "wait": "final", "timeout_ms": time })).await
     }
 }

@@ -7,7 +7,8 @@
 //! | [`setup`] | `node init`: keys, genesis and one folder for each node |
 //! | [`service`] | `node run`: starts and stops one node |
 //! | [`rpc`] | what a node answers over HTTP, and what it promises |
-//! | [`client`] | asks a node: what `node status` and `node tx` use |
+//! | [`client`] | asks a node |
+//! | [`wallet`] | keys, money, deposits and elections from a command line |
 //! | [`campaign`], [`claim`] | a candidate renews its claim; the proofs of a claim |
 //! | [`outbox`] | transactions that were accepted and are not final yet, on disk |
 //! | [`metrics`] | the Prometheus page |
@@ -33,3 +34,4 @@ pub mod outbox;
 pub mod rpc;
 pub mod service;
 pub mod setup;
+pub mod wallet;

@@ -2,111 +2,29 @@
 
 #![forbid(unsafe_code)]
 
+mod options;
+
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
-use clap::{Parser, Subcommand};
-use cpchain_consensus::ledger::Amount;
-use cpchain_crypto::PublicKey;
+use clap::Parser as _;
+use cpchain_crypto::{Did, PublicKey, Signer as _, vrf::VrfPublicKey};
 use cpchain_node::{
     client::Client,
-    config::TimingTable,
+    config::{BEACON_FILE, NodeFile, TimingTable},
     genesis::DporTable,
     keys,
     service::Service,
     setup::{ACCOUNT_FILE, Plan, init, seats},
+    wallet::{Wallet, money::Pool, text},
 };
+use options::{At, By, Command, Keys, Options};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
-
-/// A node of a CPChain network.
-#[derive(Parser)]
-#[command(version, about)]
-struct Options {
-    /// Print JSON.
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Make the folders of a network: keys, genesis and one node.toml for each node.
-    Init {
-        /// Nodes that vote.
-        #[arg(long, default_value_t = 4)]
-        validators: usize,
-        /// Default proposers: 1 to 4, or a multiple of 3.
-        #[arg(long, default_value_t = 4)]
-        proposers: usize,
-        /// Nodes that stand for election, with their deposits in the genesis.
-        #[arg(long, default_value_t = 0)]
-        candidates: usize,
-        /// Nodes that follow.
-        #[arg(long, default_value_t = 0)]
-        followers: usize,
-        /// The name of the chain.
-        #[arg(long, default_value = "devnet")]
-        chain: String,
-        /// Two ports for each node from this one on; without it free ones are chosen.
-        #[arg(long)]
-        base_port: Option<u16>,
-        /// Proposers of a term; by default as many as there can be.
-        #[arg(long)]
-        seats: Option<usize>,
-        /// How often each proposer has its turn in a term.
-        #[arg(long, default_value_t = 3)]
-        rounds: u32,
-        /// The folder to make.
-        #[arg(long)]
-        dir: PathBuf,
-    },
-    /// Run one node until SIGTERM or SIGINT.
-    Run {
-        /// The folder of the node.
-        #[arg(long)]
-        dir: PathBuf,
-    },
-    /// Ask a running node where it stands.
-    Status {
-        /// The folder of the node.
-        #[arg(long)]
-        dir: PathBuf,
-    },
-    /// Send CPC from an account, and wait until it is final.
-    Tx {
-        /// The folder of the node to ask.
-        #[arg(long)]
-        dir: PathBuf,
-        /// The receiver's account: 64 hexadecimal digits.
-        #[arg(long)]
-        to: String,
-        /// How many CPC.
-        #[arg(long)]
-        amount: Amount,
-        /// The file of the sender's key; the node's account.key if not given.
-        #[arg(long)]
-        from: Option<PathBuf>,
-        /// Answer as soon as the transaction is accepted.
-        #[arg(long)]
-        no_wait: bool,
-    },
-    /// Call any RPC method of a running node.
-    Call {
-        /// The folder of the node.
-        #[arg(long)]
-        dir: PathBuf,
-        /// The method.
-        method: String,
-        /// Its parameters, as a JSON object.
-        #[arg(default_value = "{}")]
-        params: String,
-    },
-}
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -131,52 +49,111 @@ fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error>;
 
 async fn carry_out(options: &Options) -> Result<(), Failure> {
-    match &options.command {
-        Command::Init {
-            validators,
-            proposers,
-            candidates,
-            followers,
-            chain,
-            base_port,
-            seats: wanted,
-            rounds,
-            dir,
-        } => {
-            let seats = wanted.unwrap_or_else(|| seats(*proposers));
-            let plan = Plan {
-                validators: *validators,
-                proposers: *proposers,
-                candidates: *candidates,
-                followers: *followers,
-                chain: chain.clone(),
-                base_port: *base_port,
-                timing: TimingTable::default(),
-                dpor: DporTable { seats, rounds: *rounds, ..DporTable::default() },
-            };
-            let nodes = init(dir, &plan)?;
-            let folders: Vec<_> = nodes.iter().map(|folder| folder.display().to_string()).collect();
-            print(options, &json!({ "genesis": dir.join("genesis.toml").display().to_string(), "nodes": folders }))
-        }
-        Command::Run { dir } => run(options, dir.clone()).await,
-        Command::Status { dir } => print(options, &Client::of(dir)?.call("status", json!({})).await?),
-        Command::Tx { dir, to, amount, from, no_wait } => {
-            let to: PublicKey = keys::public(to).ok_or("--to needs 64 hexadecimal digits")?;
-            let key = keys::read(&from.clone().unwrap_or_else(|| dir.join(ACCOUNT_FILE)))?;
-            let client = Client::of(dir)?;
-            let transaction = client.transfer(&key, to, *amount).await?;
-            let answer = client.submit(&transaction, !no_wait).await?;
-            print(options, &answer)?;
-            match answer.get("error").and_then(Value::as_str) {
-                Some(error) => Err(error.to_owned().into()),
-                None => Ok(()),
+    let answer = match &options.command {
+        Command::Init { .. } => make(&options.command)?,
+        Command::Run(At { dir }) => return run(options, dir.clone()).await,
+        Command::Status(at) => ask(at, "status", json!({})).await?,
+        Command::Call { at, method, params } => ask(at, method, serde_json::from_str(params)?).await?,
+        Command::Keys(command) => keys(command)?,
+        Command::Term(at) => ask(at, "term", json!({})).await?,
+        Command::Committee { at, term } => ask(at, "committee", json!({ "term": term })).await?,
+        Command::Balance { at, account } => {
+            let account = account_of(account.as_deref(), at, ACCOUNT_FILE)?;
+            let mut answer = ask(at, "deposits", json!({ "account": account.to_string() })).await?;
+            if let Some(fields) = answer.as_object_mut() {
+                fields.insert("account".into(), account.to_string().into());
+                fields.insert("did".into(), Did::from(account).to_string().into());
             }
+            answer
         }
-        Command::Call { dir, method, params } => {
-            let params: Value = serde_json::from_str(params)?;
-            print(options, &Client::of(dir)?.call(method, params).await?)
+        Command::Reputation { at, account } => {
+            let key = NodeFile::read(&at.dir)?.key;
+            let account = match account {
+                Some(text) => read_account(text)?,
+                None => keys::read(&key)?.public_key(),
+            };
+            let answer = ask(at, "reputation", json!({ "account": account.to_string() })).await?;
+            return if options.json { print(options, &answer) } else { write(&text::reputation(&answer)) };
         }
+        Command::Send { by, to, amount, no_wait } => {
+            let to = read_account(to)?;
+            let wallet = wallet(by, by.dir.join(ACCOUNT_FILE))?;
+            if *no_wait { wallet.leave(to, *amount).await? } else { wallet.send(to, *amount).await? }
+        }
+        Command::Deposit { by, pool, amount } => wallet(by, key_of(&by.dir, *pool)?)?.deposit(*pool, *amount).await?,
+        Command::Withdraw { by, pool, amount } => wallet(by, key_of(&by.dir, *pool)?)?.withdraw(*pool, *amount).await?,
+        Command::Interest(by) => wallet(by, by.dir.join(ACCOUNT_FILE))?.take_interest().await?,
+        Command::Campaign { by, terms, beacon } => {
+            let path = beacon.clone().unwrap_or_else(|| by.dir.join(BEACON_FILE));
+            let beacon =
+                keys::read_beacon(&path)?.ok_or("there is no such beacon key: `node keys new --beacon FILE`")?;
+            wallet(by, key_of(&by.dir, Pool::Rnode)?)?.campaign(beacon.public_key(), *terms).await?
+        }
+    };
+    print(options, &answer)
+}
+
+/// The file of the key that a pool's deposits belong to: an RNode proposes with the key of its node.
+fn key_of(dir: &Path, pool: Pool) -> Result<PathBuf, Failure> {
+    Ok(match pool {
+        Pool::Rnode => NodeFile::read(dir)?.key,
+        Pool::Economy => dir.join(ACCOUNT_FILE),
+    })
+}
+
+async fn ask(at: &At, method: &str, params: Value) -> Result<Value, Failure> {
+    Ok(Client::of(&at.dir)?.call(method, params).await?)
+}
+
+fn wallet(by: &By, default: PathBuf) -> Result<Wallet, Failure> {
+    let key = keys::read(&by.from.clone().unwrap_or(default))?;
+    Ok(Wallet::new(Client::of(&by.dir)?, key, Duration::from_secs(by.timeout)))
+}
+
+fn read_account(text: &str) -> Result<PublicKey, Failure> {
+    Ok(keys::account(text).ok_or("an account is 64 hexadecimal digits or a did:key")?)
+}
+
+fn account_of(text: Option<&str>, at: &At, default: &str) -> Result<PublicKey, Failure> {
+    match text {
+        Some(text) => read_account(text),
+        None => Ok(keys::read(&at.dir.join(default))?.public_key()),
     }
+}
+
+fn keys(command: &Keys) -> Result<Value, Failure> {
+    let name = |path: &Path| path.display().to_string();
+    let beacon = |path, key: VrfPublicKey| json!({ "file": name(path), "beacon": hex::encode(key.0) });
+    let account = |path, key: PublicKey| json!({ "file": name(path), "account": key.to_string(), "did": Did::from(key).to_string() });
+    Ok(match command {
+        Keys::New { file, beacon: true } => beacon(file, keys::create_beacon(file)?.public_key()),
+        Keys::New { file, beacon: false } => account(file, keys::create(file)?.public_key()),
+        Keys::Show { file, beacon: true } => {
+            beacon(file, keys::read_beacon(file)?.ok_or("there is no such file")?.public_key())
+        }
+        Keys::Show { file, beacon: false } => account(file, keys::read(file)?.public_key()),
+    })
+}
+
+fn make(command: &Command) -> Result<Value, Failure> {
+    let Command::Init { validators, proposers, candidates, followers, seats: wanted, rounds, chain, base_port, dir } =
+        command
+    else {
+        return Err("not the command that makes a network".into());
+    };
+    let seats = wanted.unwrap_or_else(|| seats(*proposers));
+    let plan = Plan {
+        validators: *validators,
+        proposers: *proposers,
+        candidates: *candidates,
+        followers: *followers,
+        chain: chain.clone(),
+        base_port: *base_port,
+        timing: TimingTable::default(),
+        dpor: DporTable { seats, rounds: *rounds, ..DporTable::default() },
+    };
+    let folders: Vec<_> = init(dir, &plan)?.iter().map(|folder| folder.display().to_string()).collect();
+    Ok(json!({ "genesis": dir.join("genesis.toml").display().to_string(), "nodes": folders }))
 }
 
 async fn run(options: &Options, dir: PathBuf) -> Result<(), Failure> {
@@ -218,16 +195,10 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
 
 /// One JSON object on a line, or a line for each field.
 fn print(options: &Options, value: &Value) -> Result<(), Failure> {
-    let mut text = String::new();
-    match value {
-        Value::Object(fields) if !options.json => {
-            for (name, value) in fields {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                text.push_str(&format!("{name:<20} {value}\n"));
-            }
-        }
-        other => text = format!("{other}\n"),
-    }
+    if options.json { write(&format!("{value}\n")) } else { write(&text::lines(value)) }
+}
+
+fn write(text: &str) -> Result<(), Failure> {
     io::stdout().write_all(text.as_bytes())?;
     io::stdout().flush()?;
     Ok(())
