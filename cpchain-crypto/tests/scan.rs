@@ -6,8 +6,8 @@ use cpchain_crypto::{
     Digest, Key, SeededEntropy,
     counter::{CounterStore, Loaded, Mark, SealCounter},
     search::{
-        FixedPoint, Predicate, SearchClient, SearchError, SearchServer,
-        scan::{BLOCK_RECORDS, Kernel, ScanClient, ScanIndex, ScanServer, Shape, Table},
+        FixedPoint, Kernel, Predicate, SearchClient, SearchError, SearchServer,
+        scan::{BLOCK_RECORDS, ScanClient, ScanIndex, ScanServer, Shape, Table},
     },
 };
 use proptest::prelude::*;

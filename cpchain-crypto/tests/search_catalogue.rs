@@ -7,10 +7,8 @@
 use cpchain_crypto::{
     SeededEntropy,
     search::{
-        SearchClient, SearchError, SearchServer, Term,
-        catalogue::{
-            Catalogue, CatalogueClient, CataloguePublisher, CatalogueServer, Kernel, KeyLimits, Layout, Wanted,
-        },
+        Kernel, SearchClient, SearchError, SearchServer, Term,
+        catalogue::{Catalogue, CatalogueClient, CataloguePublisher, CatalogueServer, KeyLimits, Layout, Wanted},
     },
 };
 

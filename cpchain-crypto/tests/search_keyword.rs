@@ -8,9 +8,9 @@ use cpchain_crypto::{
     Key, SeededEntropy,
     counter::{CounterStore, Loaded, Mark, SealCounter},
     search::{
-        SearchClient, SearchError, SearchServer, Term,
+        Kernel, SearchClient, SearchError, SearchServer, Term,
         keyword::{
-            Kernel, KeywordClient, KeywordIndex, KeywordServer, Lookup, Page, ParameterSet, Pending, Posting, Shard,
+            KeywordClient, KeywordIndex, KeywordServer, Lookup, Page, ParameterSet, Pending, Posting, Shard,
             add_answers,
         },
     },

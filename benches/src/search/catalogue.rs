@@ -5,10 +5,9 @@ use std::hint::black_box;
 use cpchain_crypto::{
     SeededEntropy,
     search::{
-        SearchClient, SearchError, SearchServer,
+        Kernel, SearchClient, SearchError, SearchServer,
         catalogue::{
-            Catalogue, CatalogueClient, CataloguePublisher, CatalogueServer, Kernel, KeyLimits, Layout, Listing, Stage,
-            Wanted,
+            Catalogue, CatalogueClient, CataloguePublisher, CatalogueServer, KeyLimits, Layout, Listing, Stage, Wanted,
         },
     },
 };

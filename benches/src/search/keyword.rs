@@ -6,8 +6,8 @@ use cpchain_crypto::{
     Key, SeededEntropy,
     counter::{CounterStore, Loaded, Mark, SealCounter},
     search::{
-        SearchClient, SearchError, SearchServer, Term,
-        keyword::{Kernel, KeywordClient, KeywordIndex, KeywordServer, Lookup, ParameterSet, Posting, Shard},
+        Kernel, SearchClient, SearchError, SearchServer, Term,
+        keyword::{KeywordClient, KeywordIndex, KeywordServer, Lookup, ParameterSet, Posting, Shard},
     },
 };
 

@@ -6,8 +6,8 @@ use cpchain_crypto::{
     Entropy, Key, SeededEntropy,
     counter::{CounterStore, Loaded, Mark, SealCounter},
     search::{
-        Predicate, SearchClient, SearchError, SearchServer,
-        scan::{BLOCK_RECORDS, Kernel, ScanClient, ScanIndex, ScanServer, Shape},
+        Kernel, Predicate, SearchClient, SearchError, SearchServer,
+        scan::{BLOCK_RECORDS, ScanClient, ScanIndex, ScanServer, Shape},
     },
 };
 

@@ -11,7 +11,10 @@ use chacha20::{
 };
 use zeroize::Zeroizing;
 
-use super::fourier::{COEFFICIENTS as DEGREE, Kernel, Spectrum};
+use super::{
+    fourier::{COEFFICIENTS as DEGREE, Spectrum},
+    simd::Kernel,
+};
 use crate::entropy::{Entropy, EntropyError};
 
 /// Bits of the largest error, and of the largest number of a secret.

@@ -68,6 +68,8 @@ mod predicate;
 #[cfg(feature = "tfhe")]
 pub mod scan;
 #[cfg(any(feature = "search", feature = "tfhe"))]
+mod simd;
+#[cfg(any(feature = "search", feature = "tfhe"))]
 pub mod store;
 mod term;
 #[cfg(feature = "search")]
@@ -77,6 +79,8 @@ mod wire;
 
 use alloc::vec::Vec;
 
+#[cfg(any(feature = "search", feature = "tfhe"))]
+pub use simd::Kernel;
 #[cfg(feature = "search")]
 pub use {
     field::{Field, FieldKind, Value},

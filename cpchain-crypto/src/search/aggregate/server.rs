@@ -11,9 +11,10 @@ use crate::{
     hash::Digest,
     search::{
         SearchError, SearchServer,
-        fourier::{Kernel, Part, Rows, Selectors, Spectrum},
+        fourier::{Part, Rows, Selectors, Spectrum},
         lattice,
         packed::{pack_rounded, packed_len, unpack},
+        simd::Kernel,
     },
 };
 

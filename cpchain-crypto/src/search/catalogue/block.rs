@@ -3,11 +3,12 @@
 use alloc::{vec, vec::Vec};
 
 use super::{
-    kernel::{self, Kernel, LANES, Packed, Sums, TILES, Tile},
+    kernel::{self, LANES, Packed, Sums, TILES, Tile},
     lattice::{FREQUENCIES, Frequencies, Pair, Transform},
     page::Page,
     parameters::{COLUMNS, ROWS},
 };
+use crate::search::simd::Kernel;
 
 /// Pages of a block.
 pub(super) const BLOCK_PAGES: usize = ROWS * COLUMNS;
@@ -63,7 +64,7 @@ pub(super) fn select(pages: &Pages, selectors: &[Pair<Frequencies>], kernel: Ker
     let mut columns = vec![[[Default::default(); FREQUENCIES]; 2]; pages.blocks() * COLUMNS];
     for (at, (blocks, selectors)) in pages.0.iter().zip(&selectors).enumerate() {
         for (tile, columns) in blocks.iter().zip(columns.as_chunks_mut::<COLUMNS>().0) {
-            let sums: Sums = kernel.multiply(tile, selectors);
+            let sums: Sums = kernel.multiply_tile(tile, selectors);
             sums.iter().zip(columns).for_each(|(sums, column)| kernel::unpack(sums, at, column));
         }
     }

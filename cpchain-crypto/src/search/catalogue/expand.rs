@@ -10,10 +10,11 @@ use alloc::{vec, vec::Vec};
 
 use super::{
     gadget::{self, Factor, Places},
-    kernel::{Kernel, Split},
+    kernel::Split,
     lattice::{FREQUENCIES, Frequencies, Pair, Polynomial, Transform},
     parameters::{DEGREE, EXPANSION_LEVELS, EXPANSION_STEPS},
 };
+use crate::search::simd::Kernel;
 
 /// The evaluation keys of a client, transformed: for each step and digit a factor. 1.1 MiB.
 pub(super) struct EvaluationKeys(Vec<Factor>);

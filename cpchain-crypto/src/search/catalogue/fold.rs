@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 
 use super::{
     gadget::Factor,
-    kernel::{Kernel, Split},
+    kernel::Split,
     lattice::{FREQUENCIES, Frequencies, Pair, Polynomial, Transform},
     parameters::{DEGREE, FOLD_BITS},
 };
+use crate::search::simd::Kernel;
 
 /// The halves of an encrypted bit: what digits of masks and of bodies are multiplied with.
 pub(super) type FoldBit = Pair<Factor>;

@@ -86,7 +86,6 @@ mod wire;
 
 pub use {
     client::{CatalogueClient, Pending, Wanted},
-    kernel::Kernel,
     keys::KeyLimits,
     listing::{Catalogue, Layout, Listing},
     parameters::ParameterSet,

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use super::{
     block::{self, BLOCK_PAGES, Pages},
     expand, fold, gadget,
-    kernel::Kernel,
     keys::{Cache, KeyLimits},
     lattice::{self, Pair, Polynomial, Transform},
     listing::{Catalogue, Listing},
@@ -14,7 +13,7 @@ use super::{
     table::{Change, Table},
     wire::{self, Kind, Reader},
 };
-use crate::search::{SearchError, SearchServer};
+use crate::search::{Kernel, SearchError, SearchServer};
 
 /// A part of the work of an answer, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

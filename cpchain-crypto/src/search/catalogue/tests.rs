@@ -4,12 +4,11 @@ use super::{
     block::{self, Pages},
     expand::{self, EvaluationKeys},
     fold, gadget,
-    kernel::Kernel,
     lattice::{Pair, Polynomial, Secret, Transform},
     page::{PAYLOAD, Page},
     parameters::{COLUMNS, ROWS, SLOT_BITS, tests::deviation},
 };
-use crate::{Digest, SeededEntropy, entropy::Entropy};
+use crate::{Digest, SeededEntropy, entropy::Entropy, search::simd::Kernel};
 
 /// A host's part without bytes around it.
 struct Lab {

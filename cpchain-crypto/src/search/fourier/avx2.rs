@@ -9,17 +9,7 @@ use super::{
     rows::{Rows, Selectors},
     transform::{self, Roots},
 };
-
-/// Made by [`detect`](Self::detect) alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Avx2(());
-
-impl Avx2 {
-    pub(super) fn detect() -> Option<Self> {
-        let found = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
-        found.then_some(Self(()))
-    }
-}
+use crate::search::simd::Avx2;
 
 type Pair = [__m256d; 2];
 

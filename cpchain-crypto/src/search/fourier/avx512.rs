@@ -9,16 +9,7 @@ use super::{
     rows::{Rows, Selectors},
     transform::{self, Roots},
 };
-
-/// Made by [`detect`](Self::detect) alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Avx512(());
-
-impl Avx512 {
-    pub(super) fn detect() -> Option<Self> {
-        std::arch::is_x86_feature_detected!("avx512f").then_some(Self(()))
-    }
-}
+use crate::search::simd::Avx512;
 
 #[target_feature(enable = "avx512f")]
 pub(super) fn forward(lanes: Avx512, roots: &Roots, from: &[f64; COEFFICIENTS], to: &mut [Cell; CELLS]) {

@@ -1,5 +1,7 @@
 //! Eight numbers at a time: what a processor must offer so that the loops of this folder run on it.
 
+use crate::search::simd::Scalar;
+
 /// Complex numbers that one step works on.
 pub(super) const LANES: usize = 8;
 
@@ -34,10 +36,7 @@ pub(super) trait Lanes: Copy {
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
 }
 
-/// The reference: plain numbers, each operation rounded.
-#[derive(Clone, Copy)]
-pub(super) struct Scalar;
-
+/// Plain numbers, each operation rounded.
 impl Lanes for Scalar {
     type V = [f64; LANES];
 

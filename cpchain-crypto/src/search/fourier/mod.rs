@@ -11,7 +11,7 @@
 //! Memory: a row is 16 KiB. Rows lie tile by tile (32 frequencies) and row by row within a tile, so that a pass reads them once from front to back, and the sums of
 //! a tile stay in registers. Two columns of selectors are summed at a time: four would not fit into the registers.
 //!
-//! This module and those below it contain `unsafe`: calls of functions that need a processor feature, and the instructions
+//! This module and those below it contain `unsafe`: calls of functions that need a processor feature ([`call!`]), and the instructions
 //! themselves.
 #![allow(unsafe_code)]
 
@@ -28,10 +28,12 @@ mod transform;
 
 use std::sync::LazyLock;
 
-use lanes::{Cell, Scalar};
+use lanes::Cell;
 pub(super) use rows::{Part, Rows, Selectors};
 use transform::Roots;
 use zeroize::Zeroize;
+
+use super::simd::{Kernel, call};
 
 /// Coefficients of a polynomial.
 pub(super) const COEFFICIENTS: usize = 2048;
@@ -75,104 +77,27 @@ impl Zeroize for Spectrum {
     }
 }
 
-/// Code for one kind of processor. Which ones there are is asked of the processor; decoded results are the same by all.
-///
-/// ```
-/// use cpchain_crypto::search::scan::Kernel;
-/// println!("answers are computed by {}", Kernel::best().name());
-/// assert!(Kernel::available().contains(&Kernel::best()));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kernel(Kind);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Scalar,
-    #[cfg(target_arch = "x86_64")]
-    Avx2(avx2::Avx2),
-    #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Avx512),
-    #[cfg(target_arch = "aarch64")]
-    Neon(neon::Neon),
+/// The reference.
+mod scalar {
+    pub(super) use super::{
+        product::multiply,
+        transform::{backward, forward},
+    };
 }
 
 impl Kernel {
-    /// What this processor can run, the slowest first.
-    pub fn available() -> Vec<Self> {
-        let mut kernels = vec![Self(Kind::Scalar)];
-        #[cfg(target_arch = "x86_64")]
-        {
-            kernels.extend(avx2::Avx2::detect().map(|lanes| Self(Kind::Avx2(lanes))));
-            kernels.extend(avx512::Avx512::detect().map(|lanes| Self(Kind::Avx512(lanes))));
-        }
-        #[cfg(target_arch = "aarch64")]
-        kernels.extend(neon::Neon::detect().map(|lanes| Self(Kind::Neon(lanes))));
-        kernels
-    }
-
-    /// The fastest of them.
-    pub fn best() -> Self {
-        Self::available().pop().unwrap_or(Self(Kind::Scalar))
-    }
-
-    /// Its name: `scalar`, `avx2`, `avx512` or `neon`.
-    pub const fn name(self) -> &'static str {
-        match self.0 {
-            Kind::Scalar => "scalar",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512(_) => "avx512",
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon(_) => "neon",
-        }
-    }
-
     /// Transforms coefficients.
     pub(super) fn forward(self, from: &[f64; COEFFICIENTS], to: &mut Spectrum) {
-        match self.0 {
-            Kind::Scalar => transform::forward(Scalar, &ROOTS, from, &mut to.0),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this type exists only where AVX2 and FMA were detected.
-            Kind::Avx2(lanes) => unsafe { avx2::forward(lanes, &ROOTS, from, &mut to.0) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this type exists only where AVX-512F was detected.
-            Kind::Avx512(lanes) => unsafe { avx512::forward(lanes, &ROOTS, from, &mut to.0) },
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: a value of this type exists only where NEON was detected.
-            Kind::Neon(lanes) => unsafe { neon::forward(lanes, &ROOTS, from, &mut to.0) },
-        }
+        call!(self, forward(&ROOTS, from, &mut to.0));
     }
 
     /// Transforms back to numbers modulo 1 in units of 2⁻³². The spectrum is used up.
     pub(super) fn backward(self, from: &mut Spectrum, to: &mut [u32; COEFFICIENTS]) {
-        match self.0 {
-            Kind::Scalar => transform::backward(Scalar, &ROOTS, &mut from.0, to),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this type exists only where AVX2 and FMA were detected.
-            Kind::Avx2(lanes) => unsafe { avx2::backward(lanes, &ROOTS, &mut from.0, to) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this type exists only where AVX-512F was detected.
-            Kind::Avx512(lanes) => unsafe { avx512::backward(lanes, &ROOTS, &mut from.0, to) },
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: a value of this type exists only where NEON was detected.
-            Kind::Neon(lanes) => unsafe { neon::backward(lanes, &ROOTS, &mut from.0, to) },
-        }
+        call!(self, backward(&ROOTS, &mut from.0, to));
     }
 
     fn multiply(self, rows: &Rows, selectors: &Selectors, sums: &mut [Spectrum]) {
-        match self.0 {
-            Kind::Scalar => product::multiply(Scalar, rows, selectors, sums),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this type exists only where AVX2 and FMA were detected.
-            Kind::Avx2(lanes) => unsafe { avx2::multiply(lanes, rows, selectors, sums) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this type exists only where AVX-512F was detected.
-            Kind::Avx512(lanes) => unsafe { avx512::multiply(lanes, rows, selectors, sums) },
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: a value of this type exists only where NEON was detected.
-            Kind::Neon(lanes) => unsafe { neon::multiply(lanes, rows, selectors, sums) },
-        }
+        call!(self, multiply(rows, selectors, sums));
     }
 }
 

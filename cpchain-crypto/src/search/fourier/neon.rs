@@ -9,16 +9,7 @@ use super::{
     rows::{Rows, Selectors},
     transform::{self, Roots},
 };
-
-/// Made by [`detect`](Self::detect) alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Neon(());
-
-impl Neon {
-    pub(super) fn detect() -> Option<Self> {
-        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
-    }
-}
+use crate::search::simd::Neon;
 
 type Four = [float64x2_t; 4];
 

@@ -76,7 +76,7 @@ fn distance(a: u32, b: u32) -> u32 {
 }
 
 fn all_agree(pairs: &[Pair], columns: usize, most: u32) {
-    let wanted = sums(Kernel(Kind::Scalar), pairs, columns);
+    let wanted = sums(Kernel::SCALAR, pairs, columns);
     for kernel in Kernel::available() {
         for (sum, wanted) in sums(kernel, pairs, columns).iter().zip(&wanted) {
             let worst = sum.iter().zip(wanted).map(|(a, b)| distance(*a, *b)).max().unwrap();
@@ -88,7 +88,7 @@ fn all_agree(pairs: &[Pair], columns: usize, most: u32) {
 #[test]
 fn products_are_those_of_polynomials() {
     let pairs = random(7, 3);
-    let sum = sums(Kernel(Kind::Scalar), &pairs, 1).remove(0);
+    let sum = sums(Kernel::SCALAR, &pairs, 1).remove(0);
     for at in (0..COEFFICIENTS).step_by(37).chain([1, COEFFICIENTS - 1]) {
         assert!(distance(sum[at], exact(&pairs, at)) < 8, "coefficient {at}");
     }

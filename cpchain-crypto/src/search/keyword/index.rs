@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use super::{
     bucket::{self, SegmentKeys, TermTag},
-    kernel::{Kernel, Matrix},
+    kernel::Matrix,
     lwe::PublicMatrix,
     parameters::ParameterSet,
     wire::{self, Head, KeywordTable, Kind, Reader},
@@ -13,7 +13,7 @@ use crate::{
     aead::Key,
     entropy::Entropy,
     hash::{Digest, Domain},
-    search::{SearchError, Term},
+    search::{Kernel, SearchError, Term},
 };
 
 const TABLE: Domain = Domain::new("cpchain/crypto/search/keyword-table/v1");

@@ -9,11 +9,14 @@ use chacha20::{
 use zeroize::Zeroizing;
 
 use super::{
-    kernel::{Kernel, Matrix},
+    kernel::Matrix,
     parameters::{ERROR_BITS, SCALE},
     wire::{Head, KeywordTable},
 };
-use crate::hash::{Digest, Domain};
+use crate::{
+    hash::{Digest, Domain},
+    search::Kernel,
+};
 
 const MATRIX: Domain = Domain::new("cpchain/crypto/search/keyword-matrix/v1");
 /// Columns of the public matrix that are multiplied at a time.
@@ -62,7 +65,7 @@ impl PublicMatrix {
             (first..).zip(&mut columns).for_each(|(number, column)| self.column(number, column));
             let columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
             let mut products = vec![vec![0; table.rows()]; count];
-            kernel.multiply(table, &columns, &mut products);
+            kernel.multiply_matrix(table, &columns, &mut products);
             products.iter().for_each(|product| hint.extend_from_slice(product));
         }
         hint

@@ -88,7 +88,6 @@ mod wire;
 pub use {
     client::{KeywordClient, Lookup, Page, Pending, PrepareError},
     index::{KeywordIndex, Posting},
-    kernel::Kernel,
     parameters::ParameterSet,
     server::{KeywordServer, Shard, add_answers},
     wire::KeywordTable,

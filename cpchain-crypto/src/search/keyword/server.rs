@@ -4,12 +4,12 @@ use alloc::{vec, vec::Vec};
 
 use super::{
     index::KeywordIndex,
-    kernel::{Kernel, Matrix},
+    kernel::Matrix,
     wire::{self, Head, KeywordTable, Kind, Reader, Shares},
 };
 use crate::{
     hash::Digest,
-    search::{SearchError, SearchServer},
+    search::{Kernel, SearchError, SearchServer},
 };
 
 /// Which part of every segment a host keeps: one of several equal runs of buckets.
@@ -160,7 +160,7 @@ impl KeywordServer {
                 .collect();
             let mut sums = vec![vec![0; set.bucket_len()]; vectors.len()];
             let borrowed: Vec<&[u32]> = vectors.iter().map(Vec::as_slice).collect();
-            self.kernel.multiply(&stored.matrix, &borrowed, &mut sums);
+            self.kernel.multiply_matrix(&stored.matrix, &borrowed, &mut sums);
             for (answer, sums) in answers.iter_mut().flatten().zip(sums.chunks(self.table.fetches())) {
                 sums.iter().for_each(|sums| wire::put_words(answer, sums));
             }

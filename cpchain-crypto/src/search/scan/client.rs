@@ -19,9 +19,10 @@ use crate::{
     hash::Digest,
     search::{
         Predicate, SearchClient, SearchError,
-        fourier::{Kernel, Spectrum},
+        fourier::Spectrum,
         lattice::{self, QueryKey},
         packed::{pack_rounded, packed_len, unpack},
+        simd::Kernel,
     },
 };
 

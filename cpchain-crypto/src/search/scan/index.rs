@@ -14,10 +14,7 @@ use crate::{
     aead::Key,
     entropy::Entropy,
     hash::{Digest, Domain},
-    search::{
-        SearchError,
-        fourier::{Kernel, Selectors},
-    },
+    search::{SearchError, fourier::Selectors, simd::Kernel},
 };
 
 const TABLE: Domain = Domain::new("cpchain/crypto/search/scan-table/v2");

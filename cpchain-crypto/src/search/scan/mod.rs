@@ -75,7 +75,6 @@ pub mod shared;
 mod size;
 mod wire;
 
-pub use super::fourier::Kernel;
 pub use {
     asker::ScanClient, client::Pending, index::ScanIndex, parameters::Parameters, server::ScanServer, shape::Shape,
     wire::Table,

@@ -10,8 +10,9 @@ use super::{
 use crate::{
     hash::{Digest, Domain},
     search::{
-        fourier::{Kernel, Part, Rows, Selectors, Spectrum},
+        fourier::{Part, Rows, Selectors, Spectrum},
         lattice,
+        simd::Kernel,
     },
 };
 

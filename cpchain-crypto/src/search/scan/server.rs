@@ -12,9 +12,10 @@ use crate::{
     hash::Digest,
     search::{
         SearchError, SearchServer,
-        fourier::{Kernel, Rows, Selectors},
+        fourier::{Rows, Selectors},
         lattice,
         packed::{pack_rounded, packed_len, unpack},
+        simd::Kernel,
     },
 };
 

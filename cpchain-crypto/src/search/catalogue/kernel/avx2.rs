@@ -9,13 +9,14 @@ use super::{
     },
     COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
 };
+use crate::search::simd::Avx2;
 
 /// Lanes of a register.
 const FOUR: usize = LANES / 2;
 
 /// Half of the lanes and two columns at a time: eight sums are what sixteen registers hold beside the factors.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn multiply(pages: &Tile, selectors: &Selectors) -> Sums {
+pub(super) fn multiply(_: Avx2, pages: &Tile, selectors: &Selectors) -> Sums {
     let mut out = [[[0.0; LANES]; 4]; COLUMNS];
     for half in 0..2 {
         for (pair, out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
@@ -79,16 +80,16 @@ fn store(to: &mut [f64; FOUR], sums: __m256d) {
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn add_product(sum: &mut Split, of: &Frequencies, by: &Split) {
+pub(super) fn add_product(_: Avx2, sum: &mut Split, of: &Frequencies, by: &Split) {
     wide::add_product(sum, of, by);
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn digit(polynomial: &mut Polynomial, bits: u32) {
+pub(super) fn digit(_: Avx2, polynomial: &mut Polynomial, bits: u32) {
     wide::digit(polynomial, bits);
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn digits(polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
+pub(super) fn digits(_: Avx2, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
     wide::digits(polynomial, out);
 }

@@ -9,13 +9,14 @@ use super::{
     },
     COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
 };
+use crate::search::simd::Avx512;
 
 /// Bytes ahead of the page at work that are asked for: far enough for the memory, and still in the first cache when they are needed.
 const AHEAD: usize = 4096;
 
 /// Sixteen sums in flight hide the latency of the multiplier.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-pub(super) fn multiply(pages: &Tile, selectors: &Selectors) -> Sums {
+pub(super) fn multiply(_: Avx512, pages: &Tile, selectors: &Selectors) -> Sums {
     let mut sums = [[_mm512_setzero_pd(); 4]; COLUMNS];
     for (pages, selector) in pages.iter().zip(selectors) {
         let [p_re, p_im, q_re, q_im] = selector;
@@ -80,16 +81,16 @@ fn store(sums: __m512d) -> [f64; LANES] {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-pub(super) fn add_product(sum: &mut Split, of: &Frequencies, by: &Split) {
+pub(super) fn add_product(_: Avx512, sum: &mut Split, of: &Frequencies, by: &Split) {
     wide::add_product(sum, of, by);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-pub(super) fn digit(polynomial: &mut Polynomial, bits: u32) {
+pub(super) fn digit(_: Avx512, polynomial: &mut Polynomial, bits: u32) {
     wide::digit(polynomial, bits);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-pub(super) fn digits(polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
+pub(super) fn digits(_: Avx512, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
     wide::digits(polynomial, out);
 }

@@ -29,6 +29,7 @@ use super::{
     lattice::{FREQUENCIES, Frequencies, Pair, Polynomial},
     parameters::{COLUMNS, EXPANSION_LEVELS, ROWS},
 };
+use crate::search::simd::{Kernel, call};
 
 /// Frequencies of a tile.
 pub(super) const LANES: usize = 8;
@@ -57,121 +58,25 @@ const OFFSET: f64 = (1u64 << 52) as f64 + (1u64 << 47) as f64;
 /// Steps of a whole number. A page has 2048 coefficients of at most 2¹¹, so no component passes 2²².
 const STEPS: f64 = (1 << 25) as f64;
 
-/// Code for one kind of processor. Which ones there are is asked of the processor; all compute the same.
-///
-/// ```
-/// use cpchain_crypto::search::catalogue::Kernel;
-/// println!("answers are computed by {}", Kernel::best().name());
-/// assert!(Kernel::available().contains(&Kernel::best()));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kernel(Kind);
-
-/// A kind other than `Scalar` is made by [`Kernel::available`] alone, after the processor said that it has what it takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Scalar,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-}
-
 impl Kernel {
-    /// What this processor can run, the slowest first.
-    pub fn available() -> Vec<Self> {
-        let mut kernels = vec![Self(Kind::Scalar)];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                kernels.push(Self(Kind::Avx2));
-            }
-            let words = std::arch::is_x86_feature_detected!("avx512bw");
-            let quads = std::arch::is_x86_feature_detected!("avx512dq");
-            if words && quads && std::arch::is_x86_feature_detected!("avx512f") {
-                kernels.push(Self(Kind::Avx512));
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        if std::arch::is_aarch64_feature_detected!("neon") {
-            kernels.push(Self(Kind::Neon));
-        }
-        kernels
-    }
-
-    /// The fastest of them.
-    pub fn best() -> Self {
-        Self::available().pop().unwrap_or(Self(Kind::Scalar))
-    }
-
-    /// Its name: `scalar`, `avx2`, `avx512` or `neon`.
-    pub const fn name(self) -> &'static str {
-        match self.0 {
-            Kind::Scalar => "scalar",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => "avx512",
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => "neon",
-        }
-    }
-
     /// For each column of a block: the sum over its rows of page times selector, for one tile.
-    pub(super) fn multiply(self, pages: &Tile, selectors: &Selectors) -> Sums {
-        match self.0 {
-            Kind::Scalar => scalar::multiply(pages, selectors),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX2 and FMA were detected.
-            Kind::Avx2 => unsafe { avx2::multiply(pages, selectors) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX-512 F, BW and DQ were detected.
-            Kind::Avx512 => unsafe { avx512::multiply(pages, selectors) },
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: a kernel of this kind exists only where NEON was detected.
-            Kind::Neon => unsafe { neon::multiply(pages, selectors) },
-        }
+    pub(super) fn multiply_tile(self, pages: &Tile, selectors: &Selectors) -> Sums {
+        call!(self, multiply(pages, selectors))
     }
 
     /// `sum += of · by`, frequency by frequency.
     pub(super) fn add_product(self, sum: &mut Split, of: &Frequencies, by: &Split) {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX2 and FMA were detected.
-            Kind::Avx2 => unsafe { avx2::add_product(sum, of, by) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX-512 F, BW and DQ were detected.
-            Kind::Avx512 => unsafe { avx512::add_product(sum, of, by) },
-            _ => wide::add_product(sum, of, by),
-        }
+        call!(self, add_product(sum, of, by));
     }
 
     /// The upper bits of each coefficient as one signed digit.
     pub(super) fn digit(self, polynomial: &mut Polynomial, bits: u32) {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX2 and FMA were detected.
-            Kind::Avx2 => unsafe { avx2::digit(polynomial, bits) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX-512 F, BW and DQ were detected.
-            Kind::Avx512 => unsafe { avx512::digit(polynomial, bits) },
-            _ => wide::digit(polynomial, bits),
-        }
+        call!(self, digit(polynomial, bits));
     }
 
     /// The small signed digits of each coefficient, the uppermost first.
     pub(super) fn digits(self, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX2 and FMA were detected.
-            Kind::Avx2 => unsafe { avx2::digits(polynomial, out) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a kernel of this kind exists only where AVX-512 F, BW and DQ were detected.
-            Kind::Avx512 => unsafe { avx512::digits(polynomial, out) },
-            _ => wide::digits(polynomial, out),
-        }
+        call!(self, digits(polynomial, out));
     }
 }
 

@@ -2,14 +2,21 @@
 
 use core::arch::aarch64::*;
 
-use super::{COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Sums, Tile, WIDTH};
+use super::{
+    super::{
+        lattice::{Frequencies, Polynomial},
+        parameters::EXPANSION_LEVELS,
+    },
+    COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
+};
+use crate::search::simd::Neon;
 
 /// Lanes of a register.
 const TWO: usize = 2;
 
 /// A quarter of the lanes and two columns at a time.
 #[target_feature(enable = "neon")]
-pub(super) fn multiply(pages: &Tile, selectors: &Selectors) -> Sums {
+pub(super) fn multiply(_: Neon, pages: &Tile, selectors: &Selectors) -> Sums {
     let mut out = [[[0.0; LANES]; 4]; COLUMNS];
     for quarter in 0..LANES / TWO {
         for (pair, out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
@@ -70,4 +77,19 @@ fn load(lanes: &[f64; LANES], quarter: usize) -> float64x2_t {
 fn store(to: &mut [f64; TWO], sums: float64x2_t) {
     // SAFETY: two floats are the 16 bytes that are written.
     unsafe { vst1q_f64(to.as_mut_ptr(), sums) };
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn add_product(_: Neon, sum: &mut Split, of: &Frequencies, by: &Split) {
+    wide::add_product(sum, of, by);
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn digit(_: Neon, polynomial: &mut Polynomial, bits: u32) {
+    wide::digit(polynomial, bits);
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn digits(_: Neon, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
+    wide::digits(polynomial, out);
 }

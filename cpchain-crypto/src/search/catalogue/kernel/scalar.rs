@@ -1,8 +1,15 @@
 //! The reference: plain Rust, on every processor.
 
-use super::{COLUMNS, EXPONENT, LANES, Lanes, OFFSET, Packed, Selectors, Sums, Tile, WIDTH};
+use super::{
+    super::{
+        lattice::{Frequencies, Polynomial},
+        parameters::EXPANSION_LEVELS,
+    },
+    COLUMNS, EXPONENT, LANES, Lanes, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
+};
+use crate::search::simd::Scalar;
 
-pub(super) fn multiply(pages: &Tile, selectors: &Selectors) -> Sums {
+pub(super) fn multiply(_: Scalar, pages: &Tile, selectors: &Selectors) -> Sums {
     let mut sums = [[[0.0; LANES]; 4]; COLUMNS];
     for (pages, selector) in pages.iter().zip(selectors) {
         for (page, sums) in pages.iter().zip(&mut sums) {
@@ -31,4 +38,16 @@ fn add(sums: &mut Lanes, page: &Packed, selector: &Lanes) {
 
 fn number(&[a, b, c, d, e, f]: &[u8; WIDTH]) -> f64 {
     f64::from_bits(EXPONENT | u64::from_le_bytes([a, b, c, d, e, f, 0, 0])) - OFFSET
+}
+
+pub(super) fn add_product(_: Scalar, sum: &mut Split, of: &Frequencies, by: &Split) {
+    wide::add_product(sum, of, by);
+}
+
+pub(super) fn digit(_: Scalar, polynomial: &mut Polynomial, bits: u32) {
+    wide::digit(polynomial, bits);
+}
+
+pub(super) fn digits(_: Scalar, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
+    wide::digits(polynomial, out);
 }

@@ -6,10 +6,11 @@ use super::{
     ROWS,
     layout::{Chunk, Line},
 };
+use crate::search::simd::{Avx2, Scalar};
 
 /// Needs a vector laid out by halves.
 #[target_feature(enable = "avx2")]
-pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
+pub(super) fn dot(_: Avx2, rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
     let mut low = [_mm256_setzero_si256(); ROWS];
     let mut high = low;
     for (rows, [low0, low1, high0, high1]) in rows.iter().zip(vector) {
@@ -32,8 +33,8 @@ pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
 
 /// The reference's loop, compiled for wider registers.
 #[target_feature(enable = "avx2")]
-pub(super) fn add_scaled(to: &mut [u32], of: &[u32], factor: u32) {
-    super::scalar::add_scaled(to, of, factor);
+pub(super) fn add_scaled(_: Avx2, to: &mut [u32], of: &[u32], factor: u32) {
+    super::scalar::add_scaled(Scalar, to, of, factor);
 }
 
 /// Both halves, the upper one shifted to its place, added up over all lanes.

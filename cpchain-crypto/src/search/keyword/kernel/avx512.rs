@@ -6,10 +6,11 @@ use super::{
     ROWS,
     layout::{Chunk, Line},
 };
+use crate::search::simd::{Avx512, Scalar};
 
 /// Needs a vector laid out by bytes. Sixteen sums in flight hide the latency of the instruction.
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
+pub(super) fn dot(_: Avx512, rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
     let mut sums = [[_mm512_setzero_si512(); 4]; ROWS];
     for ([row0, row1, row2, row3], [byte0, byte1, byte2, byte3]) in rows.iter().zip(vector) {
         let bytes = [load(byte0), load(byte1), load(byte2), load(byte3)];
@@ -25,8 +26,8 @@ pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
 
 /// The reference's loop, compiled for wider registers.
 #[target_feature(enable = "avx512f")]
-pub(super) fn add_scaled(to: &mut [u32], of: &[u32], factor: u32) {
-    super::scalar::add_scaled(to, of, factor);
+pub(super) fn add_scaled(_: Avx512, to: &mut [u32], of: &[u32], factor: u32) {
+    super::scalar::add_scaled(Scalar, to, of, factor);
 }
 
 #[inline]

@@ -6,10 +6,11 @@ use super::{
     ROWS,
     layout::{Chunk, Line},
 };
+use crate::search::simd::{Neon, Scalar};
 
 /// Needs a vector laid out by halves.
 #[target_feature(enable = "neon")]
-pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
+pub(super) fn dot(_: Neon, rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
     let mut low = [vdupq_n_s32(0); ROWS];
     let mut high = low;
     for (rows, [low0, low1, high0, high1]) in rows.iter().zip(vector) {
@@ -30,6 +31,12 @@ pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
         *sum = vaddvq_s32(vaddq_s32(low, vshlq_n_s32::<16>(high))) as u32;
     }
     sums
+}
+
+/// The reference's loop: NEON is part of the target, so the compiler uses it unasked.
+#[target_feature(enable = "neon")]
+pub(super) fn add_scaled(_: Neon, to: &mut [u32], of: &[u32], factor: u32) {
+    super::scalar::add_scaled(Scalar, to, of, factor);
 }
 
 #[inline]

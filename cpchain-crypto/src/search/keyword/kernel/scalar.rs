@@ -1,8 +1,9 @@
 //! The reference: what the product is.
 
 use super::{ROWS, layout::Chunk};
+use crate::search::simd::Scalar;
 
-pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
+pub(super) fn dot(_: Scalar, rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
     let mut sums = [0u32; ROWS];
     for (rows, vector) in rows.iter().zip(vector) {
         let words = vector.iter().flat_map(|line| line.0.as_chunks::<4>().0);
@@ -18,7 +19,7 @@ pub(super) fn dot(rows: &[Chunk], vector: &[Chunk]) -> [u32; ROWS] {
 }
 
 #[inline(always)]
-pub(super) fn add_scaled(to: &mut [u32], of: &[u32], factor: u32) {
+pub(super) fn add_scaled(_: Scalar, to: &mut [u32], of: &[u32], factor: u32) {
     for (to, of) in to.iter_mut().zip(of) {
         *to = to.wrapping_add(of.wrapping_mul(factor));
     }

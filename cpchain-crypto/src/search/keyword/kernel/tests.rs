@@ -22,7 +22,7 @@ fn all_agree(rows: usize, columns: &[u8], vectors: &[Vec<u32>]) {
     let wanted: Vec<_> = vectors.iter().map(|vector| product(rows, columns, vector)).collect();
     for kernel in Kernel::available() {
         let mut sums = vec![vec![0; rows]; vectors.len()];
-        kernel.multiply(&matrix, &borrowed, &mut sums);
+        kernel.multiply_matrix(&matrix, &borrowed, &mut sums);
         assert!(sums == wanted, "{} with {rows} rows of {} columns", kernel.name(), columns.len() / rows);
     }
 }

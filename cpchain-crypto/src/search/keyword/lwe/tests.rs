@@ -35,8 +35,8 @@ fn the_phase_is_message_and_errors_times_bytes() {
     let mut query = public.encrypt_zeros(kernel, core::slice::from_ref(&secret), vec![errors.clone()]).remove(0);
     query[77] = query[77].wrapping_add(SCALE);
     let (mut answer, mut wanted) = (vec![vec![0; rows]], vec![vec![0; rows]]);
-    kernel.multiply(&matrix, &[&query], &mut answer);
-    kernel.multiply(&matrix, &[&errors], &mut wanted);
+    kernel.multiply_matrix(&matrix, &[&query], &mut answer);
+    kernel.multiply_matrix(&matrix, &[&errors], &mut wanted);
     let hint = public.hint(kernel, &matrix, SET.dimension());
     for ((phase, noise), byte) in
         phase(kernel, &answer[0], &hint, &secret).iter().zip(&wanted[0]).zip(&columns[77 * rows..])
@@ -56,7 +56,7 @@ fn noise_margin(wanted: usize) {
         let errors: Vec<Secret> = (0..8).map(|_| small.take(buckets)).collect();
         let errors: Vec<&[u32]> = errors.iter().map(|errors| errors.as_slice()).collect();
         let mut answers = vec![vec![0; rows]; errors.len()];
-        Kernel::best().multiply(&matrix, &errors, &mut answers);
+        Kernel::best().multiply_matrix(&matrix, &errors, &mut answers);
         for number in answers.iter().flatten() {
             let noise = f64::from(*number as i32) / f64::from(SCALE / 2);
             squares += noise * noise;

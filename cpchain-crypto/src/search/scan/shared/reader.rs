@@ -11,7 +11,6 @@ use crate::{
     sealed_box,
     search::{
         Predicate, SearchClient, SearchError,
-        fourier::Kernel,
         scan::{
             Shape, asker,
             checks::Weights,
@@ -19,6 +18,7 @@ use crate::{
             index::Block,
             wire::{Kind, Masks, Reader, Table},
         },
+        simd::Kernel,
     },
     sign::{Signer, SigningKey},
 };

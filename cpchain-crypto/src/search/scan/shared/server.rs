@@ -4,9 +4,9 @@ use super::{BOX_LEN, Entry, MAX_WRITERS, SharedTable, WriterId, view};
 use crate::{
     hash::Digest,
     search::{
-        SearchError, SearchServer,
+        Kernel, SearchError, SearchServer,
         scan::{
-            Kernel, ScanServer,
+            ScanServer,
             server::Received,
             wire::{self, BlockHead, Kind, Reader, Table},
         },
