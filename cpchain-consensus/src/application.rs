@@ -14,6 +14,20 @@ use crate::{ids::Height, lbft::Committee};
 #[error("illicit payload: {0}")]
 pub struct InvalidPayload(pub String);
 
+/// Why an application cannot go on: the chain decided on rules that its software does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "from height {from} on blocks need software version {needs}, this is version {runs}: update it and start it again"
+)]
+pub struct Outdated {
+    /// The version that runs.
+    pub runs: u32,
+    /// The version that is needed.
+    pub needs: u32,
+    /// The first height that needs it.
+    pub from: Height,
+}
+
 /// Payloads of the ancestors of a block that are not final yet, lowest height first.
 pub type AncestorPayloads<'a> = &'a [Bytes];
 
@@ -81,6 +95,12 @@ pub trait Application: Any + Send {
     /// ends, and nothing is asked.
     fn next_committee(&mut self, ended: &Committee) -> Committee {
         ended.again()
+    }
+
+    /// Whether the block after the last one needs other software than this. The driver asks at the start and after each final block;
+    /// it stops the node then, before a block is executed by the wrong rules.
+    fn outdated(&self) -> Option<Outdated> {
+        None
     }
 
     /// The last height that was executed and kept; [`Height::GENESIS`] at the start.

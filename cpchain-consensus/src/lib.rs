@@ -127,7 +127,7 @@ pub mod sim;
 pub mod storage;
 
 pub use {
-    application::{AncestorPayloads, Application, FinalBlock, InvalidPayload},
+    application::{AncestorPayloads, Application, FinalBlock, InvalidPayload, Outdated},
     ids::{ChainId, Height, Term},
 };
 

@@ -90,6 +90,15 @@ pub struct Scores {
     pub impeached: u64,
 }
 
+impl Reputation {
+    /// What is left of it after so many impeached heights, without a floor.
+    pub(crate) const fn after(self, impeached: u64) -> Self {
+        let kept = self.0 as u64 * FORGIVEN.saturating_sub(impeached) / FORGIVEN;
+        // Not above what it was.
+        Self(kept as u32)
+    }
+}
+
 impl Scores {
     /// The weighted sum, less the penalty, not below [`FLOOR`].
     pub const fn reputation(&self) -> Reputation {

@@ -9,6 +9,7 @@
 //! | [`Transfer`] | the built-in kind |
 //! | [`Fees`] | free transactions a day, and what the others cost |
 //! | [`dpor`] | deposits, campaigns, elections of proposers, rewards, the economy pool |
+//! | [`governance`] | votes of economy nodes and validators, evidence and penalties |
 //! | [`identity`] | keys, devices and gateways on the ledger, a module to switch on |
 //! | [`Genesis`] | who has what before the first block |
 //!
@@ -71,6 +72,7 @@ mod chain;
 pub mod dpor;
 mod fees;
 mod genesis;
+pub mod governance;
 mod history;
 pub mod identity;
 mod module;

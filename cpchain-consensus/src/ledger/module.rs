@@ -300,6 +300,30 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// What a vault of another module holds.
+    pub(crate) fn held_by(&self, kind: &str, vault: &[u8]) -> Amount {
+        self.overlay.vault(kind, vault)
+    }
+
+    /// Moves money from a vault of another built-in module into a vault of this one: for penalties, out of reach of integrators.
+    ///
+    /// # Errors
+    /// [`ModuleError::InsufficientFunds`], [`ModuleError::Bound`].
+    pub(crate) fn seize(
+        &mut self,
+        kind: &'static str,
+        from: &[u8],
+        to: &[u8],
+        amount: Amount,
+    ) -> Result<(), ModuleError> {
+        bound("the name of a vault", to.len(), MAX_KEY_BYTES)?;
+        let rest = take(self.held_by(kind, from), amount)?;
+        self.overlay.set_vault(kind, from, rest);
+        let held = self.held(to).checked_add(amount).ok_or(OVERFLOW)?;
+        self.overlay.set_vault(self.kind, to, held);
+        Ok(())
+    }
+
     /// Tells the world: the bytes become an event under this module's kind once the transaction has succeeded.
     ///
     /// # Errors

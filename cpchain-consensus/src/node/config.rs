@@ -66,6 +66,9 @@ pub enum NodeError {
     /// The final blocks in the log have a gap below the last one.
     #[error("the log has no final block at height {0}, which the application has not executed; restore the file")]
     Gap(crate::Height),
+    /// The chain decided on rules that this software does not know.
+    #[error(transparent)]
+    Outdated(#[from] crate::Outdated),
     /// The node was stopped, or failed; the last [`Status`](super::Status) says which.
     #[error("the node has stopped")]
     Stopped,

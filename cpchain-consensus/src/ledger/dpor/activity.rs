@@ -116,6 +116,11 @@ fn forget_senders(context: &mut Context<'_>, height: u64) -> Result<(), ModuleEr
     Ok(())
 }
 
+/// Impeached heights of an account in the window.
+pub(in crate::ledger) fn impeached(get: impl Fn(&str, &[u8]) -> Option<Bytes>, account: &AccountId) -> u64 {
+    get(super::Campaigns::KIND, &counter(IMPEACHED, &account.0)).as_deref().and_then(number).unwrap_or(0)
+}
+
 /// What is known of an account. `get` reads a module's key, `balance` is what the account can spend.
 pub(super) fn record(
     get: impl Fn(&str, &[u8]) -> Option<Bytes>,

@@ -12,6 +12,7 @@ use super::{
     super::{
         application::{Ledger, LedgerBuilder},
         genesis::GenesisError,
+        governance::{self, Governance},
         payload::{self, BEACON_BYTES},
         pool::SubmitError,
         transaction::TransactionId,
@@ -25,7 +26,7 @@ use super::{
     view::DporView,
 };
 use crate::{
-    AncestorPayloads, Application, FinalBlock, Height, InvalidPayload, dpor::seed, ids::Term, lbft::Committee,
+    AncestorPayloads, Application, FinalBlock, Height, InvalidPayload, Outdated, dpor::seed, ids::Term, lbft::Committee,
 };
 
 /// A [`Ledger`] whose proposers are elected: each block carries its proposer's beacon, and each term has the committee that the
@@ -61,7 +62,11 @@ pub struct Dpor {
     view: LedgerView,
     settings: Arc<Settings>,
     key: Option<VrfSecretKey>,
+    software: u32,
 }
+
+/// The version of the rules that this crate executes, as claims and updates count it.
+pub const SOFTWARE: u32 = 1;
 
 impl Dpor {
     /// Adds the modules to a ledger. `key` makes the beacons of this node; without it the node can follow and validate. The genesis is
@@ -71,9 +76,19 @@ impl Dpor {
     /// [`GenesisError`].
     pub fn build(settings: Settings, ledger: LedgerBuilder, key: Option<VrfSecretKey>) -> Result<Self, GenesisError> {
         let settings = Arc::new(settings);
-        let ledger =
-            ledger.module(Campaigns(settings.clone())).module(RNodes(settings.clone())).module(Rewards).build()?;
-        Ok(Self { view: ledger.view(), ledger, settings, key })
+        let ledger = ledger.module(Campaigns(settings.clone())).module(RNodes(settings.clone())).module(Rewards);
+        let ledger = match settings.governance() {
+            Some(votes) => ledger.module(Governance::new(votes.clone(), settings.clone())),
+            None => ledger,
+        };
+        let ledger = ledger.build()?;
+        Ok(Self { view: ledger.view(), ledger, settings, key, software: SOFTWARE })
+    }
+
+    /// Takes itself for software of this version instead of [`SOFTWARE`]: for those whose own modules have versions.
+    #[must_use]
+    pub fn with_software(self, version: u32) -> Self {
+        Self { software: version, ..self }
     }
 
     /// A handle for reading accounts, receipts and modules.
@@ -154,12 +169,14 @@ impl Application for Dpor {
         self.ledger.finalised(block)
     }
 
-    /// The same validators, and the proposers that the ledger elected for the next term.
+    /// The proposers that the ledger elected for the next term, and the validators of this one, or those that they voted for.
     fn next_committee(&mut self, ended: &Committee) -> Committee {
         let seated = self.term(ended.term().next()).0;
         let proposers = seated.into_iter().map(|(account, _)| account).collect();
         let heights = self.settings.term_heights();
-        ended.next(ended.validators().to_vec(), proposers, Some(heights)).unwrap_or_else(|error| {
+        let members = governance::members(|kind, key| self.view.get(kind, key), ended.term().next());
+        let validators = members.map_or_else(|| ended.validators().to_vec(), |members| members.validators);
+        ended.next(validators, proposers, Some(heights)).unwrap_or_else(|error| {
             tracing::error!(%error, "the elected committee cannot serve; the last one stays");
             ended.again()
         })
@@ -167,6 +184,10 @@ impl Application for Dpor {
 
     fn last_height(&self) -> Height {
         self.ledger.last_height()
+    }
+
+    fn outdated(&self) -> Option<Outdated> {
+        governance::outdated(|kind, key| self.view.get(kind, key), self.software)
     }
 }
 

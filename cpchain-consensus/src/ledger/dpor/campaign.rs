@@ -15,13 +15,14 @@ use cpchain_crypto::{Digest, vrf::VrfPublicKey};
 
 use super::{
     super::{
+        governance::{self, Parameter},
         module::{Call, Context, Module, ModuleError},
         transaction::AccountId,
     },
     activity,
     admission::{self, Work},
     elections::{self, number},
-    rnode::{self, RNodes},
+    rnode,
     settings::Settings,
 };
 use crate::ids::{Height, Term};
@@ -140,19 +141,25 @@ impl Module for Campaigns {
     fn execute(&self, context: &mut Context<'_>, call: &Call<'_>) -> Result<(), ModuleError> {
         let claim = Claim::check(call.payload())?;
         let account = call.sender();
-        let supported = self.0.version();
+        let supported = governance::oldest(|kind, key| context.read(kind, key), self.0.version());
         if claim.software < supported {
             return Err(ModuleError::refused(format!("software {supported} is the oldest that may claim: update it")));
         }
-        if context.read(RNodes::KIND, &rnode::member(&account)).is_none() {
-            return Err(ModuleError::refused("only an RNode may claim: deposit first"));
+        let term = self.0.term(context.height()).0;
+        if let Some(last) = governance::barred(|kind, key| context.read(kind, key), &account)
+            && last.0 > term
+        {
+            return Err(ModuleError::refused(format!("barred from elections up to term {last}, for what it did")));
+        }
+        let is_vetted = governance::industry(|kind, key| context.read(kind, key), &account).is_some();
+        if !is_vetted {
+            rnode::check_deposit(&self.0, context, &account)?;
         }
         if context.senders().iter().filter(|sender| **sender == account).count() > 1 {
             return Err(ModuleError::refused(
                 "a claim is the first transaction of its sender in a block: send it again",
             ));
         }
-        let term = self.0.term(context.height()).0;
         let last_claim = Self::last_claim(&account);
         if let Some(last) = context.get(&last_claim).as_deref().and_then(number)
             && last > term
@@ -160,8 +167,16 @@ impl Module for Campaigns {
             return Err(ModuleError::refused(format!("the last claim runs up to term {last}")));
         }
         let (cpu_bits, memory_bits) = self.0.difficulty();
-        let proofs = [(Work::Cpu, claim.cpu, cpu_bits), (Work::Memory, claim.memory, memory_bits)];
-        for (work, (nonce, height), bits) in proofs {
+        let voted = |parameter, first: u32| {
+            let bits = governance::parameter(|kind, key| context.read(kind, key), parameter, first.into());
+            u32::try_from(bits).unwrap_or(first)
+        };
+        let proofs = [
+            (Work::Cpu, claim.cpu, voted(Parameter::CpuBits, cpu_bits)),
+            (Work::Memory, claim.memory, voted(Parameter::MemoryBits, memory_bits)),
+        ];
+        // The vote that admitted an industry node stands in place of proofs.
+        for (work, (nonce, height), bits) in proofs.into_iter().filter(|_| !is_vetted) {
             let block = context.get(&recent(height)).as_deref().and_then(Digest::from_slice);
             let block = block.ok_or_else(|| {
                 ModuleError::refused(format!(

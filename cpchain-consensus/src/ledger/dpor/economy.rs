@@ -2,6 +2,7 @@
 //!
 //! # Rules, and the tests that hold them (`tests/ledger_economy.rs`)
 //! - Deposits and withdrawals only while raising; nothing at all while locked (`each_phase_allows_its_own`).
+//! - What a vote counts stays until the vote ends (`tests/ledger_governance.rs`: `a_deposit_that_votes_stays`).
 //! - Who has at least [`EconomySettings::minimum`] when raising ends has a share of the season's bonus; who has less earns nothing
 //!   (`interest_is_a_share_of_the_bonus`).
 //! - The total changes by what is put in and taken out, and by nothing else, so a deposit counts once however often its owner comes
@@ -30,6 +31,7 @@ use cpchain_crypto::PublicKey;
 use super::super::{
     amount::Amount,
     genesis::Genesis,
+    governance::locked_until,
     module::{Call, Context, Module, ModuleError},
     transaction::AccountId,
     view::LedgerView,
@@ -39,6 +41,8 @@ use crate::dpor::season::{Phase, Schedule, Season, share};
 const VERSION: u8 = 1;
 const BONUS: &[u8] = b"bonus";
 const TOTAL: &[u8] = b"t";
+/// From genesis: the phases (8 each), the minimum (16), the bonus (16).
+const SETTINGS: &[u8] = b"settings";
 /// Seasons that one step pays at most: 15 years of them.
 const MAX_SEASONS: u64 = 60;
 
@@ -67,7 +71,7 @@ impl EconomySettings {
         let mut settings: Vec<u8> = self.schedule.phases().into_iter().flat_map(u64::to_be_bytes).collect();
         settings.extend_from_slice(&self.minimum.to_bytes());
         settings.extend_from_slice(&self.bonus.to_bytes());
-        genesis.vault(Economy::KIND, BONUS, money).entry(Economy::KIND, b"settings", settings)
+        genesis.vault(Economy::KIND, BONUS, money).entry(Economy::KIND, SETTINGS, settings)
     }
 }
 
@@ -232,6 +236,13 @@ impl Economy {
         amount: Amount,
     ) -> Result<(), ModuleError> {
         let account = call.sender();
+        if let Some(last) = locked_until(|kind, key| context.read(kind, key), &account)
+            && last >= context.height()
+        {
+            return Err(ModuleError::refused(format!(
+                "the deposit stays up to height {last}, because a vote counts it"
+            )));
+        }
         let before = self.settle(context, &account, season)?;
         context.release(&vault(&account), &account, amount)?;
         let after = before.checked_sub(amount).ok_or_else(|| refuse("more than the deposit"))?;
@@ -306,6 +317,18 @@ fn read(context: &Context<'_>, account: &AccountId) -> Option<EconomyDeposit> {
 fn write(context: &mut Context<'_>, account: &AccountId, deposit: EconomyDeposit) -> Result<(), ModuleError> {
     let value = [deposit.amount.to_bytes().as_slice(), &deposit.unpaid.0.to_be_bytes()].concat();
     context.put(&deposit_key(account), value)
+}
+
+/// The deposit of an account, if it earns: then the account is an economy node.
+pub(in crate::ledger) fn earning(get: impl Fn(&str, &[u8]) -> Option<Bytes>, account: &AccountId) -> Option<Amount> {
+    let minimum = Amount::from_slice(get(Economy::KIND, SETTINGS)?.get(24..40)?)?;
+    let deposit = EconomyDeposit::from_slice(&get(Economy::KIND, &deposit_key(account))?)?;
+    (deposit.amount >= minimum).then_some(deposit.amount)
+}
+
+/// The sum of all deposits that earn.
+pub(in crate::ledger) fn all_earning(get: impl Fn(&str, &[u8]) -> Option<Bytes>) -> Amount {
+    get(Economy::KIND, TOTAL).and_then(|value| Amount::from_slice(&value)).unwrap_or_default()
 }
 
 /// Reads an economy pool from any task.

@@ -9,10 +9,12 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use cpchain_crypto::{PublicKey, vrf::VrfPublicKey};
 
 use super::{
     super::{
+        governance,
         module::{Context, MAX_SCAN, ModuleError},
         transaction::AccountId,
     },
@@ -23,7 +25,7 @@ use super::{
 };
 use crate::{
     dpor::{
-        reputation::scores,
+        reputation::{Reputation, Scores, scores},
         seed::{self, Mixer, Seed},
     },
     ids::Term,
@@ -37,10 +39,10 @@ const KEPT: u64 = 16;
 const FIRST_SEED: Seed = Seed([0; 32]);
 
 /// The proposers of a term and their keys for beacons, in the order of their turns.
-pub(super) type Seated = Vec<(PublicKey, VrfPublicKey)>;
+pub(in crate::ledger) type Seated = Vec<(PublicKey, VrfPublicKey)>;
 
 /// The key of a term's committee.
-pub(super) fn committee(term: Term) -> Vec<u8> {
+pub(in crate::ledger) fn committee(term: Term) -> Vec<u8> {
     [b"t".as_slice(), &term.0.to_be_bytes()].concat()
 }
 
@@ -49,7 +51,7 @@ pub(super) fn seat(account: &AccountId) -> Vec<u8> {
     [b"e".as_slice(), &account.0].concat()
 }
 
-pub(super) fn number(bytes: &[u8]) -> Option<u64> {
+pub(in crate::ledger) fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
@@ -59,7 +61,7 @@ pub(super) fn previous(value: Option<&[u8]>) -> Seed {
 }
 
 /// Who proposes in a term, from the value of [`committee`]; the first default proposers in a term that nobody was elected for.
-pub(super) fn seated(settings: &Settings, value: Option<&[u8]>) -> Seated {
+pub(in crate::ledger) fn seated(settings: &Settings, value: Option<&[u8]>) -> Seated {
     match value {
         Some(value) => {
             let keys = value.as_chunks::<32>().0.as_chunks::<2>().0;
@@ -101,6 +103,18 @@ fn mix(settings: &Settings, context: &Context<'_>, term: Term, previous: Seed, m
     }
 }
 
+/// Who took its deposit back since, or is no industry node any more, does not stand, nor who is barred.
+pub(super) fn may_be_elected(get: impl Fn(&str, &[u8]) -> Option<Bytes>, term: Term, account: &AccountId) -> bool {
+    let is_node = get(RNodes::KIND, &rnode::member(account)).is_some() || governance::industry(&get, account).is_some();
+    is_node && governance::barred(&get, account).is_none_or(|last| term > last)
+}
+
+/// The weight of a candidate: its reputation, and that of an industry node at least what the vote gave it, impeachments taken off.
+fn weight(get: impl Fn(&str, &[u8]) -> Option<Bytes>, account: &AccountId, scores: Scores) -> Reputation {
+    let given = governance::industry(get, account).map_or(Reputation(0), |given| given.after(scores.impeached));
+    scores.reputation().max(given)
+}
+
 /// Holds the election at the end of `term`.
 fn elect(settings: &Settings, context: &mut Context<'_>, term: Term, seed: Seed) -> Result<(), ModuleError> {
     let mut standing = Vec::new();
@@ -115,14 +129,16 @@ fn elect(settings: &Settings, context: &mut Context<'_>, term: Term, seed: Seed)
             context.remove(key);
         }
     }
-    // Who took its deposit back since does not stand any more.
-    standing.retain(|(account, _)| context.read(RNodes::KIND, &rnode::member(account)).is_some());
-
     let get = |kind: &str, key: &[u8]| context.read(kind, key);
+    standing.retain(|(account, _)| may_be_elected(get, term, account));
+
     let record = |account: &AccountId| activity::record(get, &settings.reporters, account, context.balance(account));
     let records: Vec<_> = standing.iter().map(|(account, _)| record(account)).collect();
-    let ranked: Vec<_> =
-        standing.iter().zip(scores(&records)).map(|((account, _), scores)| (*account, scores.reputation())).collect();
+    let ranked: Vec<_> = standing
+        .iter()
+        .zip(scores(&records))
+        .map(|((account, _), scores)| (*account, weight(get, account, scores)))
+        .collect();
     let elected = settings.election.hold(&ranked, &seed.0);
 
     let keys: BTreeMap<_, _> = standing.into_iter().collect();

@@ -32,19 +32,19 @@
 //! - All nodes seat the same committee, term after term, also when proposers misbehave
 //!   (`elected_proposers_take_their_seats`).
 
-mod activity;
+pub(in crate::ledger) mod activity;
 pub mod admission;
 mod application;
 mod campaign;
 pub mod economy;
-mod elections;
+pub(in crate::ledger) mod elections;
 mod reward;
 mod rnode;
 mod settings;
 mod view;
 
 pub use {
-    application::Dpor,
+    application::{Dpor, SOFTWARE},
     campaign::{Campaigns, Claim},
     reward::Rewards,
     rnode::{PoolCall, RNodes},

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::{
     super::{
         amount::Amount,
+        governance::{self, Parameter},
         module::{Call, Context, Module, ModuleError},
         transaction::AccountId,
     },
@@ -71,6 +72,30 @@ pub(super) fn member(account: &AccountId) -> Vec<u8> {
     [b"m".as_slice(), &account.0].concat()
 }
 
+/// The least deposit now.
+fn least(settings: &Settings, context: &Context<'_>) -> Amount {
+    let get = |kind: &str, key: &[u8]| context.read(kind, key);
+    Amount(governance::parameter(get, Parameter::RNodeDeposit, settings.deposit().0))
+}
+
+/// Only an RNode stands for election, and what is left of its deposit must be what is asked now.
+pub(super) fn check_deposit(
+    settings: &Settings,
+    context: &Context<'_>,
+    account: &AccountId,
+) -> Result<(), ModuleError> {
+    if context.read(RNodes::KIND, &member(account)).is_none() {
+        return Err(ModuleError::refused("only an RNode may claim: deposit first"));
+    }
+    let (least, held) = (least(settings, context), context.held_by(RNodes::KIND, &account.0));
+    if held < least {
+        return Err(ModuleError::refused(format!(
+            "a claim needs a deposit of {least} CPC, {held} are left: leave, and deposit again"
+        )));
+    }
+    Ok(())
+}
+
 fn read(payload: &[u8]) -> Result<PoolCall, ModuleError> {
     PoolCall::decode(payload).ok_or_else(|| ModuleError::refused("neither a deposit nor a withdrawal"))
 }
@@ -98,8 +123,9 @@ impl RNodes {
         if context.get(&key).is_some() {
             return Err(ModuleError::refused("an RNode already: it deposits once"));
         }
-        if amount < self.0.deposit() {
-            return Err(ModuleError::refused(format!("a deposit is at least {} CPC", self.0.deposit())));
+        let least = least(&self.0, context);
+        if amount < least {
+            return Err(ModuleError::refused(format!("a deposit is at least {least} CPC")));
         }
         context.hold(call, &call.sender().0, amount)?;
         let since = context.height().0.to_be_bytes();

@@ -3,7 +3,11 @@
 use cpchain_crypto::{Digest, Domain, PublicKey, vrf::VrfPublicKey};
 
 use super::{
-    super::{amount::Amount, genesis::Genesis},
+    super::{
+        amount::Amount,
+        genesis::Genesis,
+        governance::{GovernanceError, GovernanceSettings},
+    },
     campaign::Campaigns,
     reward::Rewards,
     rnode::{self, RNodes},
@@ -41,6 +45,7 @@ pub struct Settings {
     cpu_bits: u32,
     memory_bits: u32,
     pub(super) reporters: Vec<String>,
+    pub(super) governance: Option<GovernanceSettings>,
 }
 
 impl Settings {
@@ -63,6 +68,7 @@ impl Settings {
             cpu_bits: 12,
             memory_bits: 6,
             reporters: Vec::new(),
+            governance: None,
         })
     }
 
@@ -100,6 +106,20 @@ impl Settings {
     pub fn with_reporter(mut self, kind: &str) -> Self {
         self.reporters.push(kind.to_owned());
         self
+    }
+
+    /// Votes and penalties: see [`governance`](crate::ledger::governance). Without them nothing of this changes on a running chain.
+    ///
+    /// # Errors
+    /// [`GovernanceError::Range`].
+    pub fn with_governance(self, settings: GovernanceSettings) -> Result<Self, GovernanceError> {
+        settings.check()?;
+        Ok(Self { governance: Some(settings), ..self })
+    }
+
+    /// The settings of votes and penalties, on a chain that has them.
+    pub const fn governance(&self) -> Option<&GovernanceSettings> {
+        self.governance.as_ref()
     }
 
     /// The least deposit.
@@ -151,11 +171,12 @@ impl Settings {
     /// The genesis of a chain with these settings: its id commits to them, and the vault of rewards is full.
     #[must_use]
     pub fn found(&self, genesis: Genesis) -> Genesis {
-        genesis.vault(Rewards::KIND, Rewards::VAULT, Amount(ALL_REWARDS)).entry(
+        let genesis = genesis.vault(Rewards::KIND, Rewards::VAULT, Amount(ALL_REWARDS)).entry(
             Campaigns::KIND,
             b"settings",
             self.digest().0.to_vec(),
-        )
+        );
+        self.governance.iter().fold(genesis, |genesis, votes| votes.found(genesis, self.first_proposers()))
     }
 
     /// An RNode that the chain begins with: its deposit, and its claims for the elections of the first `terms` terms.

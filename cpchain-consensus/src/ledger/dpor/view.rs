@@ -104,7 +104,8 @@ impl DporView {
             after = Some(last.clone());
             accounts.extend(page.iter().filter_map(|(key, _)| key.last_chunk().map(|bytes| PublicKey(*bytes))));
         }
-        accounts.retain(|account| self.rnode_since(account).is_some());
+        let get = |kind: &str, key: &[u8]| self.ledger.get(kind, key);
+        accounts.retain(|account| elections::may_be_elected(get, term, account));
         let records: Vec<_> = accounts.iter().map(|account| self.record(account)).collect();
         let all = accounts.into_iter().zip(records.iter().copied()).zip(scores(&records));
         all.map(|((account, record), scores)| Standing { account, record, scores }).collect()

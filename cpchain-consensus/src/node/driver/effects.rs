@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{super::config::NodeError, Driver, members};
+use super::{super::config::NodeError, Driver, current, members};
 use crate::{
     ids::Height,
     lbft::{FinalEntry, Input, Output},
@@ -107,7 +107,7 @@ impl Driver {
                 let seal = self.pace.seal(height, idle, Instant::now());
                 return Ok(seal.then_some(Input::Payload { height, payload }));
             }
-            Output::Finalised(entry) => self.finalise(entry),
+            Output::Finalised(entry) => self.finalise(entry)?,
             Output::TermEnded(ended) => {
                 tracing::info!(term = %ended.term(), "the term ended");
                 return Ok(Some(Input::NextTerm(self.application.next_committee(&ended))));
@@ -139,7 +139,7 @@ impl Driver {
         ancestors.into_iter().filter(|(height, _)| *height > done).map(|(_, payload)| payload).collect()
     }
 
-    fn finalise(&mut self, entry: FinalEntry) {
+    fn finalise(&mut self, entry: FinalEntry) -> Result<(), NodeError> {
         let state =
             (self.application.last_height() < entry.block.height).then(|| self.application.finalised(&entry.block));
         self.status.send_modify(|status| {
@@ -149,5 +149,6 @@ impl Driver {
         });
         // Nobody listening is fine.
         let _ = self.finals.send(Arc::new(entry));
+        current(&*self.application)
     }
 }

@@ -60,11 +60,13 @@ impl Node {
         while application.last_height() < tip {
             let height = application.last_height().next();
             let entry = storage.final_entry(height)?.ok_or(NodeError::Gap(height))?;
+            current(&*application)?;
             state = application.finalised(&entry.block);
             if application.last_height() < height {
                 return Err(NodeError::Config("the application does not count the heights that it executes"));
             }
         }
+        current(&*application)?;
         let role = core_config.committee.role(&key.public_key());
         let me = key.public_key();
         let cache = Arc::new(SignatureCache::new(REMEMBERED_SIGNATURES));
@@ -112,6 +114,11 @@ impl Node {
         tokio::spawn(driver.run(orders, outputs));
         Ok(handle)
     }
+}
+
+/// Whether the next block may be executed by this software.
+fn current(application: &dyn Application) -> Result<(), NodeError> {
+    application.outdated().map_or(Ok(()), |outdated| Err(outdated.into()))
 }
 
 struct Driver {
