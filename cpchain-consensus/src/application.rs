@@ -28,8 +28,9 @@ pub struct Outdated {
     pub from: Height,
 }
 
-/// Payloads of the ancestors of a block that are not final yet, lowest height first.
-pub type AncestorPayloads<'a> = &'a [Bytes];
+/// What would become final with a block, below it and above the last executed height: each height, lowest first, impeached ones
+/// too, as [`Application::finalised`] would be given them.
+pub type Ancestors<'a> = &'a [FinalBlock];
 
 /// A block that no node will ever take back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub trait Application: Any + Send {
 
     /// The payload for a new block at `height`, at most `max_bytes` long. May be called again for the same height
     /// after a restart only if the first answer was never logged. An empty payload is a valid answer.
-    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes;
+    fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, max_bytes: usize) -> Bytes;
 
     /// Whether this payload of [`propose`](Self::propose) orders nothing: such a block waits for work, up to the
     /// idle interval of its node.
@@ -72,17 +73,13 @@ pub trait Application: Any + Send {
 
     /// Is this payload acceptable at `height` after these ancestors?
     ///
-    /// The answer must not depend on which of the ancestors are final already: nodes hear of finality at different times, and a
-    /// validator whose check differs from a quorum's stops voting.
+    /// The answer must be a function of the payload and of the block's ancestors down to genesis: those given and those executed. It
+    /// must not depend on which of them are final already: nodes hear of finality at different times, and a validator whose
+    /// check differs from a quorum's stops voting. What the state is after the ancestors given is such a function.
     ///
     /// # Errors
     /// [`InvalidPayload`] if it is illicit.
-    fn verify(
-        &mut self,
-        height: Height,
-        ancestors: AncestorPayloads<'_>,
-        payload: &Bytes,
-    ) -> Result<(), InvalidPayload>;
+    fn verify(&mut self, height: Height, ancestors: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload>;
 
     /// Executes a final block. Heights come in order, each exactly once per run; the returned digest commits to the state
     /// after it and must be equal on all honest nodes.

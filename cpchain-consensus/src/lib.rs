@@ -30,7 +30,7 @@
 use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use cpchain_consensus::{
-    AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
+    Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
     lbft::Committee, network::{Libp2pConfig, Libp2pNetwork}, node::{Node, NodeConfig}, storage::RedbStorage,
 };
 use cpchain_crypto::{Digest, Signer, SigningKey};
@@ -44,10 +44,10 @@ impl Application for Notes {
         self.pool.push(note);
         Ok(())
     }
-    fn propose(&mut self, _: Height, _: AncestorPayloads<'_>, _: usize) -> Bytes {
+    fn propose(&mut self, _: Height, _: Ancestors<'_>, _: usize) -> Bytes {
         self.pool.first().cloned().unwrap_or_default()
     }
-    fn verify(&mut self, _: Height, _: AncestorPayloads<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, _: Ancestors<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
         Ok(())
     }
     fn finalised(&mut self, block: &FinalBlock) -> Digest {
@@ -127,7 +127,7 @@ pub mod sim;
 pub mod storage;
 
 pub use {
-    application::{AncestorPayloads, Application, FinalBlock, InvalidPayload, Outdated},
+    application::{Ancestors, Application, FinalBlock, InvalidPayload, Outdated},
     ids::{ChainId, Height, Term},
 };
 

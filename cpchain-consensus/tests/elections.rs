@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use cpchain_consensus::{
     Application, ChainId, Height, Term,
@@ -10,11 +10,15 @@ use cpchain_consensus::{
         election::{Election, Seats},
         reward::maintenance_between,
     },
+    lbft::{Block, Kind, Message, Proposal},
     ledger::{
         Amount, Genesis, Ledger, LedgerView,
         dpor::{Dpor, DporView, Rewards, Settings},
     },
-    sim::{Keys, Latency, Links, Nemesis, Scenario, World, actors},
+    sim::{
+        Keys, Latency, Links, Nemesis, Passing, Scenario, World,
+        actors::{self, Actor, Stage},
+    },
 };
 use cpchain_crypto::{PublicKey, vrf::VrfSecretKey};
 
@@ -119,6 +123,92 @@ fn elected_proposers_take_their_seats() {
             assert_eq!(other.proposers(Term(term)).as_ref(), Some(proposers), "member {member}, term {term}");
         }
     }
+}
+
+/// Names a state that was true long ago, or one that never was, in turn.
+#[derive(Default)]
+struct WrongStates {
+    old: Option<Vec<u8>>,
+}
+
+/// Where the root stands in a payload.
+const ROOT: std::ops::Range<usize> = 6..38;
+
+impl Actor for WrongStates {
+    fn name(&self) -> &'static str {
+        "proposer of wrong states"
+    }
+
+    fn says(&mut self, stage: &mut Stage<'_>, to: &[PublicKey], message: Message) {
+        let Message::Propose(proposal) = &message else { return stage.send(to, message) };
+        let header = *proposal.block.header();
+        let mut payload = proposal.block.payload().to_vec();
+        // Closing blocks have none.
+        if !stage.is_my_turn(header.height) || payload.len() < ROOT.end {
+            return stage.send(to, message);
+        }
+        let true_root = payload[ROOT].to_vec();
+        let old = self.old.get_or_insert_with(|| true_root.clone());
+        if *old == true_root || header.height.0.is_multiple_of(2) {
+            payload[ROOT.start] ^= 1;
+        } else {
+            payload[ROOT].copy_from_slice(old);
+        }
+        let (height, parent_height, parent) = (header.height, header.parent_height, header.parent);
+        let block = Block::seal(stage.committee, stage.signer, height, parent_height, parent, payload.into());
+        stage.send(to, Message::Propose(Proposal { block: Arc::new(block), ..proposal.clone() }));
+    }
+}
+
+/// Whoever names a state that is not that of the ancestors is impeached, each time, and nobody else is: no honest validator's
+/// check differs from another's, or the judge would have stopped the run.
+#[test]
+fn wrong_states_are_impeached_and_nothing_else() {
+    let wrong: [usize; 2] = [ILLICIT_DEFAULT, SILENT_CANDIDATE + 1];
+    let scenario = wrong.iter().fold(scenario(), |s, member| s.byzantine(*member, || Box::<WrongStates>::default()));
+    let (_, committees) = committees(&scenario);
+    assert_eq!(committees.len() as u64, TERMS - 3);
+    let (dpor, _) = view(0);
+    let bad = [wrong.as_slice(), &[SILENT_DEFAULT, SILENT_CANDIDATE]].concat();
+    for member in DEFAULTS.chain(CANDIDATES) {
+        let record = dpor.record(&account(member));
+        assert!(bad.contains(&member) || record.impeached == 0, "{member}: {record:?}");
+        assert!(!bad.contains(&member) || record.impeached > 0 && record.blocks == 0, "{member}: {record:?}");
+    }
+}
+
+/// A validator that hears of nothing that is final, in a network that needs its votes: it judges the states of blocks by its own
+/// execution of their ancestors, and votes as those do that have executed them as final.
+#[test]
+fn a_validator_judges_states_wherever_its_tip_is() {
+    let ms = Duration::from_millis;
+    let blind = |passing: Passing<'_>| {
+        let says_commit = match passing.message {
+            Message::Vote(vote) => vote.kind == Kind::Commit,
+            Message::Certificate(certificate) => certificate.kind == Kind::Commit,
+            Message::Propose(proposal) => proposal.parent.as_ref().is_some_and(|parent| parent.kind == Kind::Commit),
+            Message::Range(_) => true,
+            _ => false,
+        };
+        passing.to != 3 || !says_commit
+    };
+    let quiet = ms(1_500);
+    let scenario = Scenario::new(SEED)
+        .members(VALIDATORS, DEFAULTS.len(), CANDIDATES.len())
+        .links(Links::good(Latency::Between(ms(10), ms(10))))
+        .pause(Duration::ZERO)
+        .application(application)
+        .terms(TERM)
+        .byzantine(2, || Box::new(actors::Silent))
+        .filter(blind)
+        .quiet_at(quiet)
+        .goal(3 * TERM, Duration::from_secs(60));
+    let mut world = scenario.world().unwrap();
+    world.run_until(ms(1_000)).unwrap();
+    let finals: Vec<_> = (0..4).map(|member| world.core(member).unwrap().final_height().0).collect();
+    assert_eq!((finals[3], finals[0], finals[1]), (0, TERM, TERM), "{finals:?}");
+    scenario.finish(&mut world).unwrap();
+    assert_eq!(world.judge().impeached(), 0);
 }
 
 /// Restarts in the middle of terms, and blocks without a beacon: nodes execute again what was final, and come to the same committees.

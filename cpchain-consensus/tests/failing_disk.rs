@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_consensus::{
-    AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
+    Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
     lbft::{Certificate, Committee, Evidence, FinalEntry, Record, Restored},
     network::{Libp2pConfig, Libp2pNetwork},
     node::{Node, NodeConfig, NodeError},
@@ -51,10 +51,10 @@ impl Application for Empty {
     fn submit(&mut self, _: Bytes) -> Result<(), InvalidPayload> {
         Ok(())
     }
-    fn propose(&mut self, _: Height, _: AncestorPayloads<'_>, _: usize) -> Bytes {
+    fn propose(&mut self, _: Height, _: Ancestors<'_>, _: usize) -> Bytes {
         Bytes::new()
     }
-    fn verify(&mut self, _: Height, _: AncestorPayloads<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, _: Ancestors<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
         Ok(())
     }
     fn finalised(&mut self, block: &FinalBlock) -> Digest {

@@ -8,10 +8,10 @@ use std::slice::from_ref;
 
 use bytes::Bytes;
 use cpchain_consensus::{
-    Application, ChainId, Height,
+    Application, ChainId, FinalBlock, Height,
     ledger::{
         Amount, Call, Context, Cursor, Event, EventsPruned, Genesis, GenesisError, Ledger, MAX_VALUE_BYTES, Module,
-        ModuleError, Nonce, Outcome, PoolLimits, Refusal, SubmitError, TransactionError, Transfer,
+        ModuleError, Nonce, Outcome, PoolLimits, Refusal, SubmitError, Transaction, TransactionError, Transfer,
     },
 };
 use cpchain_crypto::Digest;
@@ -19,7 +19,7 @@ use ledger_common::*;
 
 const ONE: Amount = Amount::cpc(1);
 
-fn outcome(ledger: &Ledger, transaction: &cpchain_consensus::ledger::Transaction) -> Outcome {
+fn outcome(ledger: &Ledger, transaction: &Transaction) -> Outcome {
     ledger.view().receipt(&transaction.id()).unwrap().outcome
 }
 
@@ -97,7 +97,9 @@ fn replay_on_another_chain_is_refused() {
     let mut other = Ledger::builder(genesis().chain_id("another"), genesis()).build().unwrap();
     let transfer = pay(1, 0, 2, ONE);
     assert_eq!(other.admit(transfer.bytes().clone()), Err(SubmitError::Invalid(TransactionError::WrongChain)));
-    assert!(other.verify(Height(1), &[], &payload(from_ref(&transfer))).is_err());
+    let root = other.view().height_and_root().1;
+    let error = other.verify(Height(1), &[], &payload_on(root, b"", from_ref(&transfer))).unwrap_err();
+    assert!(error.0.contains("chain"), "{error}");
     other.finalised(&block(1, payload(from_ref(&transfer))));
     assert_eq!(outcome(&other, &transfer), Outcome::Refused(TransactionError::WrongChain.into()));
 }
@@ -141,35 +143,79 @@ fn an_unknown_kind_is_refused() {
 fn verify_refuses_what_is_illicit() {
     let mut ledger = ledger();
     let good = pay(1, 0, 2, ONE);
-    let verdict = |ledger: &mut Ledger, height, ancestors: &[Bytes], payload: Bytes| {
-        ledger.verify(Height(height), ancestors, &payload).map_err(|error| error.0)
+    let root = ledger.view().height_and_root().1;
+    let payload = |transactions: &[Transaction]| payload_on(root, b"", transactions);
+    let verdict = |ledger: &mut Ledger, height, payload: Bytes| {
+        ledger.verify(Height(height), &[], &payload).map_err(|error| error.0)
     };
     let says =
         |result: Result<(), String>, what: &str| assert!(result.clone().is_err_and(|e| e.contains(what)), "{result:?}");
 
-    assert_eq!(verdict(&mut ledger, 1, &[], Bytes::new()), Ok(()));
-    assert_eq!(verdict(&mut ledger, 1, &[], payload(from_ref(&good))), Ok(()));
-    says(verdict(&mut ledger, 1, &[], payload(&[good.clone(), good.clone()])), "twice");
-    // A repeat of an ancestor is left to execution: whether it still is an ancestor depends on how far the node has come.
-    assert_eq!(verdict(&mut ledger, 2, &[payload(from_ref(&good))], payload(from_ref(&good))), Ok(()));
-    says(verdict(&mut ledger, 1001, &[], payload(from_ref(&good))), "expired");
-    says(verdict(&mut ledger, 1, &[], Bytes::from_static(b"garbage")), "malformed");
+    assert_eq!(verdict(&mut ledger, 1, payload(&[])), Ok(()));
+    says(verdict(&mut ledger, 1, Bytes::new()), "head");
+    assert_eq!(verdict(&mut ledger, 1, payload(from_ref(&good))), Ok(()));
+    says(verdict(&mut ledger, 1, payload(&[good.clone(), good.clone()])), "twice");
+    // A repeat of an ancestor is left to execution.
+    let ancestor = block(1, payload(from_ref(&good)));
+    let mut ahead = ledger_common::ledger();
+    let after = ahead.finalised(&ancestor);
+    let repeat = payload_on(after, b"", from_ref(&good));
+    assert_eq!(ledger.verify(Height(2), from_ref(&ancestor), &repeat), Ok(()));
+    assert_eq!(ahead.verify(Height(2), &[], &repeat), Ok(()));
+    ahead.finalised(&block(2, repeat));
+    assert_eq!(outcome(&ahead, &good), Outcome::Applied);
+    says(verdict(&mut ledger, 1001, payload(from_ref(&good))), "expired");
+    says(verdict(&mut ledger, 1, [payload(&[]).as_ref(), b"garbage"].concat().into()), "malformed");
 
     // The signature of another transaction under the same key.
     let mut bytes = good.bytes().to_vec();
     let other = pay(1, 1, 2, ONE);
     let tail = bytes.len() - 64;
     bytes.splice(tail.., other.bytes()[other.bytes().len() - 64..].iter().copied());
-    let forged = cpchain_consensus::ledger::Transaction::decode(bytes.into()).unwrap();
+    let forged = Transaction::decode(bytes.into()).unwrap();
     assert_eq!(forged.id(), good.id());
-    says(verdict(&mut ledger, 1, &[], payload(from_ref(&forged))), "signature");
+    says(verdict(&mut ledger, 1, payload(from_ref(&forged))), "signature");
     assert_eq!(ledger.admit(forged.bytes().clone()), Err(TransactionError::BadSignature.into()));
     // A good one in the pool does not vouch for it, and should it become final nothing moves.
     ledger.admit(good.bytes().clone()).unwrap();
-    says(verdict(&mut ledger, 1, &[], payload(from_ref(&forged))), "signature");
+    says(verdict(&mut ledger, 1, payload(from_ref(&forged))), "signature");
     ledger.finalised(&block(1, payload(from_ref(&forged))));
     assert_eq!(outcome(&ledger, &forged), Outcome::Refused(TransactionError::BadSignature.into()));
     assert_eq!(ledger.view().balance(&id(2)), Amount::cpc(100));
+}
+
+/// Whoever is further or less far on says the same: the root is that of the ancestors, final or not.
+#[test]
+fn verify_refuses_another_root() {
+    let (mut near, mut far) = (ledger(), ledger());
+    let genesis = near.view().height_and_root().1;
+    let blocks: Vec<_> = (1..=3)
+        .map(|height| match height {
+            2 => FinalBlock { digest: Digest([2; 32]), ..block(2, Bytes::new()) },
+            _ => block(height, payload(&[pay(1, height / 2, 2, ONE)])),
+        })
+        .collect();
+    let mut other = blocks.clone();
+    other[0] = block(1, payload(&[pay(2, 0, 1, ONE)]));
+    other[2].digest = Digest([3; 32]);
+    let roots: Vec<_> = blocks.iter().map(|block| far.finalised(block)).collect();
+    let verdict = |ledger: &mut Ledger, ancestors: &[FinalBlock], root: Digest| {
+        ledger.verify(Height(4), ancestors, &payload_on(root, b"", &[])).is_ok()
+    };
+    assert!(verdict(&mut far, &[], roots[2]));
+    assert!(verdict(&mut near, &blocks, roots[2]));
+    for old in [genesis, roots[0], roots[1], Digest::ZERO] {
+        assert!(!verdict(&mut far, &[], old) && !verdict(&mut near, &blocks, old));
+    }
+    // On another block at height 1 it is another state, and asking leaves no mark.
+    assert!(!verdict(&mut near, &other, roots[2]) && verdict(&mut near, &blocks, roots[2]));
+    assert!(!verdict(&mut near, &blocks[1..], roots[2]), "a gap below");
+    assert_eq!(near.view().height_and_root(), (Height(0), genesis));
+    for (block, root) in blocks.iter().zip(roots) {
+        assert_eq!(near.finalised(block), root);
+        assert!(verdict(&mut near, &blocks[block.height.0 as usize..], far.view().height_and_root().1));
+    }
+    assert_eq!(till_entries(&near.view()), till_entries(&far.view()));
 }
 
 #[test]
@@ -182,15 +228,20 @@ fn a_block_is_proposed_verified_and_executed() {
     let view = ledger.view();
     assert_eq!((view.waiting(), view.next_nonce(&id(1)), view.nonce(&id(1))), (4, Nonce(4), Some(Nonce(0))));
     let first = ledger.propose(Height(1), &[], payload(&list[..2]).len());
-    assert_eq!(first, payload(&list[..2]));
+    assert_eq!(first, payload_on(view.height_and_root().1, b"", &list[..2]));
+    let first = block(1, first);
     let second = ledger.propose(Height(2), from_ref(&first), ROOM);
-    assert_eq!(second, payload(&list[2..]));
     ledger.verify(Height(2), from_ref(&first), &second).unwrap();
-    ledger.finalised(&block(1, first));
+    assert_eq!((view.height(), view.balance(&id(2))), (Height(0), Amount::cpc(100)), "nothing of it is seen");
+    let root = ledger.finalised(&first);
+    assert_eq!(second, payload_on(root, b"", &list[2..]));
     assert_eq!(view.waiting(), 2);
     ledger.finalised(&block(2, second));
     assert_eq!((view.waiting(), view.balance(&id(2))), (0, Amount::cpc(104)));
-    assert_eq!(ledger.propose(Height(3), &[], ROOM), Bytes::new());
+    let idle = ledger.propose(Height(3), &[], ROOM);
+    assert_eq!(idle, payload_on(view.height_and_root().1, b"", &[]));
+    assert!(ledger.is_idle(&idle) && !ledger.is_idle(&payload(&list)));
+    assert_eq!(ledger.propose(Height(3), &[], idle.len() - 1), Bytes::new(), "no room for the head");
 }
 
 #[test]
@@ -200,8 +251,9 @@ fn an_expired_transaction_is_neither_taken_nor_proposed_nor_executed() {
     draft.expires = Height(2);
     let transaction = draft.sign(&key(1)).unwrap();
     ledger.admit(transaction.bytes().clone()).unwrap();
-    assert_ne!(ledger.propose(Height(2), &[], ROOM), Bytes::new());
-    assert_eq!(ledger.propose(Height(3), &[], ROOM), Bytes::new());
+    let proposed = |ledger: &mut Ledger, height| ledger.propose(Height(height), &[], ROOM);
+    let (second, third) = (proposed(&mut ledger, 2), proposed(&mut ledger, 3));
+    assert!(!ledger.is_idle(&second) && ledger.is_idle(&third));
     run(&mut ledger, &[]);
     run(&mut ledger, &[]);
     assert_eq!(ledger.view().waiting(), 0);
@@ -325,7 +377,7 @@ fn a_reader_sees_each_event_once() {
     let view = ledger.view();
     let tell = signed(1, 0, "till", vec![EMIT, EMIT + STEPS, EMIT + 2 * STEPS]);
     run(&mut ledger, from_ref(&tell));
-    run(&mut ledger, &[]);
+    ledger.finalised(&block(2, Bytes::new()));
     run(&mut ledger, &[signed(1, 1, "till", vec![EMIT + 3 * STEPS])]);
 
     let all = view.events(None, Cursor::default(), usize::MAX).unwrap();

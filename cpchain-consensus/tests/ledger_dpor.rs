@@ -82,6 +82,10 @@ impl Chain {
         seed::prove(&vrf(&self.proposer()), self.ledger.chain_id(), self.view.seed(), self.next())
     }
 
+    fn payload(&self, beacon: &VrfProof, transactions: &[Transaction]) -> Bytes {
+        ledger_common::payload_on(self.ledger.height_and_root().1, &beacon.0, transactions)
+    }
+
     fn block(&self, payload: Bytes) -> FinalBlock {
         let digest = Digest::content(&[payload.as_ref(), &self.next().0.to_be_bytes()].concat());
         let impeached = payload.is_empty();
@@ -90,7 +94,7 @@ impl Chain {
 
     /// The next block, by whose turn it is.
     fn run(&mut self, transactions: &[Transaction]) -> Digest {
-        let payload = with_beacon(&ledger_common::payload(transactions), &self.beacon());
+        let payload = self.payload(&self.beacon(), transactions);
         self.dpor.verify(self.next(), &[], &payload).unwrap();
         let block = self.block(payload);
         self.dpor.finalised(&block)
@@ -152,12 +156,6 @@ impl Chain {
     fn stand(&mut self, from: u8, claim: Claim) -> Result<(), String> {
         self.call(from, Campaigns::KIND, claim.encode())
     }
-}
-
-fn with_beacon(payload: &[u8], beacon: &VrfProof) -> Bytes {
-    let mut bytes = payload.to_vec();
-    prost::encoding::bytes::encode(2, &beacon.0.to_vec(), &mut bytes);
-    bytes.into()
 }
 
 #[test]
@@ -394,20 +392,23 @@ fn a_block_without_its_beacon_is_illicit() {
         assert!(error.to_string().contains("beacon"), "{error}");
     };
     let good = chain.beacon();
-    assert_eq!(chain.dpor.verify(Height(2), &[], &with_beacon(&[], &good)), Ok(()));
-    refuses(&mut chain, &Bytes::new());
+    let good_payload = chain.payload(&good, &[]);
+    assert_eq!(chain.dpor.verify(Height(2), &[], &good_payload), Ok(()));
+    let without = ledger_common::payload_on(chain.ledger.height_and_root().1, b"", &[]);
+    refuses(&mut chain, &without);
     let prove = |account, height| seed::prove(&vrf(&account), chain.ledger.chain_id(), chain.view.seed(), height);
     let wrong = [prove(id(101), Height(2)), prove(id(102), Height(3)), VrfProof([0; 80])];
     assert_eq!(good, prove(id(102), Height(2)));
     for beacon in wrong {
-        refuses(&mut chain, &with_beacon(&[], &beacon));
+        let payload = chain.payload(&beacon, &[]);
+        refuses(&mut chain, &payload);
     }
     // A ledger without elections takes none.
     let mut plain = ledger_common::ledger();
-    let error = plain.verify(Height(1), &[], &with_beacon(&[], &good)).unwrap_err();
+    let error = plain.verify(Height(1), &[], &good_payload).unwrap_err();
     assert!(error.to_string().contains("beacon"));
     // And of another term nothing can be said.
-    assert!(chain.dpor.verify(Height(TERM + 1), &[], &with_beacon(&[], &good)).is_err());
+    assert!(chain.dpor.verify(Height(TERM + 1), &[], &good_payload).is_err());
 }
 
 #[test]
@@ -429,8 +430,8 @@ fn a_node_proposes_what_it_verifies() {
     assert_eq!(chain.ledger.balance(&id(2)), Amount::cpc(1_001));
     // Without a key, or without room, there is nothing to propose.
     assert!(Dpor::build(settings(), builder(), None).unwrap().propose(Height(1), &[], 1 << 20).is_empty());
-    assert!(proposer.propose(Height(2), &[], 81).is_empty());
-    assert_eq!(proposer.propose(Height(2), &[], 82).len(), 82);
+    assert!(proposer.propose(Height(2), &[], 119).is_empty());
+    assert_eq!(proposer.propose(Height(2), &[], 120).len(), 120);
 }
 
 #[test]
@@ -513,7 +514,7 @@ proptest! {
         let supply = genesis.supply().unwrap();
         let mut past: Vec<Transaction> = Vec::new();
         chain.run(&[]);
-        let block = follower.block(with_beacon(&[], &follower.beacon()));
+        let block = follower.block(follower.payload(&follower.beacon(), &[]));
         follower.dpor.finalised(&block);
         for act in acts {
             let replayed = matches!(act, Act::Replay(_));
@@ -537,7 +538,7 @@ proptest! {
                 Act::Replay(which) => (!past.is_empty()).then(|| which.get(&past).clone()),
             };
             let payload = transaction.as_ref().map_or_else(Bytes::new, |transaction| {
-                with_beacon(&ledger_common::payload(std::slice::from_ref(transaction)), &chain.beacon())
+                chain.payload(&chain.beacon(), std::slice::from_ref(transaction))
             });
             let block = chain.block(payload);
             let nonces: Vec<_> = (1..6).map(|i| chain.ledger.nonce(&id(i))).collect();

@@ -9,6 +9,7 @@ use cpchain_consensus::{
     Application, FinalBlock, Height,
     ledger::{Amount, Cursor, Ledger, Outcome, Transaction, Transfer},
 };
+use cpchain_crypto::Digest;
 use ledger_common::*;
 use proptest::prelude::*;
 
@@ -147,9 +148,14 @@ proptest! {
         }
         let first = proposer.propose(Height(1), &[], room);
         prop_assert!(first.len() <= room);
-        let second = proposer.propose(Height(2), std::slice::from_ref(&first), room);
+        let ancestor = block(1, first.clone());
+        let second = proposer.propose(Height(2), std::slice::from_ref(&ancestor), room);
+        if first.is_empty() {
+            prop_assert!(room < HEAD && second.is_empty() && validator.verify(Height(1), &[], &first).is_err());
+            return Ok(());
+        }
         prop_assert_eq!(validator.verify(Height(1), &[], &first), Ok(()));
-        prop_assert_eq!(validator.verify(Height(2), std::slice::from_ref(&first), &second), Ok(()));
+        prop_assert_eq!(validator.verify(Height(2), std::slice::from_ref(&ancestor), &second), Ok(()));
         for (height, payload) in [(1, first), (2, second)] {
             validator.finalised(&block(height, payload.clone()));
             for transaction in split(&payload) {
@@ -160,24 +166,61 @@ proptest! {
         }
     }
 
+    /// One node executes blocks as they become final, the other ran some ahead, on this chain and on others, before they did.
+    #[test]
+    fn what_ran_ahead_is_what_becomes_final(
+        plans in prop::collection::vec((plan(), plan(), prop::option::of(1usize..6)), 1..25),
+    ) {
+        let (mut nonces, mut past) = ([0; 8], Vec::new());
+        let blocks: Vec<_> = (1..)
+            .zip(&plans)
+            .map(|(height, (one, two, _))| {
+                let list: Vec<_> = [one, two].iter().filter_map(|plan| make(plan, &mut nonces, &past)).collect();
+                past.extend(list.iter().cloned());
+                let payload = if list.is_empty() { Bytes::new() } else { payload(&list) };
+                FinalBlock { digest: Digest::content(&[height as u8]), ..block(height, payload) }
+            })
+            .collect();
+        let (mut plain, mut eager) = (ledger(), ledger());
+        for (index, (_, _, look)) in plans.iter().enumerate() {
+            if let Some(look) = look {
+                let ancestors = &blocks[index..blocks.len().min(index + look)];
+                let mut strange = ancestors.to_vec();
+                strange[0].digest = Digest::content(b"another");
+                strange[0].payload = Bytes::new();
+                for ancestors in [ancestors, &strange] {
+                    let height = ancestors.last().unwrap().height.next();
+                    prop_assert!(!eager.propose(height, ancestors, ROOM).is_empty());
+                }
+            }
+            prop_assert_eq!(plain.finalised(&blocks[index]), eager.finalised(&blocks[index]));
+        }
+        let (plain, eager) = (plain.view(), eager.view());
+        prop_assert_eq!(till_entries(&plain), till_entries(&eager));
+        prop_assert_eq!(plain.supply(), eager.supply());
+        prop_assert_eq!(plain.events(None, Cursor::default(), 10_000), eager.events(None, Cursor::default(), 10_000));
+        for transaction in &past {
+            prop_assert_eq!(plain.receipt(&transaction.id()), eager.receipt(&transaction.id()));
+        }
+    }
+
     #[test]
     fn any_payload_is_judged_and_survived(bytes: Vec<u8>) {
         let mut ledger = ledger();
         let bytes = Bytes::from(bytes);
         let _ = ledger.submit(bytes.clone());
-        let _ = ledger.verify(Height(1), std::slice::from_ref(&bytes), &bytes);
-        let _ = ledger.propose(Height(2), std::slice::from_ref(&bytes), ROOM);
-        ledger.finalised(&block(1, bytes));
+        let ancestor = block(1, bytes.clone());
+        let _ = ledger.verify(Height(1), std::slice::from_ref(&ancestor), &bytes);
+        let _ = ledger.propose(Height(2), std::slice::from_ref(&ancestor), ROOM);
+        ledger.finalised(&ancestor);
         prop_assert_eq!(ledger.last_height(), Height(1));
     }
 }
 
+/// Bytes of the head of a payload.
+const HEAD: usize = 38;
+
 /// The transactions of a payload.
 fn split(payload: &Bytes) -> Vec<Bytes> {
-    #[derive(Clone, PartialEq, prost::Message)]
-    struct Block {
-        #[prost(bytes = "bytes", repeated, tag = "1")]
-        transactions: Vec<Bytes>,
-    }
-    <Block as prost::Message>::decode(payload.clone()).unwrap().transactions
+    <ledger_common::Block as prost::Message>::decode(payload.clone()).unwrap().transactions
 }

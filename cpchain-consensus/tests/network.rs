@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_consensus::{
-    AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
+    Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
     lbft::{Committee, Kind, Role, SignatureCache, verify_final_headers},
     network::{Libp2pConfig, Libp2pNetwork},
     node::{Node, NodeConfig, NodeError, NodeHandle, SubmitError},
@@ -40,14 +40,14 @@ impl Application for Words {
         Ok(())
     }
 
-    fn propose(&mut self, _: Height, ancestors: AncestorPayloads<'_>, _: usize) -> Bytes {
-        let waiting: Vec<_> = ancestors.iter().flat_map(|payload| words(payload)).collect();
+    fn propose(&mut self, _: Height, ancestors: Ancestors<'_>, _: usize) -> Bytes {
+        let waiting: Vec<_> = ancestors.iter().flat_map(|block| words(&block.payload)).collect();
         let fresh: Vec<_> = self.pool.iter().filter(|word| !waiting.contains(word)).map(|word| word.to_vec()).collect();
         fresh.join(&b' ').into()
     }
 
-    fn verify(&mut self, _: Height, ancestors: AncestorPayloads<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
-        let before: Vec<_> = ancestors.iter().flat_map(|payload| words(payload)).collect();
+    fn verify(&mut self, _: Height, ancestors: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
+        let before: Vec<_> = ancestors.iter().flat_map(|block| words(&block.payload)).collect();
         let again = words(payload).into_iter().any(|word| before.contains(&word) || self.all.contains(&word));
         if again { Err(InvalidPayload("a word came twice".into())) } else { Ok(()) }
     }
@@ -277,11 +277,11 @@ impl Application for OtherApplication {
         Ok(())
     }
 
-    fn propose(&mut self, _: Height, _: AncestorPayloads<'_>, _: usize) -> Bytes {
+    fn propose(&mut self, _: Height, _: Ancestors<'_>, _: usize) -> Bytes {
         Bytes::new()
     }
 
-    fn verify(&mut self, _: Height, _: AncestorPayloads<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, _: Ancestors<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
         Ok(())
     }
 

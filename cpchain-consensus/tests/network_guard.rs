@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use cpchain_consensus::{
-    AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
+    Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
     lbft::{Committee, Kind, MAX_MESSAGE, MAX_PULL, Message, Pull, Vote},
     network::{
         Libp2pConfig, Libp2pNetwork, Limits, Multiaddr, Network, NetworkControl, PROTOCOL_VERSION, Rate, Received,
@@ -204,11 +204,11 @@ impl Application for Empty {
         Ok(())
     }
 
-    fn propose(&mut self, height: Height, _: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
+    fn propose(&mut self, height: Height, _: Ancestors<'_>, max_bytes: usize) -> Bytes {
         if self.large { vec![height.0 as u8; max_bytes].into() } else { Bytes::new() }
     }
 
-    fn verify(&mut self, _: Height, _: AncestorPayloads<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, _: Ancestors<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
         Ok(())
     }
 

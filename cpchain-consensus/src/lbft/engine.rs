@@ -7,7 +7,6 @@ use alloc::{
 };
 use core::time::Duration;
 
-use bytes::Bytes;
 use cpchain_crypto::{Digest, PublicKey, Signer};
 
 use super::{
@@ -413,10 +412,6 @@ pub(crate) enum Lineage {
     Missing(Digest),
     /// Not from the tip.
     Dead,
-}
-
-pub(crate) fn payloads(chain: &[Arc<Block>]) -> Vec<(Height, Bytes)> {
-    chain.iter().map(|block| (block.height(), block.payload().clone())).collect()
 }
 
 #[cfg(test)]

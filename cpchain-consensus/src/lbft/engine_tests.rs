@@ -1,5 +1,6 @@
 //! The core alone, input by input.
 
+use bytes::Bytes;
 use cpchain_crypto::SigningKey;
 
 use super::*;

@@ -3,6 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use bytes::Bytes;
+use cpchain_crypto::Digest;
 
 use super::{
     block::{Block, impeach_digest},
@@ -26,14 +27,7 @@ impl Lbft {
             let height = block.height();
             let known = self.rounds.get(&height).and_then(|round| round.certified().cloned());
             let certificate = if height == end.height { Some(end.clone()) } else { known };
-            let final_block = FinalBlock {
-                height,
-                digest: block.digest(),
-                parent: self.tip.digest,
-                proposer: self.committee.proposer(height),
-                impeached: false,
-                payload: block.payload().clone(),
-            };
+            let final_block = self.proposed(self.tip.digest, block);
             let closing = closing.clone().filter(|_| is_last);
             let end = closing.as_ref().map(|closing| closing.certificate.clone()).or_else(|| certificate.clone());
             self.tip = Tip { height, digest: block.digest(), certificate: end };
@@ -63,7 +57,7 @@ impl Lbft {
     fn deliver_impeached(&mut self, below: Height, mut closing: Option<Closing>) {
         let first = self.tip.height.next().0;
         for height in (first..below.0).map(Height) {
-            let block = self.impeached(height);
+            let block = self.impeached(self.tip.digest, height);
             let certificate = self.rounds.get(&height).and_then(|round| round.impeached.clone());
             let closing = closing.take_if(|_| height.next() == below);
             if let Some(closing) = &closing {
@@ -73,17 +67,30 @@ impl Lbft {
         }
     }
 
-    fn impeached(&self, height: Height) -> FinalBlock {
+    /// What becomes final with a block at `height` whose ancestors above the tip are these: a function of the block alone.
+    pub(crate) fn ancestors(&self, chain: &[Arc<Block>], height: Height) -> Vec<FinalBlock> {
+        let (mut parent, mut next) = (self.tip.digest, self.tip.height.next());
+        let mut all = Vec::new();
+        for block in chain {
+            all.extend((next.0..block.height().0).map(|height| self.impeached(parent, Height(height))));
+            all.push(self.proposed(parent, block));
+            (parent, next) = (block.digest(), block.height().next());
+        }
+        all.extend((next.0..height.0).map(|height| self.impeached(parent, Height(height))));
+        all
+    }
+
+    fn proposed(&self, parent: Digest, block: &Block) -> FinalBlock {
+        let (height, digest) = (block.height(), block.digest());
+        let proposer = self.committee.proposer(height);
+        FinalBlock { height, digest, parent, proposer, impeached: false, payload: block.payload().clone() }
+    }
+
+    fn impeached(&self, parent: Digest, height: Height) -> FinalBlock {
         let proposer = self.committee.proposer(height);
         let (chain, term) = (self.committee.chain(), self.committee.term());
-        FinalBlock {
-            height,
-            digest: impeach_digest(chain, term, &self.tip.digest, height, &proposer),
-            parent: self.tip.digest,
-            proposer,
-            impeached: true,
-            payload: Bytes::new(),
-        }
+        let digest = impeach_digest(chain, term, &parent, height, &proposer);
+        FinalBlock { height, digest, parent, proposer, impeached: true, payload: Bytes::new() }
     }
 
     fn give(&mut self, entry: FinalEntry) {

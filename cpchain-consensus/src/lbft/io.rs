@@ -98,8 +98,8 @@ pub enum Output {
         height: Height,
         /// The block.
         digest: Digest,
-        /// Heights and payloads of its ancestors above the last final block, lowest first.
-        ancestors: Vec<(Height, Bytes)>,
+        /// What becomes final with it below it: each height above the last final one, impeached ones too, lowest first.
+        ancestors: Vec<FinalBlock>,
         /// What to judge.
         payload: Bytes,
     },
@@ -112,8 +112,8 @@ pub enum Output {
     BuildPayload {
         /// The height to fill.
         height: Height,
-        /// Heights and payloads of the ancestors above the last final block, lowest first.
-        ancestors: Vec<(Height, Bytes)>,
+        /// What becomes final with it below it: each height above the last final one, impeached ones too, lowest first.
+        ancestors: Vec<FinalBlock>,
         /// Most bytes of the payload; less than [`MAX_PAYLOAD`](super::MAX_PAYLOAD) while nothing becomes final.
         room: usize,
     },

@@ -8,7 +8,7 @@ use cpchain_crypto::Digest;
 use super::{
     block::Block,
     certificate::Certificate,
-    engine::{Lbft, Lineage, payloads},
+    engine::{Lbft, Lineage},
     io::{Output, Record},
     message::{MAX_PAYLOAD, Message, Proposal},
 };
@@ -65,7 +65,8 @@ impl Lbft {
                 self.seal(height, Bytes::new());
                 return;
             }
-            self.outputs.push(Output::BuildPayload { height, ancestors: payloads(&chain), room: self.room() });
+            let ancestors = self.ancestors(&chain, height);
+            self.outputs.push(Output::BuildPayload { height, ancestors, room: self.room() });
         }
     }
 

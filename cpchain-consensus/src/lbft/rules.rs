@@ -3,7 +3,7 @@
 
 use super::{
     certificate::{Certificate, Vote},
-    engine::{Check, Lbft, Lineage, payloads},
+    engine::{Check, Lbft, Lineage},
     io::{Fault, Output, Record},
     message::Message,
     mutant::Rule,
@@ -257,9 +257,10 @@ impl Lbft {
         for (height, digest) in self.to_check() {
             let Lineage::Whole(mut chain) = self.lineage(height, digest) else { continue };
             let Some(block) = chain.pop() else { continue };
+            let ancestors = self.ancestors(&chain, height);
             let Some(held) = self.blocks.get_mut(&digest).filter(|held| held.check == Check::New) else { continue };
             held.check = Check::Asked;
-            let (ancestors, payload) = (payloads(&chain), block.payload().clone());
+            let payload = block.payload().clone();
             self.outputs.push(Output::Verify { height, digest, ancestors, payload });
         }
     }

@@ -1,13 +1,13 @@
 //! The ledger as the engine sees it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use bytes::Bytes;
-use cpchain_crypto::Digest;
+use cpchain_crypto::{Digest, vrf::VrfProof};
 
 use super::{
     chain::{Chain, Modules},
@@ -21,7 +21,7 @@ use super::{
     transfer::Transfers,
     view::LedgerView,
 };
-use crate::{AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload};
+use crate::{Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, proof::PayloadHead};
 
 /// Signatures that are remembered as good between [`Application::verify`] and [`Application::finalised`].
 const MAX_VERIFIED: usize = 4 * payload::MAX_BLOCK_TRANSACTIONS;
@@ -104,6 +104,8 @@ impl LedgerBuilder {
             height: Height::GENESIS,
             retain: self.retain,
             fees: self.fees,
+            ahead: BTreeMap::new(),
+            certified: None,
         };
         let chain = SharedChain(Arc::new(RwLock::new(chain)));
         Ok(Ledger { chain, id: self.id, modules, verified: HashSet::new() })
@@ -132,6 +134,65 @@ impl Ledger {
         Ok(id)
     }
 
+    /// A payload with the root after the ancestors, this beacon, and transactions of the pool; empty if there is no room for the
+    /// head.
+    pub(crate) fn fill(
+        &mut self,
+        height: Height,
+        ancestors: Ancestors<'_>,
+        max_bytes: usize,
+        beacon: Option<VrfProof>,
+    ) -> Bytes {
+        let room = max_bytes.checked_sub(PayloadHead::size(beacon.is_some()));
+        let Some((room, root)) = room.zip(self.root_after(ancestors)) else { return Bytes::new() };
+        let chain = self.chain.read();
+        let mut next: HashMap<AccountId, Nonce> = HashMap::new();
+        let payloads = ancestors.iter().map(|block| &block.payload);
+        for transaction in payloads.filter_map(payload::block_transactions).flatten() {
+            let nonce = next.entry(transaction.sender()).or_insert_with(|| chain.nonce(&transaction.sender()));
+            if *nonce == transaction.nonce() {
+                *nonce = nonce.next().unwrap_or(*nonce);
+            }
+        }
+        let expected = |account: &AccountId| {
+            let nonce = || next.get(account).copied().unwrap_or_else(|| chain.nonce(account));
+            chain.can_pay(account, height).then(nonce)
+        };
+        payload::encode(&PayloadHead { root, beacon }, &chain.pool.fill(height, room, expected))
+    }
+
+    /// Judges what was read of a payload, but not its beacon.
+    pub(crate) fn judge(
+        &mut self,
+        height: Height,
+        ancestors: Ancestors<'_>,
+        head: &PayloadHead,
+        transactions: &[Transaction],
+    ) -> Result<(), InvalidPayload> {
+        let refuse = |error: &dyn fmt::Display| InvalidPayload(error.to_string());
+        let mut seen = HashSet::new();
+        for transaction in transactions {
+            if !seen.insert(transaction.id()) {
+                return Err(refuse(&format_args!("the transaction {} is there twice", transaction.id())));
+            }
+        }
+        match self.root_after(ancestors) {
+            None => return Err(refuse(&"its ancestors do not stand on what was executed")),
+            Some(root) if root != head.root => {
+                return Err(refuse(&format_args!("it names the state {}, and below it is {root}", head.root)));
+            }
+            Some(_) => {}
+        }
+        for transaction in transactions {
+            self.check(transaction, height).map_err(|error| refuse(&error))?;
+        }
+        Ok(())
+    }
+
+    fn root_after(&mut self, ancestors: Ancestors<'_>) -> Option<Digest> {
+        self.chain.write().root_after(&self.modules, ancestors, &self.verified)
+    }
+
     /// Valid on this chain at this height, with the signature checked once only.
     fn check(&mut self, transaction: &Transaction, height: Height) -> Result<(), TransactionError> {
         transaction.check_binding(self.id, height)?;
@@ -147,43 +208,33 @@ impl Ledger {
     }
 }
 
+pub(crate) fn read(payload: &Bytes) -> Result<(PayloadHead, Vec<Transaction>), InvalidPayload> {
+    payload::read(payload).map_err(|error| InvalidPayload(error.to_string()))
+}
+
 impl Application for Ledger {
     fn submit(&mut self, transaction: Bytes) -> Result<(), InvalidPayload> {
         self.admit(transaction).map(drop).map_err(|error| InvalidPayload(error.to_string()))
     }
 
-    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
-        let chain = self.chain.read();
-        let mut next: HashMap<AccountId, Nonce> = HashMap::new();
-        for transaction in ancestors.iter().filter_map(payload::block_transactions).flatten() {
-            let nonce = next.entry(transaction.sender()).or_insert_with(|| chain.nonce(&transaction.sender()));
-            if *nonce == transaction.nonce() {
-                *nonce = nonce.next().unwrap_or(*nonce);
-            }
-        }
-        let expected = |account: &AccountId| {
-            let nonce = || next.get(account).copied().unwrap_or_else(|| chain.nonce(account));
-            chain.can_pay(account, height).then(nonce)
-        };
-        payload::encode(chain.pool.fill(height, max_bytes, expected))
+    fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, max_bytes: usize) -> Bytes {
+        self.fill(height, ancestors, max_bytes, None)
     }
 
-    /// Every transaction must be well formed, signed, of this chain, not expired, and once only in the block. Nonces, balances
-    /// and repeats of earlier blocks are left to execution: what stands in ancestors that are not final depends on how far
-    /// this node has come, and the verdict must not.
-    fn verify(&mut self, height: Height, _: AncestorPayloads<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
-        let refuse = |error: &dyn fmt::Display| InvalidPayload(error.to_string());
-        let transactions = payload::decode(payload).map_err(|error| refuse(&error))?;
-        let mut seen = HashSet::new();
-        for transaction in &transactions {
-            if !seen.insert(transaction.id()) {
-                return Err(refuse(&format_args!("the transaction {} is there twice", transaction.id())));
-            }
+    /// The payload must name the root of the state after the ancestors, and every transaction must be well formed, signed, of this
+    /// chain, not expired, and once only in the block. Nonces, balances and repeats of earlier blocks are left to
+    /// execution.
+    fn verify(&mut self, height: Height, ancestors: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
+        let (head, transactions) = read(payload)?;
+        if head.beacon.is_some() {
+            return Err(InvalidPayload("a beacon, and this chain has none".to_owned()));
         }
-        for transaction in &transactions {
-            self.check(transaction, height).map_err(|error| refuse(&error))?;
-        }
-        Ok(())
+        self.judge(height, ancestors, &head, &transactions)
+    }
+
+    /// A head alone is no work.
+    fn is_idle(&self, payload: &Bytes) -> bool {
+        PayloadHead::read(payload).is_none_or(|head| payload.len() == PayloadHead::size(head.beacon.is_some()))
     }
 
     fn finalised(&mut self, block: &FinalBlock) -> Digest {

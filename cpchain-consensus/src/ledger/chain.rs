@@ -1,4 +1,8 @@
-//! Execution of final blocks: what a node has in memory, and how a block changes it.
+//! What a node has in memory, and how final blocks change it.
+//!
+//! Blocks are executed when a validator judges a block that stands on them, final or not: the payload above them names the root that they
+//! lead to. What came of it is kept until they are final, so each is executed once
+//! (`what_ran_ahead_is_what_becomes_final`).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,15 +10,19 @@ use cpchain_crypto::Digest;
 
 use super::{
     amount::Amount,
+    certified::Certified,
+    execution::{Executed, Execution},
     fees::Fees,
-    history::{History, Outcome, Receipt, Refusal},
-    module::{Call, Context, Module, ModuleError, Scene},
-    payload,
+    history::History,
+    module::Module,
     pool::{Pool, SubmitError},
-    state::{Account, Overlay, Read, State},
+    state::{Read, State},
     transaction::{AccountId, Nonce, Transaction},
 };
-use crate::{ChainId, FinalBlock, Height};
+use crate::{Ancestors, ChainId, FinalBlock, Height};
+
+/// Blocks above the last executed one whose outcome is kept. While no block becomes final they are small.
+const MAX_AHEAD: usize = 64;
 
 /// Everything behind the lock: changed by one block or one submission at a time, read by views.
 pub(crate) struct Chain {
@@ -26,6 +34,10 @@ pub(crate) struct Chain {
     pub(crate) root: Digest,
     pub(crate) retain: Option<u64>,
     pub(crate) fees: Option<Fees>,
+    /// What came of blocks that are not final yet. A name, height and digest, stands for all below it.
+    pub(crate) ahead: BTreeMap<(Height, Digest), Executed>,
+    /// The state that the last final block with a payload speaks of.
+    pub(crate) certified: Option<Certified>,
 }
 
 /// The modules by kind, hence always in the order of their names.
@@ -63,104 +75,71 @@ impl Chain {
     /// Executes a final block. The signatures of transactions in `verified`, named by the digest of their bytes, and in
     /// the pool have been checked before.
     pub(crate) fn execute(&mut self, modules: &Modules, block: &FinalBlock, verified: &HashSet<Digest>) {
-        // No quorum certifies a payload that `verify` refused; should it ever happen, it orders nothing anywhere.
-        let (transactions, beacon) = payload::read(&block.payload).unwrap_or_else(|error| {
-            tracing::error!(height = %block.height, %error, "a final payload is malformed");
-            (Vec::new(), None)
-        });
-        let scene = Scene { chain: self.id, block, beacon, senders: &[] };
-        let mut senders = Vec::new();
-        for (index, transaction) in transactions.iter().enumerate() {
-            if self.history.is_executed(&transaction.id()) {
-                continue;
+        let Executed { step, root, receipts, told } = match self.ahead.remove(&(block.height, block.digest)) {
+            Some(executed) => {
+                self.state.redo(&executed.step);
+                executed
             }
-            let outcome = match self.admit(modules, transaction, block.height, verified) {
-                Err(refusal) => Outcome::Refused(refusal),
-                Ok(module) => {
-                    senders.push(transaction.sender());
-                    match self.run(module, Scene { senders: &senders, ..scene }, transaction) {
-                        Ok(()) => Outcome::Applied,
-                        Err(error) => Outcome::Failed(error),
-                    }
-                }
-            };
-            if outcome != Outcome::Applied {
-                tracing::debug!(id = %transaction.id(), ?outcome, "a transaction did not succeed");
-            }
-            self.history.record(Receipt {
-                id: transaction.id(),
-                height: block.height,
-                index: index as u32,
-                sender: transaction.sender(),
-                outcome,
-            });
-        }
-        let scene = Scene { senders: &senders, ..scene };
-        for module in modules.values() {
-            let mut context = Context::new(&self.state, module.kind(), scene);
-            match unwound(|| module.end_of_block(&mut context)) {
-                Err(error) => tracing::error!(kind = module.kind(), %error, "a module failed at the end of a block"),
-                Ok(()) => {
-                    let (changes, events) = context.finish();
-                    self.state.apply(changes);
-                    self.history.tell(block.height, module.kind(), None, events);
-                }
+            None => self.run(modules, block, verified),
+        };
+        for receipt in receipts {
+            // What an ancestor of the block executed was not known for that when it ran ahead.
+            if !self.history.is_executed(&receipt.id) {
+                self.history.record(receipt);
             }
         }
+        told.into_iter().for_each(|(kind, of, events)| self.history.tell(block.height, kind, of, events));
+        self.certified = Certified::after(self.certified.take(), block, step);
         self.height = block.height;
-        self.root = self.state.root();
+        self.root = root;
         self.history.close(block.height, self.retain);
         let state = &self.state;
         self.pool.prune(block.height, |account| state.account(account).map_or(Nonce(0), |account| account.nonce));
+        self.ahead.retain(|(height, _), _| *height > block.height);
     }
 
-    /// May it be executed now? If so its nonce is used up, whatever comes of it.
-    fn admit<'m>(
+    /// The root of the state after these blocks, which stand on the last executed one and may never become final. The state is
+    /// afterwards what it was. `None` if they do not stand there.
+    pub(crate) fn root_after(
         &mut self,
-        modules: &'m Modules,
-        transaction: &Transaction,
-        height: Height,
+        modules: &Modules,
+        blocks: Ancestors<'_>,
         verified: &HashSet<Digest>,
-    ) -> Result<&'m dyn Module, Refusal> {
-        transaction.check_binding(self.id, height)?;
-        if !verified.contains(&Digest::content(transaction.bytes())) && !self.pool.has(transaction) {
-            transaction.check_signature()?;
+    ) -> Option<Digest> {
+        let Some(last) = blocks.last() else { return Some(self.root) };
+        let heights = (self.height.next().0..).map(Height);
+        if !blocks.iter().zip(heights).all(|(block, height)| block.height == height) {
+            return None;
         }
-        let account = self.state.account(&transaction.sender()).ok_or(Refusal::UnknownAccount)?;
-        let wrong = Refusal::WrongNonce { expected: account.nonce, found: transaction.nonce() };
-        if transaction.nonce() != account.nonce {
-            return Err(wrong);
+        if let Some(known) = self.ahead.get(&(last.height, last.digest)) {
+            return Some(known.root);
         }
-        // The last nonce of all stays unused.
-        let nonce = account.nonce.next().ok_or(wrong)?;
-        let module = modules.get(transaction.kind());
-        let module = module.ok_or_else(|| Refusal::UnknownKind(transaction.kind().to_owned()))?;
-        let mut overlay = Overlay::new(&self.state);
-        overlay.set_account(&transaction.sender(), Account { nonce, ..account });
-        if let Some(fees) = &self.fees {
-            let needed = fees.due(&self.state, &transaction.sender(), height);
-            let refusal = Refusal::Fee { needed, available: account.balance };
-            fees.charge(&mut overlay, &transaction.sender(), height).ok_or(refusal)?;
+        let mut done = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let name = (block.height, block.digest);
+            let executed = match self.ahead.remove(&name) {
+                Some(executed) => {
+                    self.state.redo(&executed.step);
+                    executed
+                }
+                None => self.run(modules, block, verified),
+            };
+            done.push((name, executed));
         }
-        let changes = overlay.into_changes();
-        self.state.apply(changes);
-        Ok(module.as_ref())
+        let root = done.last().map(|(_, executed)| executed.root);
+        for (name, executed) in done.into_iter().rev() {
+            self.state.undo(&executed.step);
+            // The lowest come last, and are the ones that are asked for again.
+            if self.ahead.len() >= MAX_AHEAD {
+                self.ahead.pop_last();
+            }
+            self.ahead.insert(name, executed);
+        }
+        root
     }
 
-    fn run(&mut self, module: &dyn Module, scene: Scene<'_>, transaction: &Transaction) -> Result<(), ModuleError> {
-        let mut context = Context::new(&self.state, module.kind(), scene);
-        unwound(|| module.execute(&mut context, &Call::new(transaction)))?;
-        let (changes, events) = context.finish();
-        self.state.apply(changes);
-        self.history.tell(scene.block.height, module.kind(), Some(transaction.id()), events);
-        Ok(())
+    fn run(&mut self, modules: &Modules, block: &FinalBlock, verified: &HashSet<Digest>) -> Executed {
+        let Self { id, state, history, pool, fees, .. } = self;
+        Execution { chain: *id, modules, fees: fees.as_ref(), history, pool, verified }.run(state, block)
     }
-}
-
-/// A module that panics has failed, like one that refuses: its changes are dropped on every node alike, and the chain goes on.
-fn unwound(run: impl FnOnce() -> Result<(), ModuleError>) -> Result<(), ModuleError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|_| {
-        tracing::error!("a module panicked; its changes are dropped");
-        Err(ModuleError::refused("the module failed"))
-    })
 }

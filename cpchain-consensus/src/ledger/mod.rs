@@ -14,7 +14,9 @@
 //! | [`Genesis`] | who has what before the first block |
 //!
 //! # Rules, and the tests that hold them
-//! - A valid block holds well-formed, signed, unexpired transactions of its chain, each once (`verify_refuses_*`).
+//! - A valid block names the root of the state below it, which every validator computes from the block's ancestors
+//!   (`verify_refuses_another_root`), and holds well-formed, signed, unexpired transactions of its chain, each once
+//!   (`verify_refuses_what_is_illicit`).
 //! - A transaction that fails is a receipt with an error, never an invalid block (`an_overspend_is_a_receipt`).
 //! - A transaction is executed once, in the order of its sender's nonces (`replay_*`, `a_gap_in_the_nonces_waits`).
 //! - What fails leaves the nonce and a receipt; what is refused leaves a receipt (`a_failing_module_leaves_no_trace`).
@@ -68,8 +70,10 @@
 
 mod amount;
 mod application;
+mod certified;
 mod chain;
 pub mod dpor;
+mod execution;
 mod fees;
 mod genesis;
 pub mod governance;
@@ -85,7 +89,7 @@ mod tree;
 mod view;
 mod wire;
 
-pub use view::{LedgerView, ProvedValue};
+pub use view::{CertifiedValue, LedgerView, ProvedValue};
 pub use {
     amount::{Amount, AmountError},
     application::{Ledger, LedgerBuilder},

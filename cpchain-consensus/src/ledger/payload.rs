@@ -1,35 +1,24 @@
-//! The payload of a block: a list of transactions, read without trusting its sizes, and behind them, on a chain that elects its
-//! proposers, the beacon.
+//! The payload of a block: its head, and a list of transactions, read without trusting its sizes.
 
 use bytes::{Buf, Bytes};
-use cpchain_crypto::vrf::{PROOF_LEN, VrfProof};
-use prost::{
-    Message,
-    encoding::{decode_varint, encoded_len_varint},
-};
+use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
-use super::{
-    transaction::{MAX_TRANSACTION_BYTES, Transaction, TransactionError},
-    wire,
-};
+use super::transaction::{MAX_TRANSACTION_BYTES, Transaction, TransactionError};
+use crate::proof::PayloadHead;
 
 /// The most transactions in one block.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 10_000;
 
-/// Field 1, length-delimited.
-const TAG: u8 = 0x0a;
-/// Field 2, length-delimited, and the length.
-const BEACON_HEAD: [u8; 2] = [0x12, PROOF_LEN as u8];
-/// Bytes that a beacon takes in a payload.
-pub(crate) const BEACON_BYTES: usize = BEACON_HEAD.len() + PROOF_LEN;
+/// Field 2, length-delimited.
+const TAG: u8 = 0x12;
 
 /// Why the bytes are not a list of transactions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PayloadError {
+    #[error("no head of this version")]
+    Head,
     #[error("malformed list of transactions")]
     Malformed,
-    #[error("a beacon, and this chain has none")]
-    Beacon,
     #[error("more than {MAX_BLOCK_TRANSACTIONS} transactions")]
     TooMany,
     #[error(transparent)]
@@ -44,36 +33,26 @@ pub(crate) fn cost(transaction: &Transaction) -> usize {
 
 /// The transactions in the payload of a block, in order; `None` if it is no payload of this ledger.
 pub fn block_transactions(payload: &Bytes) -> Option<Vec<Transaction>> {
-    read(payload).ok().map(|(transactions, _)| transactions)
+    read(payload).ok().map(|(_, transactions)| transactions)
 }
 
 /// A payload of these transactions.
-pub(crate) fn encode(transactions: Vec<Bytes>) -> Bytes {
-    wire::Block { transactions, beacon: Bytes::new() }.encode_to_vec().into()
-}
-
-/// The payload with a beacon behind it.
-pub(crate) fn with_beacon(payload: &[u8], beacon: &VrfProof) -> Bytes {
-    [payload, &BEACON_HEAD, &beacon.0].concat().into()
-}
-
-/// Reads a payload of a chain without beacons.
-pub(crate) fn decode(payload: &Bytes) -> Result<Vec<Transaction>, PayloadError> {
-    match read(payload)? {
-        (transactions, None) => Ok(transactions),
-        (_, Some(_)) => Err(PayloadError::Beacon),
+pub(crate) fn encode(head: &PayloadHead, transactions: &[Bytes]) -> Bytes {
+    let mut payload = head.to_bytes();
+    for transaction in transactions {
+        payload.push(TAG);
+        encode_varint(transaction.len() as u64, &mut payload);
+        payload.extend_from_slice(transaction);
     }
+    payload.into()
 }
 
 /// Reads a payload. Each entry is cut out as it comes, so that no size in the bytes asks for memory.
-pub(crate) fn read(payload: &Bytes) -> Result<(Vec<Transaction>, Option<VrfProof>), PayloadError> {
-    let mut rest = payload.clone();
+pub(crate) fn read(payload: &Bytes) -> Result<(PayloadHead, Vec<Transaction>), PayloadError> {
+    let head = PayloadHead::read(payload).ok_or(PayloadError::Head)?;
+    let mut rest = payload.slice(PayloadHead::size(head.beacon.is_some())..);
     let mut transactions = Vec::new();
     while rest.has_remaining() {
-        // Nothing comes behind the beacon.
-        if let Some(beacon) = rest.strip_prefix(&BEACON_HEAD).and_then(VrfProof::from_slice) {
-            return Ok((transactions, Some(beacon)));
-        }
         if transactions.len() == MAX_BLOCK_TRANSACTIONS {
             return Err(PayloadError::TooMany);
         }
@@ -91,18 +70,22 @@ pub(crate) fn read(payload: &Bytes) -> Result<(Vec<Transaction>, Option<VrfProof
         }
         transactions.push(Transaction::decode(rest.split_to(length))?);
     }
-    Ok((transactions, None))
+    Ok((head, transactions))
 }
 
 #[cfg(test)]
 mod tests {
-    use cpchain_crypto::SigningKey;
+    use cpchain_crypto::{
+        Digest, SigningKey,
+        vrf::{PROOF_LEN, VrfProof},
+    };
     use proptest::prelude::*;
+    use prost::Message as _;
 
     use super::*;
     use crate::{
         ChainId, Height,
-        ledger::{Nonce, TransactionDraft},
+        ledger::{Nonce, TransactionDraft, wire},
     };
 
     fn transaction(nonce: u64, payload: usize) -> Transaction {
@@ -117,39 +100,63 @@ mod tests {
         .unwrap()
     }
 
+    fn head(beacon: bool) -> PayloadHead {
+        PayloadHead { root: Digest([3; 32]), beacon: beacon.then_some(VrfProof([TAG; PROOF_LEN])) }
+    }
+
+    fn bytes(transactions: &[Transaction]) -> Vec<Bytes> {
+        transactions.iter().map(|transaction| transaction.bytes().clone()).collect()
+    }
+
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let bytes = Bytes::from(bytes);
-            if let Ok(transactions) = decode(&bytes) {
-                prop_assert_eq!(encode(transactions.iter().map(|t| t.bytes().clone()).collect()), bytes);
+        fn any_bytes_are_read_or_refused(tail: Vec<u8>, beacon: bool, headed: bool) {
+            let payload: Bytes = if headed { [head(beacon).to_bytes(), tail].concat() } else { tail }.into();
+            if let Ok((head, transactions)) = read(&payload) {
+                prop_assert_eq!(encode(&head, &bytes(&transactions)), payload);
             }
         }
 
         #[test]
-        fn every_list_round_trips_and_costs_what_it_says(sizes in prop::collection::vec(0usize..300, 0..5)) {
+        fn every_list_round_trips_and_costs_what_it_says(sizes in prop::collection::vec(0usize..300, 0..5), beacon: bool) {
             let list: Vec<_> = sizes.iter().enumerate().map(|(i, size)| transaction(i as u64, *size)).collect();
-            let payload = encode(list.iter().map(|t| t.bytes().clone()).collect());
-            prop_assert_eq!(payload.len(), list.iter().map(cost).sum::<usize>());
-            let beacon = VrfProof([TAG; PROOF_LEN]);
-            let whole = with_beacon(&payload, &beacon);
-            prop_assert_eq!(whole.len(), payload.len() + BEACON_BYTES);
-            prop_assert_eq!(decode(&whole), Err(PayloadError::Beacon));
-            prop_assert_eq!(read(&whole), Ok((list.clone(), Some(beacon))));
-            prop_assert!(read(&with_beacon(&whole, &beacon)).is_err(), "two beacons");
-            prop_assert!(read(&whole.slice(..whole.len() - 1)).is_err());
-            prop_assert_eq!(decode(&payload), Ok(list));
+            let payload = encode(&head(beacon), &bytes(&list));
+            let size = PayloadHead::size(beacon) + list.iter().map(cost).sum::<usize>();
+            prop_assert_eq!(payload.len(), size);
+            // The bytes are those of the schema.
+            let message = wire::Block {
+                head: Some(wire::Head {
+                    version: 1,
+                    state_root: vec![3; 32].into(),
+                    beacon: vec![TAG; if beacon { PROOF_LEN } else { 0 }].into(),
+                }),
+                transactions: bytes(&list),
+            };
+            prop_assert_eq!(message.encode_to_vec(), payload.to_vec());
+            prop_assert!(read(&payload.slice(..payload.len() - 1)).is_err());
+            prop_assert!(read(&payload.slice(1..)).is_err());
+            prop_assert_eq!(read(&payload), Ok((head(beacon), list)));
         }
     }
 
     #[test]
     fn overlong_lengths_and_counts_are_refused() {
-        // Length 2^35, length 1 in two bytes, an unknown field, a cut entry.
-        for wrong in [&[TAG, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01][..], &[TAG, 0x81, 0x00, 0], &[0x12, 0], &[TAG, 5, 0]] {
-            assert_eq!(decode(&Bytes::copy_from_slice(wrong)), Err(PayloadError::Malformed));
+        let headed = |tail: &[u8]| Bytes::from([head(false).to_bytes().as_slice(), tail].concat());
+        // Length 2^35, length 1 in two bytes, an unknown field, a cut entry, a second head.
+        let second = head(false).to_bytes();
+        let wrong =
+            [&[TAG, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01][..], &[TAG, 0x81, 0x00, 0], &[0x1a, 0], &[TAG, 5, 0], &second];
+        for wrong in wrong {
+            assert_eq!(read(&headed(wrong)), Err(PayloadError::Malformed));
         }
+        for version in [0, 2] {
+            let mut bytes = head(true).to_bytes();
+            bytes[3] = version;
+            assert_eq!(read(&bytes.into()), Err(PayloadError::Head));
+        }
+        assert_eq!(read(&Bytes::new()), Err(PayloadError::Head));
         let one = transaction(0, 0);
-        let many = encode(vec![one.bytes().clone(); MAX_BLOCK_TRANSACTIONS + 1]);
-        assert_eq!(decode(&many), Err(PayloadError::TooMany));
+        let many = encode(&head(false), &vec![one.bytes().clone(); MAX_BLOCK_TRANSACTIONS + 1]);
+        assert_eq!(read(&many), Err(PayloadError::TooMany));
     }
 }

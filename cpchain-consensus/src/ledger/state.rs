@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     ops::Bound::{Excluded, Included, Unbounded},
 };
 
@@ -52,6 +53,22 @@ fn entry_key(kind: &str, key: &[u8]) -> Vec<u8> {
 pub(crate) struct State {
     entries: BTreeMap<Vec<u8>, Bytes>,
     tree: Tree,
+    /// What the changed keys had when the present [`Step`] began.
+    before: Changes,
+}
+
+/// What one block did to the state, to be done again or taken back. The trees share what did not change.
+#[derive(Debug)]
+pub(crate) struct Step {
+    before: (Changes, Tree),
+    after: (Changes, Tree),
+}
+
+impl Step {
+    /// What the changed keys had before it, and the tree then.
+    pub(crate) fn into_before(self) -> (Changes, Tree) {
+        self.before
+    }
 }
 
 /// Changes that an [`Overlay`] collected.
@@ -62,11 +79,45 @@ impl State {
     pub(crate) fn apply(&mut self, changes: Changes) {
         for (key, value) in changes {
             self.tree.set(&key, value.as_deref());
-            match value {
-                Some(value) => self.entries.insert(key, value),
-                None => self.entries.remove(&key),
-            };
+            let before = self.set(key.clone(), value);
+            self.before.entry(key).or_insert(before);
         }
+    }
+
+    fn set(&mut self, key: Vec<u8>, value: Option<Bytes>) -> Option<Bytes> {
+        match value {
+            Some(value) => self.entries.insert(key, value),
+            None => self.entries.remove(&key),
+        }
+    }
+
+    /// Runs something that changes the state, and tells what it changed.
+    pub(crate) fn step<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> (T, Step) {
+        self.root();
+        self.before.clear();
+        let tree = self.tree.clone();
+        let result = run(self);
+        self.root();
+        let before = mem::take(&mut self.before);
+        let after = before.keys().map(|key| (key.clone(), self.entries.get(key).cloned())).collect();
+        (result, Step { before: (before, tree), after: (after, self.tree.clone()) })
+    }
+
+    /// Takes back the last step.
+    pub(crate) fn undo(&mut self, step: &Step) {
+        self.put(&step.before);
+    }
+
+    /// Does a step again in the state that it began in.
+    pub(crate) fn redo(&mut self, step: &Step) {
+        self.put(&step.after);
+    }
+
+    fn put(&mut self, (changes, tree): &(Changes, Tree)) {
+        for (key, value) in changes {
+            self.set(key.clone(), value.clone());
+        }
+        self.tree = tree.clone();
     }
 
     /// The digest that commits to all of it.

@@ -3,13 +3,13 @@
 //! So the root is a function of the entries alone, not of the order of changes (`the_order_of_changes_leaves_no_mark`).
 //! Changes only mark their path; [`Tree::root`] hashes what is marked, once for a block: O(touched · log entries).
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use cpchain_crypto::Digest;
 
 use crate::proof::{self, End, StateProof};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 enum Node {
     #[default]
     Empty,
@@ -17,10 +17,10 @@ enum Node {
         path: Digest,
         value: Digest,
     },
-    Branch(Box<Branch>),
+    Branch(Arc<Branch>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Branch {
     left: Node,
     right: Node,
@@ -28,8 +28,9 @@ struct Branch {
     digest: Option<Digest>,
 }
 
-/// The tree over all entries of the state.
-#[derive(Debug, Default)]
+/// The tree over all entries of the state. A copy shares all branches, and what changes after it is copied on the way, so an
+/// earlier tree costs what changed since (`a_copy_stays_as_it_was`).
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tree {
     top: Node,
 }
@@ -74,15 +75,15 @@ impl Tree {
 impl Node {
     fn insert(&mut self, depth: usize, path: Digest, value: Digest) {
         match self {
-            Self::Branch(branch) => branch.side(depth, path).insert(depth + 1, path, value),
+            Self::Branch(branch) => Arc::make_mut(branch).side(depth, path).insert(depth + 1, path, value),
             Self::Empty => *self = Self::Leaf { path, value },
             Self::Leaf { path: at, .. } if *at == path => *self = Self::Leaf { path, value },
             Self::Leaf { path: at, .. } => {
                 let at = *at;
-                let mut branch = Box::new(Branch { left: Self::Empty, right: Self::Empty, digest: None });
+                let mut branch = Branch { left: Self::Empty, right: Self::Empty, digest: None };
                 *branch.side(depth, at) = mem::take(self);
                 branch.side(depth, path).insert(depth + 1, path, value);
-                *self = Self::Branch(branch);
+                *self = Self::Branch(Arc::new(branch));
             }
         }
     }
@@ -92,6 +93,7 @@ impl Node {
             Self::Leaf { path: at, .. } if *at == path => *self = Self::Empty,
             Self::Empty | Self::Leaf { .. } => {}
             Self::Branch(branch) => {
+                let branch = Arc::make_mut(branch);
                 branch.side(depth, path).remove(depth + 1, path);
                 // One entry left: it moves up.
                 let only = match (&mut branch.left, &mut branch.right) {
@@ -111,6 +113,7 @@ impl Node {
             Self::Branch(branch) => match branch.digest {
                 Some(digest) => digest,
                 None => {
+                    let branch = Arc::make_mut(branch);
                     let digest = proof::node(&branch.left.digest(), &branch.right.digest());
                     branch.digest = Some(digest);
                     digest
@@ -161,6 +164,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_copy_stays_as_it_was(
+            before in prop::collection::vec((0u8..40, prop::option::of(0u8..4)), 0..60),
+            after in prop::collection::vec((0u8..40, prop::option::of(0u8..4)), 0..60),
+        ) {
+            let mut tree = Tree::default();
+            let set = |tree: &mut Tree, changes: &[(u8, Option<u8>)]| {
+                changes.iter().for_each(|(key, value)| tree.set(&[*key], value.as_ref().map(std::slice::from_ref)));
+            };
+            set(&mut tree, &before);
+            let root = tree.root();
+            let mut copy = tree.clone();
+            set(&mut tree, &after);
+            tree.root();
+            prop_assert_eq!(copy.root(), root);
+            let mut again = Tree::default();
+            set(&mut again, &before);
+            set(&mut again, &after);
+            prop_assert_eq!(tree.root(), again.root());
+            for key in 0..40 {
+                set(&mut copy, &[(key, None)]);
+            }
+            prop_assert_eq!(copy.root(), Digest::ZERO);
+        }
+
         #[test]
         fn the_order_of_changes_leaves_no_mark(
             changes in prop::collection::vec((0u8..40, prop::option::of(0u8..4), any::<bool>()), 0..200),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     ChainId, Height,
-    proof::{StateKey, StateProof},
+    proof::{HeadProof, StateKey, StateProof},
 };
 
 /// What [`LedgerView::prove`] says of a key.
@@ -25,6 +25,19 @@ pub struct ProvedValue {
     pub height: Height,
     /// The digest of the state after that block, which the proof belongs to.
     pub root: Digest,
+    /// The value; `None` if the key has none.
+    pub value: Option<Bytes>,
+    /// The proof of either.
+    pub proof: StateProof,
+}
+
+/// What [`LedgerView::prove_certified`] says of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertifiedValue {
+    /// The final block whose payload names the state: the one after the height below it.
+    pub block: Height,
+    /// What shows that to whoever has the block's header.
+    pub head: HeadProof,
     /// The value; `None` if the key has none.
     pub value: Option<Bytes>,
     /// The proof of either.
@@ -112,6 +125,15 @@ impl LedgerView {
         let chain = self.chain.read();
         let (value, proof) = chain.state.prove(key);
         ProvedValue { height: chain.height, root: chain.root, value, proof }
+    }
+
+    /// What a key had below the last final block, with a proof for those who hold that block's header alone: see
+    /// [`CertifiedState`](crate::proof::CertifiedState). `None` before the first block.
+    pub fn prove_certified(&self, key: &StateKey) -> Option<CertifiedValue> {
+        let chain = self.chain.read();
+        let certified = chain.certified.as_ref()?;
+        let (value, proof) = certified.prove(&chain.state, key);
+        Some(CertifiedValue { block: certified.block, head: certified.head(), value, proof })
     }
 
     /// All money, in accounts and vaults: the same at every height. Walks over all of them.

@@ -29,11 +29,24 @@ pub(crate) struct SignedTransaction {
     pub(crate) signature: Bytes,
 }
 
+/// Blocks are read and written by `payload`, entry by entry: this is what that is checked against.
+#[cfg(test)]
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Block {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
+    #[prost(message, optional, tag = "1")]
+    pub(crate) head: Option<Head>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
     pub(crate) transactions: Vec<Bytes>,
+}
+
+#[cfg(test)]
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Head {
+    #[prost(uint32, tag = "1")]
+    pub(crate) version: u32,
     #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) state_root: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
     pub(crate) beacon: Bytes,
 }
 
@@ -138,8 +151,11 @@ mod tests {
         );
         let signed = SignedTransaction { body: b(b"one"), signature: b(b"two") };
         agrees("SignedTransaction", &signed, r#"body:"one",signature:"two""#);
-        let block = Block { transactions: vec![b(b"first"), b(b"second")], beacon: b(b"two") };
-        agrees("Block", &block, r#"transactions:["first","second"],beacon:"two""#);
+        let head = Head { version: 1, state_root: b(b"two"), beacon: b(b"three") };
+        agrees("Head", &head, r#"version:1,state_root:"two",beacon:"three""#);
+        let block = Block { head: Some(head), transactions: vec![b(b"first"), b(b"second")] };
+        let text = r#"head:{version:1,state_root:"two",beacon:"three"},transactions:["first","second"]"#;
+        agrees("Block", &block, text);
         agrees("Transfer", &Transfer { to: b(b"one"), amount: b(b"two") }, r#"to:"one",amount:"two""#);
         let account = GenesisAccount { key: b(b"one"), balance: b(b"two") };
         agrees("GenesisAccount", &account, r#"key:"one",balance:"two""#);

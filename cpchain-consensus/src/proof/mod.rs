@@ -10,11 +10,26 @@
 //!
 //! So a root has one value, or none, for each key: two proofs that say different things about one key need a collision of BLAKE3.
 //!
+//! # Where the root comes from
+//! Each payload begins with a [`PayloadHead`]: the root after the height below the block. A validator executes the block's ancestors, final
+//! or not, and votes for no block that names another root, so a certificate over a block certifies it. A light client takes headers
+//! and a certificate into a [`LightClient`](crate::lbft::LightClient), then the [`HeadProof`] of one of the blocks, then proofs of keys:
+//! [`CertifiedState`]. No payload is needed, since its digest is a tree whose first leaf has the head.
+//!
+//! Why the root is that of the height below, and not of some height that is final: nodes hear of finality at different times, and
+//! heights may pass by P-certificates alone up to the end of a term, so no number of heights back is executed as final by every
+//! validator that may have to vote. What the ancestors of a block lead to is the same for all.
+//!
 //! # Rules, and the tests that hold them
 //! - What is there is provable with its value alone, what is not there as absent alone (`tests/ledger_proofs.rs`:
 //!   `every_key_is_proved_as_what_it_is`).
 //! - A proof of one key, root or value proves no other, and no bit of its bytes may change
 //!   (`a_changed_proof_proves_nothing`).
+//! - A block that names another root is illicit, wherever the tip of the validator is (`tests/ledger.rs`: `verify_refuses_another_root`;
+//!   `tests/elections.rs`: `wrong_states_are_impeached_and_nothing_else`, `a_validator_judges_states_wherever_its_tip_is`).
+//! - From certificates alone to an identity, a balance, an absence (`tests/light_client.rs`:
+//!   `a_light_client_resolves_an_identity_from_certificates_alone`); a head shows one payload's head and no other
+//!   (`the_head_of_any_payload_is_shown_and_no_other`).
 //! - Arbitrary bytes are refused or decode to what encodes to them; a proof has at most [`MAX_PROOF_BYTES`]
 //!   (`arbitrary_bytes_are_read_or_refused`).
 //!
@@ -40,15 +55,21 @@
 //! # }
 //! ```
 
+mod certified;
 mod hashes;
+mod head;
 mod key;
+mod standing;
 
 use alloc::vec::Vec;
 
 use cpchain_crypto::Digest;
 
+pub use certified::{CertifiedState, Uncertified};
 pub(crate) use hashes::{bit, leaf, node, path, value};
+pub use head::{HeadProof, MAX_HEAD_BYTES, PayloadHead};
 pub use key::{AccountState, StateKey};
+pub use standing::{KeyStanding, MalformedStanding};
 
 const VERSION: u8 = 1;
 const PRESENT: u8 = 0;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cpchain_crypto::Digest;
 
 use crate::{
-    application::{AncestorPayloads, Application, FinalBlock, InvalidPayload},
+    application::{Ancestors, Application, FinalBlock, InvalidPayload},
     ids::Height,
 };
 
@@ -36,8 +36,9 @@ impl Chained {
         Self::after(Self::state_before(payload), payload)
     }
 
-    fn through(&self, ancestors: &[Bytes]) -> [u8; 16] {
-        ancestors.iter().fold(self.state, |state, payload| Self::after(state, payload))
+    fn through(&self, ancestors: Ancestors<'_>) -> [u8; 16] {
+        let proposed = ancestors.iter().filter(|block| !block.impeached);
+        proposed.fold(self.state, |state, block| Self::after(state, &block.payload))
     }
 }
 
@@ -46,13 +47,13 @@ impl Application for Chained {
         Ok(())
     }
 
-    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, _: usize) -> Bytes {
+    fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, _: usize) -> Bytes {
         let mut payload = self.through(ancestors).to_vec();
         payload.extend_from_slice(&height.0.to_be_bytes());
         payload.into()
     }
 
-    fn verify(&mut self, _: Height, ancestors: AncestorPayloads<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, ancestors: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
         let good = payload.starts_with(&self.through(ancestors));
         if good { Ok(()) } else { Err(InvalidPayload("built on another state".into())) }
     }

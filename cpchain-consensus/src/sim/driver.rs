@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{
     actors::{Actor, Stage},
     micros,
@@ -12,6 +10,7 @@ use super::{
     world::{Event, Leave, Verdict, World},
 };
 use crate::{
+    application::FinalBlock,
     ids::Height,
     lbft::{Committee, FinalEntry, Input, Message, Output, Pull, Role},
     storage::answer,
@@ -207,6 +206,7 @@ impl World {
     }
 }
 
-fn unexecuted(done: Height, ancestors: Vec<(Height, Bytes)>) -> Vec<Bytes> {
-    ancestors.into_iter().filter(|(height, _)| *height > done).map(|(_, payload)| payload).collect()
+fn unexecuted(done: Height, mut ancestors: Vec<FinalBlock>) -> Vec<FinalBlock> {
+    ancestors.retain(|block| block.height > done);
+    ancestors
 }

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cpchain_consensus::{
-    AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
+    Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
     lbft::{Committee, Config, Input, Lbft, MAX_PULL, Message, Output, Pull, Restored, SignatureCache},
     network::{Libp2pConfig, Libp2pNetwork, Network, Offence, Receipt, Received, Topic, Verdict},
     node::{Node, NodeConfig},
@@ -25,11 +25,11 @@ impl Application for Empty {
         Ok(())
     }
 
-    fn propose(&mut self, _: Height, _: AncestorPayloads<'_>, _: usize) -> Bytes {
+    fn propose(&mut self, _: Height, _: Ancestors<'_>, _: usize) -> Bytes {
         Bytes::new()
     }
 
-    fn verify(&mut self, _: Height, _: AncestorPayloads<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, _: Ancestors<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
         Ok(())
     }
 

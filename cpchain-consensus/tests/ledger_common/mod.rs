@@ -54,13 +54,36 @@ pub(crate) fn pay(from: u8, nonce: u64, to: u8, amount: Amount) -> Transaction {
     signed(from, nonce, Transfer::KIND, Transfer { to: id(to), amount }.encode())
 }
 
-/// The bytes of a block, as `proto/ledger.proto` has them.
+/// A payload as `proto/ledger.proto` has it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Block {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) head: Option<Head>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(crate) transactions: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Head {
+    #[prost(uint32, tag = "1")]
+    pub(crate) version: u32,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) state_root: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) beacon: Bytes,
+}
+
+/// The bytes of a block that names this root.
+pub(crate) fn payload_on(root: Digest, beacon: &[u8], transactions: &[Transaction]) -> Bytes {
+    let copy = Bytes::copy_from_slice;
+    let head = Head { version: 1, state_root: copy(&root.0), beacon: copy(beacon) };
+    let transactions = transactions.iter().map(|transaction| transaction.bytes().clone()).collect();
+    prost::Message::encode_to_vec(&Block { head: Some(head), transactions }).into()
+}
+
+/// The bytes of a block for those who do not ask for the root: execution does not.
 pub(crate) fn payload(transactions: &[Transaction]) -> Bytes {
-    let mut bytes = Vec::new();
-    for transaction in transactions {
-        prost::encoding::bytes::encode(1, transaction.bytes(), &mut bytes);
-    }
-    bytes.into()
+    payload_on(Digest::ZERO, b"", transactions)
 }
 
 pub(crate) fn block(height: u64, payload: Bytes) -> FinalBlock {
@@ -76,8 +99,9 @@ pub(crate) fn block(height: u64, payload: Bytes) -> FinalBlock {
 
 /// Verifies and executes the next block.
 pub(crate) fn run(ledger: &mut Ledger, transactions: &[Transaction]) -> Digest {
-    let height = ledger.last_height().next();
-    let payload = payload(transactions);
+    let (last, root) = ledger.view().height_and_root();
+    let height = last.next();
+    let payload = payload_on(root, b"", transactions);
     ledger.verify(height, &[], &payload).unwrap();
     ledger.finalised(&block(height.0, payload))
 }

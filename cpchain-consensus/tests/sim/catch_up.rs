@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use cpchain_consensus::{
-    AncestorPayloads, Application, FinalBlock, Height, InvalidPayload,
+    Ancestors, Application, FinalBlock, Height, InvalidPayload,
     lbft::Message,
     sim::{Cut, Links, Nemesis, Scenario, actors},
 };
@@ -32,12 +32,12 @@ impl Application for Filling {
         Ok(())
     }
 
-    fn propose(&mut self, height: Height, _: AncestorPayloads<'_>, room: usize) -> Bytes {
+    fn propose(&mut self, height: Height, _: Ancestors<'_>, room: usize) -> Bytes {
         let length = if height.0 <= LARGE { room.min(40_000) } else { 0 };
         vec![height.0 as u8; length].into()
     }
 
-    fn verify(&mut self, _: Height, _: AncestorPayloads<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, _: Ancestors<'_>, _: &Bytes) -> Result<(), InvalidPayload> {
         Ok(())
     }
 

@@ -10,10 +10,9 @@ use cpchain_crypto::{
 
 use super::{
     super::{
-        application::{Ledger, LedgerBuilder},
+        application::{self, Ledger, LedgerBuilder},
         genesis::GenesisError,
         governance::{self, Governance},
-        payload::{self, BEACON_BYTES},
         pool::SubmitError,
         transaction::TransactionId,
         view::LedgerView,
@@ -26,7 +25,7 @@ use super::{
     view::DporView,
 };
 use crate::{
-    AncestorPayloads, Application, FinalBlock, Height, InvalidPayload, Outdated, dpor::seed, ids::Term, lbft::Committee,
+    Ancestors, Application, FinalBlock, Height, InvalidPayload, Outdated, dpor::seed, ids::Term, lbft::Committee,
 };
 
 /// A [`Ledger`] whose proposers are elected: each block carries its proposer's beacon, and each term has the committee that the
@@ -138,31 +137,25 @@ impl Application for Dpor {
         self.ledger.submit(transaction)
     }
 
-    /// The ledger's payload and the beacon of this node; nothing without a key or room, which no validator takes for a block.
-    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
-        let (Some(key), Some(room)) = (&self.key, max_bytes.checked_sub(BEACON_BYTES)) else { return Bytes::new() };
+    /// The ledger's payload with the beacon of this node; nothing without a key or room, which no validator takes for a block.
+    fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, max_bytes: usize) -> Bytes {
+        let Some(key) = &self.key else { return Bytes::new() };
         let (_, previous) = self.term(self.settings.term(height));
         let beacon = seed::prove(key, self.view.chain_id(), previous, height);
-        payload::with_beacon(&self.ledger.propose(height, ancestors, room), &beacon)
-    }
-
-    /// A beacon alone is no work.
-    fn is_idle(&self, payload: &Bytes) -> bool {
-        payload.len() <= BEACON_BYTES
+        self.ledger.fill(height, ancestors, max_bytes, Some(beacon))
     }
 
     /// What the ledger asks of a payload, and that the beacon is the one that the proposer of this height makes.
-    fn verify(
-        &mut self,
-        height: Height,
-        ancestors: AncestorPayloads<'_>,
-        payload: &Bytes,
-    ) -> Result<(), InvalidPayload> {
-        let (_, beacon) = payload::read(payload).map_err(|error| InvalidPayload(error.to_string()))?;
-        let beacon = beacon.ok_or_else(|| InvalidPayload("no beacon".to_owned()))?;
+    fn verify(&mut self, height: Height, ancestors: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
+        let (head, transactions) = application::read(payload)?;
+        let beacon = head.beacon.ok_or_else(|| InvalidPayload("no beacon".to_owned()))?;
         self.check_beacon(height, &beacon)?;
-        let transactions = payload.slice(..payload.len().saturating_sub(BEACON_BYTES));
-        self.ledger.verify(height, ancestors, &transactions)
+        self.ledger.judge(height, ancestors, &head, &transactions)
+    }
+
+    /// A head alone is no work.
+    fn is_idle(&self, payload: &Bytes) -> bool {
+        self.ledger.is_idle(payload)
     }
 
     fn finalised(&mut self, block: &FinalBlock) -> Digest {

@@ -32,11 +32,10 @@
 //! ```
 
 mod module;
-mod standing;
 mod view;
 
+pub use crate::proof::{KeyStanding, MalformedStanding};
 pub use {
     module::Identities,
-    standing::{KeyStanding, MalformedStanding},
     view::{Binding, IdentityView},
 };

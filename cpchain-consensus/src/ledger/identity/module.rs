@@ -23,7 +23,7 @@ use cpchain_crypto::{
 
 use super::{
     super::module::{Call, Context, Module, ModuleError},
-    standing::KeyStanding,
+    KeyStanding,
 };
 
 /// The module: takes key records, delegations and withdrawals.
@@ -32,7 +32,7 @@ pub struct Identities;
 
 impl Identities {
     /// The kind of its transactions, and the name of its space.
-    pub const KIND: &str = "identity";
+    pub const KIND: &str = KeyStanding::KIND;
 }
 
 /// A record by its bytes.

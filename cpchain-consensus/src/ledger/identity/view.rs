@@ -11,8 +11,8 @@ use cpchain_crypto::{
 
 use super::{
     super::view::LedgerView,
+    KeyStanding,
     module::{Identities, device_prefix, numbered, record_key},
-    standing::KeyStanding,
 };
 
 /// A gateway that was granted a device: by whom, and under which number.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{super::config::NodeError, Driver, current, members};
 use crate::{
-    ids::Height,
+    application::FinalBlock,
     lbft::{FinalEntry, Input, Output},
     network::{Offence, Topic},
     storage::StorageError,
@@ -134,9 +134,10 @@ impl Driver {
 
     /// An application with a disk of its own may be ahead of a log that lost its last, unsynced batch: what it executed
     /// was final, and is not shown to it again.
-    fn unexecuted(&self, ancestors: Vec<(Height, Bytes)>) -> Vec<Bytes> {
+    fn unexecuted(&self, mut ancestors: Vec<FinalBlock>) -> Vec<FinalBlock> {
         let done = self.application.last_height();
-        ancestors.into_iter().filter(|(height, _)| *height > done).map(|(_, payload)| payload).collect()
+        ancestors.retain(|block| block.height > done);
+        ancestors
     }
 
     fn finalise(&mut self, entry: FinalEntry) -> Result<(), NodeError> {

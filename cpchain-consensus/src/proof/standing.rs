@@ -1,11 +1,14 @@
 //! What the ledger keeps of an identity's keys: the outcome of its records.
 
+use alloc::vec::Vec;
+
 use cpchain_crypto::{
     Did, PublicKey,
     identity::{NoSpeaker, Speaker},
 };
 
-use crate::Height;
+use super::key::StateKey;
+use crate::ids::Height;
 
 const VERSION: u8 = 1;
 const REVOKED: u8 = 0;
@@ -29,12 +32,21 @@ pub struct KeyStanding {
 }
 
 impl KeyStanding {
+    /// The module of the ledger that keeps it.
+    pub const KIND: &str = "identity";
+
+    /// What a proof of an identity's standing is about.
+    pub fn key_of(identity: &Did) -> StateKey {
+        StateKey::entry(Self::KIND, &Self::state_key(identity))
+    }
+
     /// Of an identity that has no record on the ledger: its first key speaks.
     pub const fn first(identity: Did) -> Self {
         Self { identity, key: Some(identity.public_key()), sequence: 0, since_ms: 0, height: Height(0) }
     }
 
-    pub(super) const fn after(
+    #[cfg(feature = "ledger")]
+    pub(crate) const fn after(
         identity: Did,
         key: Option<PublicKey>,
         sequence: u64,
@@ -78,7 +90,7 @@ impl KeyStanding {
         self.key.map(|key| Speaker::registered(self.identity, key)).ok_or(revoked)
     }
 
-    /// The key, in the space of [`Identities`](super::Identities), under which the standing stands: what a proof of it is about.
+    /// The key, in the space of the module [`KIND`](Self::KIND), under which the standing stands; [`key_of`](Self::key_of) is the key in the whole state.
     pub fn state_key(identity: &Did) -> Vec<u8> {
         [b"k".as_slice(), &identity.public_key().0].concat()
     }
@@ -107,7 +119,8 @@ impl KeyStanding {
     }
 
     /// Version, state, sequence, since, height, key or zeros.
-    pub(super) fn to_bytes(self) -> Vec<u8> {
+    #[cfg(feature = "ledger")]
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(LEN);
         out.extend([VERSION, if self.key.is_some() { SPEAKS } else { REVOKED }]);
         for number in [self.sequence, self.since_ms, self.height.0] {
