@@ -154,7 +154,7 @@ mod tests {
         let head = Head { version: 1, state_root: b(b"two"), beacon: b(b"three") };
         agrees("Head", &head, r#"version:1,state_root:"two",beacon:"three""#);
         let block = Block { head: Some(head), transactions: vec![b(b"first"), b(b"second")] };
-        let text = r#"head:{version:1,state_root:"two",beacon:"three"},transactions:["first","second"]"#;
+        let text = r#"head{version:1,state_root:"two",beacon:"three"},transactions:["first","second"]"#;
         agrees("Block", &block, text);
         agrees("Transfer", &Transfer { to: b(b"one"), amount: b(b"two") }, r#"to:"one",amount:"two""#);
         let account = GenesisAccount { key: b(b"one"), balance: b(b"two") };
