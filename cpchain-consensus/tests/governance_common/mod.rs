@@ -123,9 +123,8 @@ impl Chain {
     }
 
     pub(crate) fn run(&mut self, transactions: &[Transaction]) -> Digest {
-        let mut payload = ledger_common::payload(transactions).to_vec();
-        prost::encoding::bytes::encode(2, &self.beacon().0.to_vec(), &mut payload);
-        let block = self.block(payload.into());
+        let root = self.ledger.height_and_root().1;
+        let block = self.block(ledger_common::payload_on(root, &self.beacon().0, transactions));
         self.dpor.finalised(&block)
     }
 
