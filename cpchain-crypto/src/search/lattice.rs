@@ -22,8 +22,6 @@ const ERROR_BITS: u32 = 20;
 const SECRET_BITS: u32 = 3;
 /// Bits of a mask that are multiplied at a time.
 const PIECE: u32 = 13;
-/// 2⁻⁶⁴
-const UNIT: f64 = 1.0 / (1u128 << 64) as f64;
 /// 2⁻³²
 const HALF_UNIT: f64 = 1.0 / (1u64 << 32) as f64;
 const MASKS: &str = "cpchain/crypto/search/scan-mask-stream/v1";
@@ -62,10 +60,11 @@ impl QueryKey {
         let mut noise_key = Zeroizing::new([0; 32]);
         entropy.fill(noise_key.as_mut_slice())?;
         let mut noise = ChaCha20::new(&(*noise_key).into(), &[0; 12].into());
-        let (secret, mut masks) = (self.transform(kernel), MaskStream::new(seed));
+        let (secret, mut masks, mut mask) = (self.transform(kernel), MaskStream::new(seed), [0; DEGREE]);
         let mut bodies = Vec::with_capacity(selectors.len() * DEGREE);
         for selected in selectors {
-            let mut body = exact_product(kernel, &masks.next(), &secret);
+            masks.next(&mut mask);
+            let mut body = exact_product(kernel, &mask, &secret);
             add_errors(&mut noise, &mut body);
             if let Some(constant) = body.first_mut() {
                 *constant = constant.wrapping_add(u64::from(*selected) << (64 - width));
@@ -86,19 +85,22 @@ impl QueryKey {
 }
 
 /// The masks of a seed, one after another.
-struct MaskStream(ChaCha20);
+struct MaskStream {
+    cipher: ChaCha20,
+    bytes: Vec<u8>,
+}
 
 impl MaskStream {
     fn new(seed: [u8; 16]) -> Self {
-        Self(ChaCha20::new(&blake3::derive_key(MASKS, &seed).into(), &[0; 12].into()))
+        let cipher = ChaCha20::new(&blake3::derive_key(MASKS, &seed).into(), &[0; 12].into());
+        Self { cipher, bytes: vec![0; 8 * DEGREE] }
     }
 
-    fn next(&mut self) -> [u64; DEGREE] {
-        let (mut bytes, mut mask) = (vec![0; 8 * DEGREE], [0; DEGREE]);
-        self.0.apply_keystream(&mut bytes);
-        let words = bytes.as_chunks::<8>().0;
+    fn next(&mut self, mask: &mut [u64; DEGREE]) {
+        self.bytes.fill(0);
+        self.cipher.apply_keystream(&mut self.bytes);
+        let words = self.bytes.as_chunks::<8>().0;
         mask.iter_mut().zip(words).for_each(|(to, word)| *to = u64::from_le_bytes(*word));
-        mask
     }
 }
 
@@ -135,20 +137,20 @@ fn add_errors(noise: &mut ChaCha20, to: &mut [u64; DEGREE]) {
     }
 }
 
-/// The masks that a seed stands for: `count` polynomials, transformed.
-pub(super) fn masks(kernel: Kernel, seed: [u8; 16], count: usize) -> impl Iterator<Item = Spectrum> {
-    let mut masks = MaskStream::new(seed);
-    (0..count).map(move |_| torus(kernel, &masks.next(), 64))
+/// The masks that a seed stands for: `count` polynomials, transformed, for each its number.
+pub(super) fn masks(kernel: Kernel, seed: [u8; 16], count: usize, mut take: impl FnMut(usize, &Spectrum)) {
+    let (mut masks, mut mask, mut spectrum) = (MaskStream::new(seed), [0; DEGREE], Spectrum::zero());
+    for number in 0..count {
+        masks.next(&mut mask);
+        kernel.forward_torus(&mask, &mut spectrum);
+        take(number, &spectrum);
+    }
 }
 
 /// Transforms numbers modulo 1, in units of 2^−`bits`.
 pub(super) fn torus(kernel: Kernel, numbers: &[u64; DEGREE], bits: u32) -> Spectrum {
-    let (mut coefficients, mut spectrum) = ([0.0; DEGREE], Spectrum::zero());
-    for (to, number) in coefficients.iter_mut().zip(numbers) {
-        // Around zero: from −1/2 to 1/2.
-        *to = (number << (64 - bits)) as i64 as f64 * UNIT;
-    }
-    kernel.forward(&coefficients, &mut spectrum);
+    let mut spectrum = Spectrum::zero();
+    kernel.forward_torus(&numbers.map(|number| number << (64 - bits)), &mut spectrum);
     spectrum
 }
 
@@ -170,12 +172,11 @@ mod tests {
         let key = QueryKey::generate(&mut SeededEntropy::new(&[1; 32])).unwrap();
         let ones = QueryKey(Zeroizing::new([-8; DEGREE]));
         assert!(key.0.contains(&8) && key.0.contains(&-8) && key.0.iter().all(|number| number.abs() <= 8));
-        for (key, mask) in [
-            (&key, MaskStream::new([7; 16]).next()),
-            (&key, [u64::MAX; DEGREE]),
-            (&ones, [u64::MAX; DEGREE]),
-            (&ones, MaskStream::new([8; 16]).next()),
-        ] {
+        let (mut first, mut second) = ([0; DEGREE], [0; DEGREE]);
+        MaskStream::new([7; 16]).next(&mut first);
+        MaskStream::new([8; 16]).next(&mut second);
+        let most = [u64::MAX; DEGREE];
+        for (key, mask) in [(&key, first), (&key, most), (&ones, most), (&ones, second)] {
             let mut wanted = [0u64; DEGREE];
             for (at, factor) in key.0.iter().enumerate() {
                 for (i, number) in mask.iter().enumerate() {

@@ -60,8 +60,12 @@ pub mod keyword;
 pub mod language;
 #[cfg(feature = "tfhe")]
 mod lattice;
+#[cfg(all(test, feature = "tfhe"))]
+mod noise;
 #[cfg(feature = "tfhe")]
 mod packed;
+#[cfg(feature = "tfhe")]
+mod pages;
 #[cfg(feature = "search")]
 pub mod plan;
 mod predicate;

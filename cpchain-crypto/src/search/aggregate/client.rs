@@ -53,7 +53,7 @@ impl SearchClient for AggregateIndex {
         out.extend(view.0);
         out.extend(seed);
         for body in bodies.chunks_exact(DEGREE) {
-            pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied(), 64);
+            pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied());
         }
         Ok((out, Pending { key, bins, heads: self.heads.clone(), view }))
     }
@@ -115,10 +115,11 @@ mod tests {
         search::{
             SearchServer as _,
             aggregate::{AggregateServer, Bins, Tally},
+            noise::Noise,
         },
     };
 
-    /// Measures the distance of every phase from its message, with 256 bins.
+    /// Measures the distance of every phase from its message, with 256 bins; over as many as `SCAN_NOISE` says in a long run, as the scan's.
     #[test]
     fn noise_margin() {
         let mut entropy = SeededEntropy::new(&[3; 32]);
@@ -128,30 +129,27 @@ mod tests {
             let cell = |bin: u64| Totals { count: at * 977 + bin, sum: (at << 40) + bin * 65_537 };
             Tally::from_totals((0..256).map(cell).collect()).unwrap()
         };
-        let tallies: Vec<Tally> = (0..INTERVALS as u64).map(tally).collect();
+        let wanted = Noise::wanted(4 * DEGREE as u64);
+        let blocks = if wanted > 1_000_000 { 12 } else { 1 };
+        let tallies: Vec<Tally> = (0..blocks * INTERVALS as u64).map(tally).collect();
         let updates = owner.append(&tallies, &mut entropy).unwrap();
         // As a host that was restarted: one transform of the block, and not one for each interval.
         let mut stored = wire::start(Kind::Server, &owner.table, 0);
         let head = stored.len();
         updates.iter().for_each(|update| stored.extend_from_slice(&update[head..]));
-        let host = AggregateServer::from_bytes(&stored, 200).unwrap();
-        let (mut squares, mut count, mut worst) = (0.0, 0, 0.0f64);
-        for _ in 0..4 {
+        let host = AggregateServer::from_bytes(&stored, 2000).unwrap();
+        let mut noise = Noise::default();
+        while noise.count() < wanted {
             let question = Predicate::Between { low: 0x1000, high: 0xcfff };
             let (query, pending) = owner.query(&question, &mut entropy).unwrap();
             let answer = host.answer(&query).unwrap();
             let secret = pending.key.transform(Kernel::best());
-            for phase in phases(&answer[answer.len() - POLYNOMIAL..], &secret).iter() {
-                let error = f64::from((phase << WIDTH) as i32) / 2f64.powi(32);
-                squares += error * error;
-                worst = worst.max(error.abs());
-                count += 1;
+            let start = answer.len() - blocks as usize * POLYNOMIAL;
+            for polynomial in answer[start..].chunks_exact(POLYNOMIAL) {
+                phases(polynomial, &secret).iter().for_each(|phase| noise.add(*phase, WIDTH));
             }
             owner.decode(pending, &answer).unwrap();
         }
-        let sigma = (squares / f64::from(count)).sqrt();
-        println!("{count} coefficients: sigma {sigma:.5}, worst {worst:.5} of 0.5: {:.1} sigma", 0.5 / sigma);
-        // The client refuses at half the threshold, so that is what the margin is measured against.
-        assert!(0.25 / sigma > 15.0, "sigma {sigma}");
+        assert!(noise.margin("aggregates of 256 bins") > 15.0);
     }
 }

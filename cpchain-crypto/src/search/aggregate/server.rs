@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use super::{
     DEGREE, INTERVALS, LIMBS, WIDTH,
     index::MASK,
-    wire::{self, AggregateTable, BODY_BITS, Head, Kind, MASK_BITS, QUERY_BITS, Reader},
+    wire::{self, AggregateTable, Head, Kind, QUERY_BITS, Reader},
 };
 use crate::{
     hash::Digest,
@@ -13,7 +13,7 @@ use crate::{
         SearchError, SearchServer,
         fourier::{Part, Rows, Selectors, Spectrum},
         lattice,
-        packed::{pack_rounded, packed_len, unpack},
+        packed::{pack_24, pack_32, packed_len, unpack_upper},
         simd::Kernel,
     },
 };
@@ -26,7 +26,7 @@ pub struct AggregateServer {
     max_intervals: u32,
     intervals: Vec<Stored>,
     /// Of 102 intervals each: a row for each bin.
-    blocks: Vec<Rows>,
+    blocks: Rows,
     view: Digest,
 }
 
@@ -40,7 +40,7 @@ impl AggregateServer {
     /// An empty table of at most `max_intervals` intervals.
     pub fn new(table: AggregateTable, max_intervals: u32) -> Self {
         let view = wire::view(&table, core::iter::empty());
-        Self { table, max_intervals, intervals: Vec::new(), blocks: Vec::new(), view }
+        Self { table, max_intervals, intervals: Vec::new(), blocks: Rows::new(table.bins()), view }
     }
 
     /// The table that is hosted.
@@ -94,7 +94,10 @@ impl AggregateServer {
 
     /// Makes the rows of a block anew.
     fn transform(&mut self, block: usize) {
-        let (mut rows, mut spectrum) = (Rows::new(self.table.bins()), Spectrum::zero());
+        let mut spectrum = Spectrum::zero();
+        if block == self.blocks.tables() {
+            self.blocks.push();
+        }
         for bin in 0..self.table.bins() {
             let mut coefficients = [0.0; DEGREE];
             let of_block = self.intervals.iter().skip(block * INTERVALS).take(INTERVALS);
@@ -106,11 +109,7 @@ impl AggregateServer {
                 }
             }
             Kernel::best().forward(&coefficients, &mut spectrum);
-            rows.put(bin, &spectrum);
-        }
-        match self.blocks.get_mut(block) {
-            Some(there) => *there = rows,
-            None => self.blocks.push(rows),
+            self.blocks.put(block, bin, &spectrum);
         }
     }
 
@@ -126,10 +125,12 @@ impl AggregateServer {
         }
         let (kernel, bins) = (Kernel::best(), self.table.bins());
         let mut selectors = Selectors::new(vec![Part { rows: bins, columns: 2 }]);
-        for (bin, mask) in lattice::masks(kernel, reader.take()?, bins).enumerate() {
-            selectors.put(0, 0, bin, &mask);
-            let body = unpack::<QUERY_BITS>(reader.slice(packed_len(QUERY_BITS))?);
-            selectors.put(0, 1, bin, &lattice::torus(kernel, &body, QUERY_BITS));
+        lattice::masks(kernel, reader.take()?, bins, |bin, mask| selectors.put(0, 0, bin, mask));
+        let (mut body, mut spectrum) = ([0; DEGREE], Spectrum::zero());
+        for bin in 0..bins {
+            unpack_upper::<QUERY_BITS>(reader.slice(packed_len(QUERY_BITS))?, &mut body);
+            kernel.forward_torus(&body, &mut spectrum);
+            selectors.put(0, 1, bin, &spectrum);
         }
         Ok(selectors)
     }
@@ -172,18 +173,16 @@ impl SearchServer for AggregateServer {
         let selectors = self.read_query(query)?;
         let mut out = wire::start(Kind::Answer, &self.table, self.table.answer_len(self.intervals.len()));
         out.extend_from_slice(&self.view.0);
-        let (mut sums, mut polynomial) = (selectors.sums(), [0; DEGREE]);
-        for block in &self.blocks {
-            block.multiply(Kernel::best(), &selectors, &mut sums);
+        let mut polynomial = [0; DEGREE];
+        self.blocks.multiply(Kernel::best(), &selectors, |sums| {
             for (place, sum) in sums.iter_mut().enumerate() {
                 Kernel::best().backward(sum, &mut polynomial);
-                let numbers = polynomial.iter().map(|number| u64::from(*number));
                 match place {
-                    0 => pack_rounded::<MASK_BITS>(&mut out, numbers, 32),
-                    _ => pack_rounded::<BODY_BITS>(&mut out, numbers, 32),
+                    0 => pack_32(&mut out, &polynomial),
+                    _ => pack_24(&mut out, &polynomial),
                 }
             }
-        }
+        });
         Ok(out)
     }
 }

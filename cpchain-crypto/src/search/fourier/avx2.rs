@@ -6,7 +6,7 @@ use super::{
     CELLS, COEFFICIENTS, Spectrum,
     lanes::{Cell, LANES, Lanes},
     product,
-    rows::{Rows, Selectors},
+    rows::{Group, Selectors},
     transform::{self, Roots},
 };
 use crate::search::simd::Avx2;
@@ -19,19 +19,26 @@ pub(super) fn forward(lanes: Avx2, roots: &Roots, from: &[f64; COEFFICIENTS], to
 }
 
 #[target_feature(enable = "avx2,fma")]
+pub(super) fn forward_torus(lanes: Avx2, roots: &Roots, from: &[u64; COEFFICIENTS], to: &mut [Cell; CELLS]) {
+    transform::forward_torus(lanes, roots, from, to);
+}
+
+#[target_feature(enable = "avx2,fma")]
 pub(super) fn backward(lanes: Avx2, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
     transform::backward(lanes, roots, from, to);
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn multiply(lanes: Avx2, rows: &Rows, selectors: &Selectors, sums: &mut [Spectrum]) {
-    product::multiply(lanes, rows, selectors, sums);
+pub(super) fn multiply(lanes: Avx2, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+    product::multiply(lanes, group, selectors, sums);
 }
 
 // SAFETY of every block: a value of this type exists only where AVX2 and FMA were detected. Loads and stores are of the two halves
 // of an array of two registers, on any border.
 impl Lanes for Avx2 {
     type V = Pair;
+    const TABLES: usize = 1;
+    const COLUMNS: usize = 2;
 
     #[inline(always)]
     fn load(self, from: &[f64; LANES]) -> Pair {

@@ -6,30 +6,37 @@ use super::{
     CELLS, COEFFICIENTS, Spectrum,
     lanes::{Cell, LANES, Lanes},
     product,
-    rows::{Rows, Selectors},
+    rows::{Group, Selectors},
     transform::{self, Roots},
 };
 use crate::search::simd::Avx512;
 
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn forward(lanes: Avx512, roots: &Roots, from: &[f64; COEFFICIENTS], to: &mut [Cell; CELLS]) {
     transform::forward(lanes, roots, from, to);
 }
 
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512dq")]
+pub(super) fn forward_torus(lanes: Avx512, roots: &Roots, from: &[u64; COEFFICIENTS], to: &mut [Cell; CELLS]) {
+    transform::forward_torus(lanes, roots, from, to);
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn backward(lanes: Avx512, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
     transform::backward(lanes, roots, from, to);
 }
 
-#[target_feature(enable = "avx512f")]
-pub(super) fn multiply(lanes: Avx512, rows: &Rows, selectors: &Selectors, sums: &mut [Spectrum]) {
-    product::multiply(lanes, rows, selectors, sums);
+#[target_feature(enable = "avx512f,avx512dq")]
+pub(super) fn multiply(lanes: Avx512, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+    product::multiply(lanes, group, selectors, sums);
 }
 
-// SAFETY of every block: a value of this type exists only where AVX-512F was detected. Loads and stores are of arrays of
+// SAFETY of every block: a value of this type exists only where the instructions of AVX-512 were detected. Loads and stores are of arrays of
 // exactly one register, on any border.
 impl Lanes for Avx512 {
     type V = __m512d;
+    const TABLES: usize = 4;
+    const COLUMNS: usize = 3;
 
     #[inline(always)]
     fn load(self, from: &[f64; LANES]) -> __m512d {

@@ -21,6 +21,9 @@ impl Cell {
 pub(super) trait Lanes: Copy {
     /// Eight numbers.
     type V: Copy;
+    /// Tables and columns that are summed at a time, at most four and three: as many as sums fit into the registers.
+    const TABLES: usize;
+    const COLUMNS: usize;
 
     fn load(self, from: &[f64; LANES]) -> Self::V;
     fn store(self, from: Self::V, to: &mut [f64; LANES]);
@@ -39,6 +42,8 @@ pub(super) trait Lanes: Copy {
 /// Plain numbers, each operation rounded.
 impl Lanes for Scalar {
     type V = [f64; LANES];
+    const TABLES: usize = 1;
+    const COLUMNS: usize = 2;
 
     #[inline(always)]
     fn load(self, from: &[f64; LANES]) -> Self::V {

@@ -8,8 +8,8 @@
 //! and plain numbers as the reference. Results of two kernels differ by rounding, by less than 2⁻²⁷ for sums as large as those of a
 //! scan (`kernels_agree`, `extremes_agree`); the reference agrees with multiplication in whole numbers as closely (`products_are_those_of_polynomials`).
 //!
-//! Memory: a row is 16 KiB. Rows lie tile by tile (32 frequencies) and row by row within a tile, so that a pass reads them once from front to back, and the sums of
-//! a tile stay in registers. Two columns of selectors are summed at a time: four would not fit into the registers.
+//! Memory: a row is 16 KiB. A pass reads all rows once from front to back, for each of the 128 cells (8 frequencies) those of up to four tables side by side; with
+//! AVX-512 four tables and three columns of selectors meet in registers, so that each number that is loaded serves for several products.
 //!
 //! This module and those below it contain `unsafe`: calls of functions that need a processor feature ([`call!`]), and the instructions
 //! themselves.
@@ -29,6 +29,7 @@ mod transform;
 use std::sync::LazyLock;
 
 use lanes::Cell;
+use rows::Group;
 pub(super) use rows::{Part, Rows, Selectors};
 use transform::Roots;
 use zeroize::Zeroize;
@@ -39,9 +40,6 @@ use super::simd::{Kernel, call};
 pub(super) const COEFFICIENTS: usize = 2048;
 /// Cells of a transformed polynomial.
 const CELLS: usize = COEFFICIENTS / 2 / lanes::LANES;
-/// Cells of a tile.
-const TILE: usize = 4;
-const TILES: usize = CELLS / TILE;
 
 static ROOTS: LazyLock<Roots> = LazyLock::new(Roots::new);
 
@@ -81,7 +79,7 @@ impl Zeroize for Spectrum {
 mod scalar {
     pub(super) use super::{
         product::multiply,
-        transform::{backward, forward},
+        transform::{backward, forward, forward_torus},
     };
 }
 
@@ -91,13 +89,18 @@ impl Kernel {
         call!(self, forward(&ROOTS, from, &mut to.0));
     }
 
+    /// Transforms numbers modulo 1 in units of 2⁻⁶⁴.
+    pub(super) fn forward_torus(self, from: &[u64; COEFFICIENTS], to: &mut Spectrum) {
+        call!(self, forward_torus(&ROOTS, from, &mut to.0));
+    }
+
     /// Transforms back to numbers modulo 1 in units of 2⁻³². The spectrum is used up.
     pub(super) fn backward(self, from: &mut Spectrum, to: &mut [u32; COEFFICIENTS]) {
         call!(self, backward(&ROOTS, &mut from.0, to));
     }
 
-    fn multiply(self, rows: &Rows, selectors: &Selectors, sums: &mut [Spectrum]) {
-        call!(self, multiply(rows, selectors, sums));
+    fn multiply(self, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+        call!(self, multiply(group, selectors, sums));
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     CELLS, COEFFICIENTS, Spectrum,
     lanes::{Cell, LANES, Lanes},
     product,
-    rows::{Rows, Selectors},
+    rows::{Group, Selectors},
     transform::{self, Roots},
 };
 use crate::search::simd::Neon;
@@ -25,19 +25,26 @@ pub(super) fn forward(lanes: Neon, roots: &Roots, from: &[f64; COEFFICIENTS], to
 }
 
 #[target_feature(enable = "neon")]
+pub(super) fn forward_torus(lanes: Neon, roots: &Roots, from: &[u64; COEFFICIENTS], to: &mut [Cell; CELLS]) {
+    transform::forward_torus(lanes, roots, from, to);
+}
+
+#[target_feature(enable = "neon")]
 pub(super) fn backward(lanes: Neon, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
     transform::backward(lanes, roots, from, to);
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn multiply(lanes: Neon, rows: &Rows, selectors: &Selectors, sums: &mut [Spectrum]) {
-    product::multiply(lanes, rows, selectors, sums);
+pub(super) fn multiply(lanes: Neon, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+    product::multiply(lanes, group, selectors, sums);
 }
 
 // SAFETY of every block: a value of this type exists only where NEON was detected. Loads and stores are of the four quarters of an
 // array of four registers.
 impl Lanes for Neon {
     type V = Four;
+    const TABLES: usize = 1;
+    const COLUMNS: usize = 2;
 
     #[inline(always)]
     fn load(self, from: &[f64; LANES]) -> Four {

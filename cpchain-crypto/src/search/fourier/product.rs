@@ -1,67 +1,113 @@
 //! Sums of products of rows and selectors, frequency by frequency, written once for all processors.
 
 use super::{
-    Spectrum, TILE,
+    Spectrum,
     lanes::{Cell, Lanes},
-    rows::{Rows, Selectors, Tile},
+    rows::{Group, Selectors},
 };
 
-/// One pass over the rows. `sums` has a spectrum for each column of each part, which is overwritten.
+/// One pass over the tables of a group. `sums` has a spectrum for each column of each part, table after table, which is overwritten.
 #[inline(always)]
-pub(super) fn multiply<L: Lanes>(lanes: L, rows: &Rows, selectors: &Selectors, sums: &mut [Spectrum]) {
-    let tiles = rows.tiles.chunks_exact(rows.count.max(1)).zip(selectors.tiles.chunks_exact(selectors.stride.max(1)));
-    for (tile, (mut rows, mut selectors_left)) in tiles.enumerate() {
-        let mut sums = sums.iter_mut();
+pub(super) fn multiply<L: Lanes>(lanes: L, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+    for (cell, mut rows) in group.cells().enumerate() {
+        let (mut column, mut selectors_left) = (0, selectors.cell(cell));
         for part in &selectors.parts {
-            let Some((of_part, rest)) = rows.split_at_checked(part.rows) else { return };
+            let Some((rows_of_part, rest)) = rows.split_at_checked(part.rows * group.width) else { return };
             rows = rest;
-            for first in (0..part.columns).step_by(2) {
-                let width = 2.min(part.columns - first);
-                let Some((of_pair, rest)) = selectors_left.split_at_checked(width * part.rows) else { return };
-                selectors_left = rest;
-                if width == 2 {
-                    for sum in columns::<L, 2>(lanes, of_part, of_pair) {
-                        put(sums.next(), tile, sum);
-                    }
-                } else {
-                    for sum in columns::<L, 1>(lanes, of_part, of_pair) {
-                        put(sums.next(), tile, sum);
-                    }
+            let Some((selectors_of_part, rest)) = selectors_left.split_at_checked(part.rows * part.columns) else {
+                return;
+            };
+            selectors_left = rest;
+            let work = Work {
+                rows: rows_of_part,
+                width: group.width,
+                selectors: selectors_of_part,
+                columns: part.columns,
+                cell,
+                before: column,
+                all_columns: selectors.columns,
+            };
+            work.multiply(lanes, sums);
+            column += part.columns;
+        }
+    }
+}
+
+/// One cell of one part.
+struct Work<'a> {
+    /// For each row one a table.
+    rows: &'a [Cell],
+    width: usize,
+    /// For each row one a column.
+    selectors: &'a [Cell],
+    columns: usize,
+    /// Where the sums belong: which cell, behind so many columns of parts before, of so many a table.
+    cell: usize,
+    before: usize,
+    all_columns: usize,
+}
+
+impl Work<'_> {
+    #[inline(always)]
+    fn multiply<L: Lanes>(&self, lanes: L, sums: &mut [Spectrum]) {
+        // As few at a time as for as many turns: four columns are two and two.
+        let columns = self.columns.div_ceil(self.columns.div_ceil(L::COLUMNS).max(1)).max(1);
+        for table in (0..self.width).step_by(L::TABLES) {
+            for column in (0..self.columns).step_by(columns) {
+                let at = (table, column);
+                match (L::TABLES.min(self.width - table), columns.min(self.columns - column)) {
+                    (1, 1) => self.sum::<L, 1, 1>(lanes, at, sums),
+                    (1, 2) => self.sum::<L, 1, 2>(lanes, at, sums),
+                    (1, _) => self.sum::<L, 1, 3>(lanes, at, sums),
+                    (2, 1) => self.sum::<L, 2, 1>(lanes, at, sums),
+                    (2, 2) => self.sum::<L, 2, 2>(lanes, at, sums),
+                    (2, _) => self.sum::<L, 2, 3>(lanes, at, sums),
+                    (_, 1) => self.sum::<L, 4, 1>(lanes, at, sums),
+                    (_, 2) => self.sum::<L, 4, 2>(lanes, at, sums),
+                    (_, _) => self.sum::<L, 4, 3>(lanes, at, sums),
                 }
             }
         }
     }
-}
 
-#[inline(always)]
-fn put(spectrum: Option<&mut Spectrum>, tile: usize, sum: Tile) {
-    if let Some(to) = spectrum.and_then(|spectrum| spectrum.0.as_chunks_mut::<TILE>().0.get_mut(tile)) {
-        *to = sum;
-    }
-}
-
-/// For each of `P` columns: Σ row · selector, in one tile. There is a tile for each row, and for each row one selector a column.
-#[inline(always)]
-fn columns<L: Lanes, const P: usize>(lanes: L, rows: &[Tile], selectors: &[Tile]) -> [Tile; P] {
-    let zero = lanes.splat(0.0);
-    let mut sums = [[(zero, zero); TILE]; P];
-    for (row, selectors) in rows.iter().zip(selectors.as_chunks::<P>().0) {
-        for (t, row) in row.iter().enumerate() {
-            let (a, b) = (lanes.load(&row.re), lanes.load(&row.im));
-            for (sums, selector) in sums.iter_mut().zip(selectors) {
-                let (Some(sum), Some(selector)) = (sums.get_mut(t), selector.get(t)) else { continue };
-                let (c, d) = (lanes.load(&selector.re), lanes.load(&selector.im));
-                sum.0 = lanes.mul_sub_from(b, d, lanes.mul_add(a, c, sum.0));
-                sum.1 = lanes.mul_add(b, c, lanes.mul_add(a, d, sum.1));
+    /// Σ row · selector for `T` tables and `C` columns: each is loaded once for all sums, which stay in registers.
+    #[inline(always)]
+    fn sum<L: Lanes, const T: usize, const C: usize>(
+        &self,
+        lanes: L,
+        (table, column): (usize, usize),
+        out: &mut [Spectrum],
+    ) {
+        // What the match above names for other processors is not compiled for this one.
+        if T > L::TABLES || C > L::COLUMNS {
+            return;
+        }
+        let zero = lanes.splat(0.0);
+        let mut sums = [[(zero, zero); C]; T];
+        for (rows, selectors) in self.rows.chunks_exact(self.width).zip(self.selectors.chunks_exact(self.columns)) {
+            let (Some(rows), Some(selectors)) = (rows.get(table..table + T), selectors.get(column..column + C)) else {
+                return;
+            };
+            let mut numbers = [(zero, zero); C];
+            for (number, selector) in numbers.iter_mut().zip(selectors) {
+                *number = (lanes.load(&selector.re), lanes.load(&selector.im));
+            }
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let (a, b) = (lanes.load(&row.re), lanes.load(&row.im));
+                for (sum, (c, d)) in sums.iter_mut().zip(numbers) {
+                    sum.0 = lanes.mul_sub_from(b, d, lanes.mul_add(a, c, sum.0));
+                    sum.1 = lanes.mul_add(b, c, lanes.mul_add(a, d, sum.1));
+                }
+            }
+        }
+        for (place, sums) in sums.iter().enumerate() {
+            let first = (table + place) * self.all_columns + self.before + column;
+            for (spectrum, (re, im)) in out.iter_mut().skip(first).zip(sums) {
+                if let Some(to) = spectrum.0.get_mut(self.cell) {
+                    lanes.store(*re, &mut to.re);
+                    lanes.store(*im, &mut to.im);
+                }
             }
         }
     }
-    let mut out = [[Cell::ZERO; TILE]; P];
-    for (out, sums) in out.iter_mut().zip(&sums) {
-        for (out, (re, im)) in out.iter_mut().zip(sums) {
-            lanes.store(*re, &mut out.re);
-            lanes.store(*im, &mut out.im);
-        }
-    }
-    out
 }

@@ -50,15 +50,33 @@ impl Roots {
     }
 }
 
+/// 2⁻⁶⁴
+const UNIT: f64 = 1.0 / (1u128 << 64) as f64;
+
 /// From coefficients to frequencies.
 #[inline(always)]
 pub(super) fn forward<L: Lanes>(lanes: L, roots: &Roots, from: &[f64; COEFFICIENTS], to: &mut [Cell; CELLS]) {
     let (upper, lower) = from.as_chunks::<LANES>().0.split_at(CELLS);
+    transform(lanes, roots, |at| (lanes.load(&upper[at]), lanes.load(&lower[at])), to);
+}
+
+/// The same for numbers modulo 1 in units of 2⁻⁶⁴, around zero: from −1/2 to 1/2.
+#[inline(always)]
+pub(super) fn forward_torus<L: Lanes>(lanes: L, roots: &Roots, from: &[u64; COEFFICIENTS], to: &mut [Cell; CELLS]) {
+    let (upper, lower) = from.as_chunks::<LANES>().0.split_at(CELLS);
+    let unit = lanes.splat(UNIT);
+    let load = |words: &[u64; LANES]| lanes.mul(lanes.load(&words.map(|word| word as i64 as f64)), unit);
+    transform(lanes, roots, |at| (load(&upper[at]), load(&lower[at])), to);
+}
+
+/// From coefficients, of which `from` has eight at a time, `n` and `n + 1024`.
+#[inline(always)]
+fn transform<L: Lanes>(lanes: L, roots: &Roots, from: impl Fn(usize) -> Complex<L>, to: &mut [Cell; CELLS]) {
     for a in 0..32 {
         let mut numbers = [zero(lanes); 4];
         for (j, number) in numbers.iter_mut().enumerate() {
             let at = a + 32 * j;
-            *number = multiply(lanes, (lanes.load(&upper[at]), lanes.load(&lower[at])), load(lanes, &roots.twist[at]));
+            *number = multiply(lanes, from(at), load(lanes, &roots.twist[at]));
         }
         put(lanes, turn::<L, true>(lanes, four::<L, true>(lanes, numbers), &roots.first[a]), to, a, 32);
     }

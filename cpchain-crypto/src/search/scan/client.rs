@@ -131,7 +131,7 @@ impl Asked {
         for (number, digit) in digits.iter().enumerate() {
             for bodies in bodies.iter().take(digit.bits) {
                 for body in bodies.chunks_exact(DEGREE).skip(number * ROWS).take(ROWS) {
-                    pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied(), 64);
+                    pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied());
                 }
             }
         }
@@ -286,18 +286,46 @@ fn judge(plan: &Plan, codes: &[u16], matching: &mut [bool]) -> Result<(), Search
 }
 
 #[cfg(test)]
+impl Secrets<'_> {
+    /// Measures the distance of every phase of an answer from its message.
+    pub(super) fn measure<'a>(
+        &self,
+        table: &Table,
+        parts: impl Iterator<Item = &'a [u8]>,
+        noise: &mut crate::search::noise::Noise,
+    ) {
+        for part in parts {
+            let mut reader = Reader::part(Kind::Answer, part);
+            for bits in table.bits(self.asked.head.shape) {
+                let mask = unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS)).unwrap());
+                let mask = lattice::torus(self.kernel, &mask, MASK_BITS);
+                for secret in self.keys.iter().take(bits) {
+                    let masked = lattice::masked(self.kernel, &mask, secret);
+                    let body = unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS)).unwrap());
+                    for (body, masked) in body.into_iter().zip(masked.iter()) {
+                        noise.add(((body as u32) << (32 - BODY_BITS)).wrapping_sub(*masked), SLOTS as u32);
+                    }
+                }
+            }
+            reader.end().unwrap();
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         SeededEntropy,
-        search::{SearchServer, scan::ScanServer},
+        search::{SearchServer, noise::Noise, scan::ScanServer},
     };
 
     /// Measures the distance of every phase from its message: over more than 10⁶ coefficients of honest answers in the usual run, over as many as
-    /// `SCAN_NOISE` says (10⁸: `SCAN_NOISE=100000000 cargo test --release -p cpchain-crypto --features tfhe,search --lib noise_margin`) in a long one.
+    /// `SCAN_NOISE` says (10⁸: `SCAN_NOISE=100000000 cargo test --release -p cpchain-crypto --features tfhe,search --lib noise_margin -- --nocapture`) in a long
+    /// one.
     #[test]
     fn noise_margin() {
-        let wanted = std::env::var("SCAN_NOISE").map_or(1_000_000, |count| count.parse().unwrap());
+        let wanted = Noise::wanted(1_000_000);
         let mut entropy = SeededEntropy::new(&[3; 32]);
         let mut owner = ScanIndex::new(Key::from_bytes([8; 32]), &[4]).unwrap();
         let blocks = if wanted > 1_000_000 { 43 } else { 9 };
@@ -307,38 +335,18 @@ mod tests {
         for update in owner.append(&[&column], &mut entropy).unwrap() {
             host.apply(&update).unwrap();
         }
-        let (mut count, mut squares, mut worst) = (0u64, 0.0, 0.0f64);
-        while count < wanted {
+        let mut noise = Noise::default();
+        while noise.count() < wanted {
             let question = [Predicate::Between { low: 0x1234, high: 0xa987 }];
             let (query, pending) = owner.query(&question, &mut entropy).unwrap();
             let answer = host.answer(&query).unwrap();
-            let (mut reader, table) = Reader::open(Kind::Answer, &answer).unwrap();
-            reader.take::<34>().unwrap();
-            let secrets = pending.asked.transform(owner.kernel);
-            for bits in (0..blocks).flat_map(|_| table.bits(Shape::default())) {
-                let mask = unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS)).unwrap());
-                let mask = lattice::torus(owner.kernel, &mask, MASK_BITS);
-                for secret in secrets.keys.iter().take(bits) {
-                    let masked = lattice::masked(owner.kernel, &mask, secret);
-                    let body = unpack::<BODY_BITS>(reader.slice(packed_len(BODY_BITS)).unwrap());
-                    for (body, masked) in body.into_iter().zip(masked.iter()) {
-                        let phase = ((body as u32) << (32 - BODY_BITS)).wrapping_sub(*masked);
-                        let error = f64::from((phase << SLOTS) as i32) / 2f64.powi(32);
-                        squares += error * error;
-                        worst = worst.max(error.abs());
-                        count += 1;
-                    }
-                }
-            }
-            reader.end().unwrap();
-            if count < 2_000_000 {
+            let parts = pending.asked.open(&owner.table, blocks as usize, &answer).unwrap();
+            pending.asked.transform(owner.kernel).measure(&owner.table, parts, &mut noise);
+            if noise.count() < 2_000_000 {
                 let wanted = column.iter().filter(|value| (0x1234..=0xa987).contains(*value)).count();
                 assert_eq!(owner.decode(pending, &answer).unwrap().len(), wanted);
             }
         }
-        let sigma = (squares / count as f64).sqrt();
-        println!("{count} coefficients: sigma {sigma:.5}, worst {worst:.5} of 0.5: {:.1} sigma", 0.5 / sigma);
-        // The client refuses at half the threshold, so that is what the margin is measured against.
-        assert!(0.25 / sigma > 20.0, "sigma {sigma}");
+        assert!(noise.margin("scan") > 20.0);
     }
 }

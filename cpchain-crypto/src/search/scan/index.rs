@@ -221,7 +221,7 @@ impl ScanIndex {
     fn hint(&self, update: &[u8]) -> Arc<Vec<u32>> {
         let hint = self.masks.as_ref().map(|masks| {
             let sealed = update.get(update.len() - 2 * DEGREE * self.table.rows()..).unwrap_or_default();
-            rows::hint(self.kernel, &rows::transform(self.kernel, sealed), masks)
+            rows::hint(self.kernel, sealed, masks)
         });
         Arc::new(hint.unwrap_or_default())
     }

@@ -18,20 +18,18 @@ use crate::{
 
 const MASKS: Domain = Domain::new("cpchain/crypto/search/scan-masks/v1");
 
-/// The rows of a block, as they are sealed.
-pub(super) fn transform(kernel: Kernel, sealed: &[u8]) -> Rows {
-    let sealed = sealed.as_chunks::<{ 2 * DEGREE }>().0;
-    let (mut rows, mut spectrum) = (Rows::new(sealed.len()), Spectrum::zero());
-    for (row, bytes) in sealed.iter().enumerate() {
+/// Stores the rows of a block, as they are sealed, as a table of `rows`.
+pub(super) fn transform(kernel: Kernel, sealed: &[u8], rows: &mut Rows, table: usize) {
+    let mut spectrum = Spectrum::zero();
+    for (row, bytes) in sealed.as_chunks::<{ 2 * DEGREE }>().0.iter().enumerate() {
         let mut coefficients = [0.0; DEGREE];
         for (coefficient, pair) in coefficients.iter_mut().zip(bytes.as_chunks::<2>().0) {
             // Around zero, so that the noise that it multiplies grows least.
             *coefficient = f64::from(i16::from_le_bytes(*pair));
         }
         kernel.forward(&coefficients, &mut spectrum);
-        rows.put(row, &spectrum);
+        rows.put(table, row, &spectrum);
     }
-    rows
 }
 
 /// The seed of the masks that all queries of a table share if the client has a hint.
@@ -47,19 +45,21 @@ pub(super) fn selectors(bits: &[usize], masks: Masks) -> Selectors {
 
 /// Puts the masks of a seed in the first column of every digit.
 pub(super) fn put_masks(kernel: Kernel, seed: [u8; 16], table: &Table, to: &mut Selectors) {
-    for (row, mask) in lattice::masks(kernel, seed, table.rows()).enumerate() {
-        to.put(row / ROWS, 0, row % ROWS, &mask);
-    }
+    lattice::masks(kernel, seed, table.rows(), |row, mask| to.put(row / ROWS, 0, row % ROWS, mask));
 }
 
 /// What the owner keeps of a block: for each digit, the sum of its rows times the fixed masks, in units of 2⁻³².
-pub(super) fn hint(kernel: Kernel, rows: &Rows, masks: &Selectors) -> Vec<u32> {
-    let mut out = Vec::with_capacity(DEGREE * rows.count() / ROWS);
-    let (mut sums, mut polynomial) = (masks.sums(), [0; DEGREE]);
-    rows.multiply(kernel, masks, &mut sums);
-    for sum in &mut sums {
-        kernel.backward(sum, &mut polynomial);
-        out.extend_from_slice(&polynomial);
-    }
+pub(super) fn hint(kernel: Kernel, sealed: &[u8], masks: &Selectors) -> Vec<u32> {
+    let mut rows = Rows::new(sealed.len() / (2 * DEGREE));
+    let block = rows.push();
+    transform(kernel, sealed, &mut rows, block);
+    let mut out = Vec::new();
+    rows.multiply(kernel, masks, |sums| {
+        let mut polynomial = [0; DEGREE];
+        for sum in sums {
+            kernel.backward(sum, &mut polynomial);
+            out.extend_from_slice(&polynomial);
+        }
+    });
     out
 }

@@ -6,15 +6,14 @@ use super::{
     BLOCK_RECORDS, DEGREE,
     plan::ROWS,
     rows,
-    wire::{self, BODY_BITS, BlockHead, Kind, MASK_BITS, Masks, QUERY_BITS, QueryHead, Reader, Table},
+    wire::{self, BlockHead, Kind, Masks, QUERY_BITS, QueryHead, Reader, Table},
 };
 use crate::{
     hash::Digest,
     search::{
         SearchError, SearchServer,
-        fourier::{Rows, Selectors},
-        lattice,
-        packed::{pack_rounded, packed_len, unpack},
+        fourier::{Rows, Selectors, Spectrum},
+        packed::{pack_24, pack_32, packed_len, unpack_upper},
         simd::Kernel,
     },
 };
@@ -27,6 +26,8 @@ pub struct ScanServer {
     max_blocks: u32,
     kernel: Kernel,
     blocks: Vec<Stored>,
+    /// A table for each block.
+    rows: Rows,
     view: Digest,
 }
 
@@ -34,7 +35,6 @@ struct Stored {
     head: BlockHead,
     /// The update as it was received.
     bytes: Vec<u8>,
-    rows: Rows,
 }
 
 impl ScanServer {
@@ -45,6 +45,7 @@ impl ScanServer {
             max_blocks,
             kernel: Kernel::best(),
             blocks: Vec::new(),
+            rows: Rows::new(table.rows()),
             view: wire::view(&table, core::iter::empty()),
         }
     }
@@ -58,7 +59,7 @@ impl ScanServer {
 
     /// Bytes in memory: blocks as received, and transformed.
     pub fn bytes(&self) -> u64 {
-        self.blocks.iter().map(|block| (block.bytes.len() + block.rows.bytes()) as u64).sum()
+        self.blocks.iter().map(|block| block.bytes.len() as u64).sum::<u64>() + self.rows.bytes() as u64
     }
 
     /// The table that is hosted.
@@ -104,18 +105,16 @@ impl ScanServer {
 
     /// The blocks' parts of an answer.
     pub(super) fn answer_into(&self, asked: &Received, out: &mut Vec<u8>) {
-        let (mut sums, mut polynomial) = (asked.selectors.sums(), [0; DEGREE]);
-        for block in &self.blocks {
-            block.rows.multiply(self.kernel, &asked.selectors, &mut sums);
+        let mut polynomial = [0; DEGREE];
+        self.rows.multiply(self.kernel, &asked.selectors, |sums| {
             for (sum, kind) in sums.iter_mut().zip(&asked.sums) {
                 self.kernel.backward(sum, &mut polynomial);
-                let numbers = polynomial.iter().map(|number| u64::from(*number));
                 match kind {
-                    Sum::Mask => pack_rounded::<MASK_BITS>(out, numbers, 32),
-                    Sum::Body => pack_rounded::<BODY_BITS>(out, numbers, 32),
+                    Sum::Mask => pack_32(out, &polynomial),
+                    Sum::Body => pack_24(out, &polynomial),
                 }
             }
-        }
+        });
     }
 }
 
@@ -156,14 +155,15 @@ impl Received {
         } else if seed != [0; 16] {
             return Err(Kind::Query.error());
         }
-        let mut sums = Vec::new();
+        let (mut sums, mut body, mut spectrum) = (Vec::new(), [0; DEGREE], Spectrum::zero());
         for (digit, bits) in bits.into_iter().enumerate() {
             sums.extend(fresh.then_some(Sum::Mask));
             sums.extend(core::iter::repeat_n(Sum::Body, bits));
             for bit in 0..bits {
                 for row in 0..ROWS {
-                    let body = unpack::<QUERY_BITS>(reader.slice(packed_len(QUERY_BITS))?);
-                    selectors.put(digit, usize::from(fresh) + bit, row, &lattice::torus(kernel, &body, QUERY_BITS));
+                    unpack_upper::<QUERY_BITS>(reader.slice(packed_len(QUERY_BITS))?, &mut body);
+                    kernel.forward_torus(&body, &mut spectrum);
+                    selectors.put(digit, usize::from(fresh) + bit, row, &spectrum);
                 }
             }
         }
@@ -198,11 +198,15 @@ impl SearchServer for ScanServer {
             None if head.number >= self.max_blocks => return Err(SearchError::Full { most: self.max_blocks }),
             None => {}
         }
-        let block = Stored { head, bytes: update.to_vec(), rows: rows::transform(self.kernel, reader.rest()) };
+        let block = Stored { head, bytes: update.to_vec() };
         match self.blocks.get_mut(number) {
             Some(stored) => *stored = block,
-            None => self.blocks.push(block),
+            None => {
+                self.blocks.push(block);
+                self.rows.push();
+            }
         }
+        rows::transform(self.kernel, reader.rest(), &mut self.rows, number);
         self.view = wire::view(&self.table, self.blocks.iter().map(|block| block.head));
         Ok(())
     }

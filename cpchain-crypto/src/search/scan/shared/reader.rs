@@ -228,3 +228,70 @@ impl<S> core::fmt::Debug for SharedReader<S> {
         write!(f, "SharedReader({:?}, {} writers)", self.table, self.writers.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        SeededEntropy,
+        counter::{Loaded, Mark},
+        search::{
+            SearchServer,
+            noise::Noise,
+            scan::{
+                BLOCK_RECORDS,
+                shared::{SharedServer, SharedWriter},
+            },
+        },
+    };
+
+    /// Counts for one test.
+    struct Memory;
+
+    impl CounterStore for Memory {
+        type Error = core::convert::Infallible;
+
+        fn load(&mut self) -> Result<Loaded, Self::Error> {
+            Ok(Loaded::Fresh)
+        }
+
+        fn store(&mut self, _: &Mark) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
+
+    /// As the scan's test of this name, over the blocks of three writers.
+    #[test]
+    fn noise_margin() {
+        let wanted = Noise::wanted(300_000);
+        let mut entropy = SeededEntropy::new(&[3; 32]);
+        let identity = SigningKey::from_seed(&[5; 32]);
+        let table = SharedTable::new(identity.public_key(), &[4]).unwrap();
+        let mut host = SharedServer::new(table, 64);
+        let blocks = if wanted > 1_000_000 { 12 } else { 1 };
+        for writer in 0..3 {
+            let (mut writer_of, announcement) = SharedWriter::join(table, &mut entropy).unwrap();
+            host.apply(&announcement).unwrap();
+            let values = 0..blocks * BLOCK_RECORDS as u32;
+            let column: Vec<u16> = values.map(|i| (i.wrapping_mul(2_654_435_761) >> (9 + writer)) as u16).collect();
+            for update in writer_of.append(&[&column], &mut entropy).unwrap() {
+                host.apply(&update).unwrap();
+            }
+        }
+        let counter = SealCounter::open(Memory).unwrap();
+        let mut reader = SharedReader::new(identity, table, Key::from_bytes([6; 32]), counter).unwrap();
+        reader.learn(&host.directory()).unwrap();
+        let mut noise = Noise::default();
+        while noise.count() < wanted {
+            let question = [Predicate::Between { low: 0x1234, high: 0xa987 }];
+            let (query, pending) = reader.query(&question, &mut entropy).unwrap();
+            let answer = host.answer(&query).unwrap();
+            let parts = pending.asked.open(&reader.table, 3 * blocks as usize, &answer).unwrap();
+            pending.asked.transform(reader.kernel).measure(&reader.table, parts, &mut noise);
+            if noise.count() < 2_000_000 {
+                assert!(reader.decode(pending, &answer).unwrap().refused.is_empty());
+            }
+        }
+        assert!(noise.margin("shared scan") > 20.0);
+    }
+}
