@@ -56,7 +56,7 @@ impl<S: CounterStore> SearchClient for ScanClient<S> {
 
     fn query(&mut self, question: &[Predicate], entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Pending), SearchError> {
         let mut fresh = consume(&mut self.counter, &self.key, &self.index.table(), entropy)?;
-        let masks = if self.index.has_hint() { Masks::Fixed } else { Masks::Fresh };
+        let masks = if self.index.has_hint() { Masks::Held } else { Masks::Kept };
         self.index.ask(question, masks, &mut fresh)
     }
 

@@ -111,7 +111,7 @@ impl Asked {
                 let seed = lattice::draw(entropy)?;
                 (seed, seed)
             }
-            Masks::Fixed => (rows::fixed_masks(table), [0; 16]),
+            Masks::Held | Masks::Kept => (rows::fixed_seed(table), [0; 16]),
         };
         let digits: Vec<&DigitPlan> = plans.iter().flat_map(Plan::digits).collect();
         let (mut keys, mut bodies) = (Vec::new(), Vec::new());
@@ -190,11 +190,11 @@ impl Secrets<'_> {
             let mut codes = Zeroizing::new(vec![0u16; BLOCK_RECORDS]);
             for digit in plan.digits() {
                 let mask = match self.asked.head.masks {
-                    Masks::Fresh => {
+                    Masks::Fresh | Masks::Kept => {
                         let mask = unpack::<MASK_BITS>(reader.slice(packed_len(MASK_BITS))?);
                         lattice::torus(self.kernel, &mask, MASK_BITS)
                     }
-                    Masks::Fixed => {
+                    Masks::Held => {
                         let (mut mask, of_digit) = ([0; DEGREE], hint.next().unwrap_or_default());
                         mask.iter_mut().zip(of_digit).for_each(|(to, number)| *to = u64::from(*number));
                         lattice::torus(self.kernel, &mask, 32)

@@ -8,7 +8,7 @@ use super::{
     mask::Pads,
     plan::{DIGIT, ROWS},
     rows,
-    wire::{self, BlockHead, Kind, Masks, Reader, Table},
+    wire::{self, BlockHead, Kind, Reader, Table},
 };
 use crate::{
     aead::Key,
@@ -75,9 +75,7 @@ impl ScanIndex {
     /// [`SearchError::Shape`].
     pub fn with_hint(key: Key, fields: &[u8]) -> Result<Self, SearchError> {
         let mut index = Self::new(key, fields)?;
-        let mut masks = rows::selectors(&vec![1; usize::from(index.table.digits())], Masks::Fixed);
-        rows::put_masks(index.kernel, rows::fixed_masks(&index.table), &index.table, &mut masks);
-        index.masks = Some(masks);
+        index.masks = Some(rows::fixed_masks(index.kernel, &index.table));
         Ok(index)
     }
 

@@ -32,8 +32,8 @@ pub(super) fn transform(kernel: Kernel, sealed: &[u8], rows: &mut Rows, table: u
     }
 }
 
-/// The seed of the masks that all queries of a table share if the client has a hint.
-pub(super) fn fixed_masks(table: &Table) -> [u8; 16] {
+/// The seed of the masks that queries of a table share whose sums somebody has already.
+pub(super) fn fixed_seed(table: &Table) -> [u8; 16] {
     Digest::of(MASKS, &[&table.to_bytes()]).0.first_chunk().copied().unwrap_or_default()
 }
 
@@ -48,7 +48,14 @@ pub(super) fn put_masks(kernel: Kernel, seed: [u8; 16], table: &Table, to: &mut 
     lattice::masks(kernel, seed, table.rows(), |row, mask| to.put(row / ROWS, 0, row % ROWS, mask));
 }
 
-/// What the owner keeps of a block: for each digit, the sum of its rows times the fixed masks, in units of 2⁻³².
+/// The fixed masks of a table.
+pub(super) fn fixed_masks(kernel: Kernel, table: &Table) -> Selectors {
+    let mut masks = Selectors::new(vec![Part { rows: ROWS, columns: 1 }; usize::from(table.digits())]);
+    put_masks(kernel, fixed_seed(table), table, &mut masks);
+    masks
+}
+
+/// What the owner, or the host, keeps of a block: for each digit, the sum of its rows times the fixed masks, in units of 2⁻³².
 pub(super) fn hint(kernel: Kernel, sealed: &[u8], masks: &Selectors) -> Vec<u32> {
     let mut rows = Rows::new(sealed.len() / (2 * DEGREE));
     let block = rows.push();

@@ -1,12 +1,13 @@
 //! The host: keeps blocks transformed, and answers.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
+use std::sync::OnceLock;
 
 use super::{
     BLOCK_RECORDS, DEGREE,
     plan::ROWS,
     rows,
-    wire::{self, BlockHead, Kind, Masks, QUERY_BITS, QueryHead, Reader, Table},
+    wire::{self, BlockHead, Kind, MASK_BITS, Masks, QUERY_BITS, QueryHead, Reader, Table},
 };
 use crate::{
     hash::Digest,
@@ -20,7 +21,7 @@ use crate::{
 
 /// A host of one table. Holds no key; what it stores and sees is uniform noise to it.
 ///
-/// Memory: 300 KiB a block and digit (240 KiB transformed, 60 KiB as received).
+/// Memory: 308 KiB a block and digit (240 KiB transformed, 60 KiB as received, 8 KiB of sums with the fixed masks), and 240 KiB a digit of fixed masks.
 pub struct ScanServer {
     table: Table,
     max_blocks: u32,
@@ -28,13 +29,20 @@ pub struct ScanServer {
     blocks: Vec<Stored>,
     /// A table for each block.
     rows: Rows,
+    masks: FixedMasks,
     view: Digest,
 }
+
+/// The fixed masks of a table, made when the first block comes; clones share them.
+#[derive(Clone, Default)]
+pub(super) struct FixedMasks(Arc<OnceLock<Selectors>>);
 
 struct Stored {
     head: BlockHead,
     /// The update as it was received.
     bytes: Vec<u8>,
+    /// For each digit, the sum of its rows times the fixed masks, as an answer has it.
+    mask_sums: Vec<u8>,
 }
 
 impl ScanServer {
@@ -46,8 +54,15 @@ impl ScanServer {
             kernel: Kernel::best(),
             blocks: Vec::new(),
             rows: Rows::new(table.rows()),
+            masks: FixedMasks::default(),
             view: wire::view(&table, core::iter::empty()),
         }
+    }
+
+    /// The same host, with masks that another host of the table may have made.
+    pub(super) fn with_masks(mut self, masks: FixedMasks) -> Self {
+        self.masks = masks;
+        self
     }
 
     /// The same host, computing with this kernel instead of the fastest.
@@ -57,9 +72,10 @@ impl ScanServer {
         self
     }
 
-    /// Bytes in memory: blocks as received, and transformed.
+    /// Bytes in memory: blocks as received, transformed, and times the masks.
     pub fn bytes(&self) -> u64 {
-        self.blocks.iter().map(|block| block.bytes.len() as u64).sum::<u64>() + self.rows.bytes() as u64
+        let of_block = |block: &Stored| (block.bytes.len() + block.mask_sums.len()) as u64;
+        self.blocks.iter().map(of_block).sum::<u64>() + self.rows.bytes() as u64
     }
 
     /// The table that is hosted.
@@ -90,8 +106,13 @@ impl ScanServer {
     /// # Errors
     /// [`SearchError::Format`], and what [`apply`](SearchServer::apply) refuses.
     pub fn from_bytes(bytes: &[u8], max_blocks: u32) -> Result<Self, SearchError> {
+        Self::read(bytes, max_blocks, FixedMasks::default())
+    }
+
+    /// The same, with masks that another host of the table may have made.
+    pub(super) fn read(bytes: &[u8], max_blocks: u32, masks: FixedMasks) -> Result<Self, SearchError> {
         let (mut reader, table) = Reader::open(Kind::Server, bytes)?;
-        let mut server = Self::new(table, max_blocks);
+        let mut server = Self::new(table, max_blocks).with_masks(masks);
         while !reader.rest().is_empty() {
             server.apply(reader.slice(table.block_len())?)?;
         }
@@ -105,13 +126,18 @@ impl ScanServer {
 
     /// The blocks' parts of an answer.
     pub(super) fn answer_into(&self, asked: &Received, out: &mut Vec<u8>) {
-        let mut polynomial = [0; DEGREE];
+        let (mut polynomial, mut blocks) = ([0; DEGREE], self.blocks.iter());
         self.rows.multiply(self.kernel, &asked.selectors, |sums| {
-            for (sum, kind) in sums.iter_mut().zip(&asked.sums) {
-                self.kernel.backward(sum, &mut polynomial);
-                match kind {
-                    Sum::Mask => pack_32(out, &polynomial),
-                    Sum::Body => pack_24(out, &polynomial),
+            let mut kept = blocks.next().map_or(&[][..], |block| &block.mask_sums).chunks_exact(packed_len(MASK_BITS));
+            let mut sums = sums.iter_mut();
+            for part in &asked.parts {
+                match part {
+                    Sum::Kept => out.extend_from_slice(kept.next().unwrap_or_default()),
+                    Sum::Mask | Sum::Body => {
+                        let Some(sum) = sums.next() else { return };
+                        self.kernel.backward(sum, &mut polynomial);
+                        if let Sum::Mask = part { pack_32(out, &polynomial) } else { pack_24(out, &polynomial) }
+                    }
                 }
             }
         });
@@ -123,13 +149,15 @@ pub(super) struct Received {
     pub(super) head: QueryHead,
     selectors: Selectors,
     /// For each digit that with the masks, if it is wanted, then one for each bit.
-    sums: Vec<Sum>,
+    parts: Vec<Sum>,
 }
 
 /// Whose selectors a sum is made with.
 #[derive(Clone, Copy)]
 enum Sum {
     Mask,
+    /// The fixed masks: made already.
+    Kept,
     Body,
 }
 
@@ -155,10 +183,14 @@ impl Received {
         } else if seed != [0; 16] {
             return Err(Kind::Query.error());
         }
-        let (mut sums, mut body, mut spectrum) = (Vec::new(), [0; DEGREE], Spectrum::zero());
+        let (mut parts, mut body, mut spectrum) = (Vec::new(), [0; DEGREE], Spectrum::zero());
         for (digit, bits) in bits.into_iter().enumerate() {
-            sums.extend(fresh.then_some(Sum::Mask));
-            sums.extend(core::iter::repeat_n(Sum::Body, bits));
+            parts.extend(match head.masks {
+                Masks::Fresh => Some(Sum::Mask),
+                Masks::Kept => Some(Sum::Kept),
+                Masks::Held => None,
+            });
+            parts.extend(core::iter::repeat_n(Sum::Body, bits));
             for bit in 0..bits {
                 for row in 0..ROWS {
                     unpack_upper::<QUERY_BITS>(reader.slice(packed_len(QUERY_BITS))?, &mut body);
@@ -167,7 +199,7 @@ impl Received {
                 }
             }
         }
-        Ok(Self { head, selectors, sums })
+        Ok(Self { head, selectors, parts })
     }
 
     /// The start of an answer with so many blocks.
@@ -198,7 +230,10 @@ impl SearchServer for ScanServer {
             None if head.number >= self.max_blocks => return Err(SearchError::Full { most: self.max_blocks }),
             None => {}
         }
-        let block = Stored { head, bytes: update.to_vec() };
+        let masks = self.masks.0.get_or_init(|| rows::fixed_masks(self.kernel, &self.table));
+        let sums = rows::hint(self.kernel, reader.rest(), masks);
+        let mask_sums = sums.into_iter().flat_map(u32::to_le_bytes).collect();
+        let block = Stored { head, bytes: update.to_vec(), mask_sums };
         match self.blocks.get_mut(number) {
             Some(stored) => *stored = block,
             None => {

@@ -124,7 +124,7 @@ impl Table {
     }
 
     pub(super) fn answer_len(&self, head: QueryHead, blocks: usize) -> usize {
-        let masks = if head.masks == Masks::Fresh { usize::from(self.digits()) } else { 0 };
+        let masks = if head.masks == Masks::Held { 0 } else { usize::from(self.digits()) };
         let bodies = self.bits(head.shape).iter().sum::<usize>();
         HEAD + 32 + QUERY_HEAD + blocks * (masks * packed_len(MASK_BITS) + bodies * packed_len(BODY_BITS))
     }
@@ -174,10 +174,12 @@ const QUERY_HEAD: usize = 2;
 /// Where the masks of a query come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Masks {
-    /// From a seed of the query; the answer has their sums.
+    /// From a seed of the query; the host computes their sums.
     Fresh = 0,
-    /// From the table's name; the client has their sums.
-    Fixed = 1,
+    /// From the table's name; the client has their sums, a hint.
+    Held = 1,
+    /// From the table's name; the host has had their sums since it has the rows.
+    Kept = 2,
 }
 
 /// What the host has to know about a query, and repeats in the answer.
@@ -196,7 +198,8 @@ impl QueryHead {
         let [shape, masks] = reader.take()?;
         let masks = match masks {
             0 => Masks::Fresh,
-            1 => Masks::Fixed,
+            1 => Masks::Held,
+            2 => Masks::Kept,
             _ => return Err(reader.error()),
         };
         Ok(Self { shape: Shape::from_byte(shape)?, masks })

@@ -202,7 +202,7 @@ impl<S: CounterStore> SearchClient for SharedReader<S> {
     ) -> Result<(Vec<u8>, SharedPending), SearchError> {
         let mut fresh = asker::consume(&mut self.counter, &self.key, &self.table, entropy)?;
         let (query, asked) =
-            Asked::new(self.kernel, &self.table, (self.shape, Masks::Fresh), self.view, question, &mut fresh)?;
+            Asked::new(self.kernel, &self.table, (self.shape, Masks::Kept), self.view, question, &mut fresh)?;
         Ok((query, SharedPending { asked, writers: self.writers.clone() }))
     }
 

@@ -7,7 +7,7 @@ use crate::{
         Kernel, SearchError, SearchServer,
         scan::{
             ScanServer,
-            server::Received,
+            server::{FixedMasks, Received},
             wire::{self, BlockHead, Kind, Reader, Table},
         },
     },
@@ -21,6 +21,8 @@ pub struct SharedServer {
     max_blocks: u32,
     kernel: Kernel,
     writers: Vec<Writer>,
+    /// Those of all writers.
+    masks: FixedMasks,
     view: Digest,
 }
 
@@ -40,7 +42,7 @@ impl SharedServer {
 
     fn of_table(table: Table, max_blocks: u32) -> Self {
         let view = view(&table, core::iter::empty());
-        Self { table, max_blocks, kernel: Kernel::best(), writers: Vec::new(), view }
+        Self { table, max_blocks, kernel: Kernel::best(), writers: Vec::new(), masks: FixedMasks::default(), view }
     }
 
     /// Blocks of all writers.
@@ -95,7 +97,7 @@ impl SharedServer {
             }
             let entries = (0..count).map(|_| Entry::read(&mut reader)).collect::<Result<Vec<_>, _>>()?;
             let length = u32::from_le_bytes(reader.take()?);
-            let blocks = ScanServer::from_bytes(reader.slice(length as usize)?, room)?;
+            let blocks = ScanServer::read(reader.slice(length as usize)?, room, server.masks.clone())?;
             let same = blocks.heads().eq(entries.iter().map(|entry| entry.head));
             if blocks.table() != table || !same || server.join(sealed)? != server.writers.len() - 1 {
                 return Err(Kind::SharedServer.error());
@@ -117,7 +119,8 @@ impl SharedServer {
         if self.writers.len() >= MAX_WRITERS {
             return Err(SearchError::TooMany);
         }
-        let server = ScanServer::new(self.table, self.max_blocks).with_kernel(self.kernel);
+        let server =
+            ScanServer::new(self.table, self.max_blocks).with_kernel(self.kernel).with_masks(self.masks.clone());
         self.writers.push(Writer { id, sealed, entries: Vec::new(), server });
         Ok(self.writers.len() - 1)
     }
