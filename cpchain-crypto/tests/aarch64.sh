@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
-# Runs the tests of the NEON kernel, and those of the golden bytes that it computes, on an emulated 64-bit Arm processor.
-# Needs rustup and qemu-user; installs what is missing with apt-get. Links with the compiler's own linker and libc.
+# Runs on an emulated 64-bit Arm processor: every NEON kernel against its reference, the golden bytes that they compute, and one query of each engine end to end.
+# Needs the Rust target and qemu-user, and installs nothing: it says what is missing. Links with the compiler's own linker and libc.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=aarch64-unknown-linux-musl
-rustup target list --installed | grep -qx "$target" || rustup target add "$target"
-if ! command -v qemu-aarch64 >/dev/null; then
-    root=()
-    [ "$(id -u)" = 0 ] || root=(sudo)
-    "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-user
+missing=()
+rustup target list --installed | grep -qx "$target" || missing+=("rustup target add $target")
+command -v qemu-aarch64 >/dev/null || missing+=("apt-get install qemu-user")
+if [ ${#missing[@]} -gt 0 ]; then
+    printf 'aarch64.sh needs: %s\n' "${missing[@]}" >&2
+    exit 1
 fi
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64
 # Emulated, a case takes ten times as long.
-export PROPTEST_CASES=4
-cargo test --locked --target "$target" --features search --lib --test search_keyword_bytes -- kernel bytes_are_these
+export PROPTEST_CASES=2
+run() { cargo test --locked --target "$target" --features search,tfhe "$@"; }
+# The kernels: fourier, keyword, catalogue. `fast_packing` and `products` are what the scan computes around them.
+run --lib -- search::fourier search::keyword::kernel search::catalogue::kernel search::packed
+# A query of each engine, answered by NEON and read.
+run --test scan --test scan_shared --test aggregate --test search_catalogue --test search_keyword_bytes -- \
+    golden_bytes bytes_are_these physical_values stored_states the_largest_numbers

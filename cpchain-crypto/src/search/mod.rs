@@ -19,7 +19,7 @@
 //! | who may ask | whoever has the table's key | the owner; of a table that several fill, its reader |
 //! | a query hides | the term, the records, whether there were any | the predicate, the field, the records |
 //! | the host sees | sizes, when they change, how often it is asked | sizes, when they change, how often it is asked |
-//! | the host computes, a record and query | 28 to 32 multiplications by a byte | 120 to 240 products and 8 to 16 transforms for 32,704 records |
+//! | the host computes, a record and query | 28 to 32 multiplications by a byte | 60 to 180 products and 4 to 12 transforms for 32,704 records |
 //! | an answer has | 4 KiB a fetch, however long the table | 1 to 3 bytes a record and field |
 //! | a false answer | is refused, an absence also | is refused, an absence also |
 //!

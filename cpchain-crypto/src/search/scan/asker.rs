@@ -18,7 +18,7 @@ const QUERY: Domain = Domain::new("cpchain/crypto/search/scan-query/v1");
 /// The number is consumed **before** anything is computed, and the secrets of the query depend on it, on a key of this asker and on fresh
 /// entropy. So no secret serves two queries as long as either the counter or the
 /// entropy does what it promises: not after a crash at any point, not with entropy that repeats, not with a counter that was rolled back
-/// (`no_query_is_used_twice`). If the index keeps a hint, it is used.
+/// (`no_query_is_used_twice`). Masks are those of the table, so the host computes no sums with them; if the index keeps a hint, they are not sent either.
 pub struct ScanClient<S> {
     index: ScanIndex,
     key: Key,

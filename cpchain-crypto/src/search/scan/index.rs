@@ -67,9 +67,8 @@ impl ScanIndex {
         Self { key, table, shape, kernel, blocks: Vec::new(), masks: None }
     }
 
-    /// As [`new`](Self::new), with a hint: 8 KiB a block and digit that stay with the owner (a byte a record and 16-bit field), and are part of its state. Queries
-    /// of a [`ScanClient`](super::ScanClient) then use masks that do not change, whose sums the owner knows: the host computes a sum less for each digit, and
-    /// answers are shorter.
+    /// As [`new`](Self::new), with a hint: 8 KiB a block and digit that stay with the owner (a byte a record and 16-bit field), and are part of its state: the sums
+    /// of the rows with the masks of a [`ScanClient`](super::ScanClient)'s queries. Its answers are shorter by as much.
     ///
     /// # Errors
     /// [`SearchError::Shape`].

@@ -15,19 +15,22 @@
 //! as its polynomial cut to 44 bits, with one seed for all masks. Every query selects over **all** fields, so which field is asked
 //! does not show, and has secrets of its own.
 //!
-//! An owner that keeps a **hint** ([`ScanIndex::with_hint`]) uses masks that are fixed for the table and knows their sums beforehand: then the host
-//! computes the bodies alone.
+//! A [`ScanClient`] uses masks that are **fixed** for the table. The host made the sums of a block with them when the block came, so for a query it computes the bodies
+//! alone, and answers with the sums that it kept. An owner that keeps a **hint** ([`ScanIndex::with_hint`]) has these sums itself, and answers are shorter. Masks
+//! are public; they may serve many secrets, as they do for the bits of one code, and each query has secrets of its own. What an attacker computes about the masks of a
+//! table helps against all queries to that table and to no other; the first takes the work that [`Parameters`] names. An index that asks without a client draws
+//! fresh masks, from a seed in the query.
 //!
 //! | for one 16-bit field, in the shape | [`Products`](Shape::Products) | [`Ranges`](Shape::Ranges) | [`Classes`](Shape::Classes) |
 //! | --- | --- | --- | --- |
 //! | query, however long the table is | 660 KiB | 1,650 KiB | 1,980 KiB |
 //! | client: encryptions (those of the widest digit, for all) | 60 | 180 | 180 |
 //! | host: products and inverse transforms a block of 32,704 records | 120, 8 | 210, 14 | 240, 16 |
-//! | the same with a hint | 60, 4 | 150, 10 | 180, 12 |
+//! | the same with fixed masks | 60, 4 | 150, 10 | 180, 12 |
 //! | answer, bits a record | 14.0 | 23.0 | 26.0 |
 //! | the same with a hint | 6.0 | 15.0 | 18.0 |
 //!
-//! At rest a block has 240 KiB for such a field, in the host's memory 960 KiB more (transformed). The host reads these once from front to back for
+//! At rest a block has 240 KiB for such a field, in the host's memory 992 KiB more (transformed, and the sums with the fixed masks). The host reads these once from front to back for
 //! each question; that takes most of its time. `lab search` measures it.
 //!
 //! # What is guaranteed, and the tests that hold it

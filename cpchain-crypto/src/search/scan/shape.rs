@@ -5,11 +5,11 @@ use crate::search::SearchError;
 /// How finely a query tells the values of a digit apart: as many bits of code for each. The host sees the shape of a query, for it makes as many sums;
 /// it does not see which question of that shape it is. An owner that asks everything in one shape says nothing by it; the wider shapes cost more.
 ///
-/// | shape | bits a digit, of a field of four | questions | sums a block |
+/// | shape | bits a digit, of a field of four | questions | sums a block, with fixed masks |
 /// | --- | --- | --- | --- |
-/// | [`Products`](Self::Products) | 1, 1, 1, 1 | equality, prefixes, sets or ranges within one digit | 8 |
-/// | [`Ranges`](Self::Ranges) | 2, 3, 3, 2 | those, and any range | 14 |
-/// | [`Classes`](Self::Classes) | 3, 3, 3, 3 | those, and any seven values | 16 |
+/// | [`Products`](Self::Products) | 1, 1, 1, 1 | equality, prefixes, sets or ranges within one digit | 8, 4 |
+/// | [`Ranges`](Self::Ranges) | 2, 3, 3, 2 | those, and any range | 14, 10 |
+/// | [`Classes`](Self::Classes) | 3, 3, 3, 3 | those, and any seven values | 16, 12 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Shape {
