@@ -14,6 +14,7 @@ use cpchain_consensus::{
     ledger::{
         Amount, Genesis, Ledger, LedgerView,
         dpor::{Dpor, DporView, Rewards, Settings},
+        governance::{Governance, GovernanceSettings, GovernanceView},
     },
     sim::{
         Keys, Latency, Links, Nemesis, Passing, Scenario, World,
@@ -34,6 +35,10 @@ const SILENT_CANDIDATE: usize = 12;
 const TERM: u64 = 6;
 const TERMS: u64 = 10;
 
+/// Voted out of the validators, and in, before the end of the first term.
+const LEAVES: usize = 3;
+const COMES: usize = 15;
+
 thread_local! {
     /// What the applications of this thread's network show.
     static VIEWS: RefCell<BTreeMap<usize, (DporView, LedgerView)>> = const { RefCell::new(BTreeMap::new()) };
@@ -47,17 +52,24 @@ fn vrf(member: usize) -> VrfSecretKey {
     VrfSecretKey::from_seed(&[member as u8; 32])
 }
 
-/// The candidates have their deposits and claims from genesis: nobody in the simulation signs transactions.
-fn application(member: usize) -> Box<dyn Application> {
+fn settings() -> Settings {
     let defaults: Vec<_> = DEFAULTS.map(account).collect();
     let keys = DEFAULTS.map(|member| vrf(member).public_key()).collect();
     let settings = Settings::new(Election::new(Seats::of(6).unwrap(), defaults).unwrap(), keys).unwrap();
-    let settings = settings.with_rounds(1).unwrap();
+    settings.with_rounds(1).unwrap()
+}
+
+fn application(member: usize) -> Box<dyn Application> {
+    build(member, settings(), |genesis| genesis)
+}
+
+/// The candidates have their deposits and claims from genesis: nobody in the simulation signs transactions.
+fn build(member: usize, settings: Settings, more: impl Fn(Genesis) -> Genesis) -> Box<dyn Application> {
     let genesis = CANDIDATES.fold(settings.found(Genesis::new()), |genesis, candidate| {
         let genesis = genesis.account(account(candidate), Amount::cpc(1_000 * candidate as u64));
         settings.seat(genesis, account(candidate), vrf(candidate).public_key(), TERMS)
     });
-    let ledger = Ledger::builder(ChainId::new("simulation", b""), genesis);
+    let ledger = Ledger::builder(ChainId::new("simulation", b""), more(genesis));
     let dpor = Dpor::build(settings, ledger, Some(vrf(member))).unwrap();
     VIEWS.with_borrow_mut(|views| views.insert(member, (dpor.view(), dpor.ledger_view())));
     Box::new(dpor)
@@ -209,6 +221,35 @@ fn a_validator_judges_states_wherever_its_tip_is() {
     assert_eq!((finals[3], finals[0], finals[1]), (0, TERM, TERM), "{finals:?}");
     scenario.finish(&mut world).unwrap();
     assert_eq!(world.judge().impeached(), 0);
+}
+
+/// An application whose validators have decided on a change already: what `validators_decide_on_validators`
+/// (`tests/ledger_governance.rs`) leaves in the state when such votes have passed.
+fn voted_application(member: usize) -> Box<dyn Application> {
+    let votes = GovernanceSettings::new((0..VALIDATORS).map(account).collect()).unwrap();
+    let genesis = |genesis: Genesis| {
+        let genesis = genesis.entry(Governance::KIND, b"x", account(LEAVES).0.to_vec());
+        genesis.entry(Governance::KIND, b"y", account(COMES).0.to_vec())
+    };
+    build(member, settings().with_governance(votes).unwrap(), genesis)
+}
+
+/// Validators that were voted in and out serve, or do not, from the second term on, and the new quorum finalises: the engine, the
+/// hand-over and the ledger agree on every node.
+#[test]
+fn voted_validators_take_office() {
+    let (world, _) = committees(&scenario().application(voted_application));
+    let (_, ledger) = view(0);
+    let votes = GovernanceView::new(ledger);
+    let members = |term| votes.members(Term(term)).unwrap().validators;
+    let first: Vec<_> = (0..VALIDATORS).map(account).collect();
+    let second: Vec<_> = [0, 1, 2, COMES].map(account).into();
+    assert_eq!((members(0), members(1)), (first, second.clone()));
+    for member in [0, LEAVES, COMES] {
+        let core = world.core(member).unwrap();
+        assert!(core.committee().term() >= Term(TERMS - 1), "{member}");
+        assert_eq!(core.committee().validators(), second);
+    }
 }
 
 /// Restarts in the middle of terms, and blocks without a beacon: nodes execute again what was final, and come to the same committees.

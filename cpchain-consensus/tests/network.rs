@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cpchain_consensus::{
-    Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, Term,
+    Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, Outdated, Term,
     lbft::{Committee, Kind, Role, SignatureCache, verify_final_headers},
     network::{Libp2pConfig, Libp2pNetwork},
     node::{Node, NodeConfig, NodeError, NodeHandle, SubmitError},
@@ -267,6 +267,67 @@ async fn terms_are_handed_over() {
     let proof = RedbStorage::open(path).unwrap().handover(Term(0)).unwrap().unwrap();
     assert_eq!((proof.kind, proof.height), (Kind::Handover, Height(3)));
     drop(folder);
+}
+
+/// After three blocks the chain has rules that this application does not know.
+struct Old(Words);
+
+const NEW_RULES: Outdated = Outdated { runs: 1, needs: 2, from: Height(4) };
+
+impl Application for Old {
+    fn submit(&mut self, word: Bytes) -> Result<(), InvalidPayload> {
+        self.0.submit(word)
+    }
+
+    fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, room: usize) -> Bytes {
+        self.0.propose(height, ancestors, room)
+    }
+
+    fn verify(&mut self, at: Height, ancestors: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
+        self.0.verify(at, ancestors, payload)
+    }
+
+    fn finalised(&mut self, block: &FinalBlock) -> Digest {
+        assert!(block.height < NEW_RULES.from, "no block is executed by the wrong rules");
+        self.0.finalised(block)
+    }
+
+    fn last_height(&self) -> Height {
+        self.0.last_height()
+    }
+
+    fn outdated(&self) -> Option<Outdated> {
+        (self.last_height().next() >= NEW_RULES.from).then_some(NEW_RULES)
+    }
+}
+
+/// It stops with the reason, and does not start again either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outdated_node_stops_at_the_new_rules() {
+    let key = SigningKey::from_seed(&[90; 32]);
+    let me = vec![key.public_key()];
+    let committee = Committee::new(ChainId::new("alone", b""), Term(0), me.clone(), me).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let start = async || {
+        let storage = RedbStorage::open(folder.path().join("log.redb")).unwrap();
+        let listen = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
+        let network = Libp2pNetwork::start(&key, Libp2pConfig::new(committee.chain(), listen)).await.unwrap();
+        let config =
+            NodeConfig { idle_block_interval: Duration::from_millis(100), ..NodeConfig::new(committee.clone()) };
+        Node::start(
+            config,
+            Arc::new(key.clone()),
+            Box::new(Old(Words::default())),
+            Box::new(storage),
+            Box::new(network),
+        )
+    };
+    let node = start().await.unwrap();
+    let mut watch = node.watch();
+    let ended = timeout(LONG, watch.wait_for(|status| status.ended.is_some())).await.unwrap().unwrap().clone();
+    assert_eq!(ended.ended, Some(NodeError::Outdated(NEW_RULES)));
+    assert!(ended.final_height >= Height(3));
+    assert_eq!(start().await.map(drop), Err(NodeError::Outdated(NEW_RULES)));
 }
 
 /// A type that no node runs.

@@ -11,12 +11,15 @@ use cpchain_crypto::{Digest, vrf::VrfProof};
 
 use super::{
     chain::{Chain, Modules},
+    checkpoint::Checkpoint,
+    developer::{Developers, Resources},
     fees::{FeePayer, Fees},
     genesis::{Genesis, GenesisError},
     history::History,
     module::Module,
     payload,
     pool::{Pool, PoolLimits, SubmitError},
+    signatures,
     transaction::{AccountId, Nonce, Transaction, TransactionError, TransactionId, is_kind},
     transfer::Transfers,
     view::LedgerView,
@@ -45,6 +48,8 @@ pub struct LedgerBuilder {
     pool: PoolLimits,
     retain: Option<u64>,
     fees: Option<Fees>,
+    resources: Option<Resources>,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl LedgerBuilder {
@@ -77,7 +82,21 @@ impl LedgerBuilder {
         self
     }
 
-    /// The ledger at genesis.
+    /// Lets developers pay for their users, on a chain with fees. All nodes of a chain must do the same: see [`Resources::found`].
+    #[must_use]
+    pub fn developers(mut self, resources: Resources) -> Self {
+        self.resources = Some(resources);
+        self
+    }
+
+    /// Goes on from this state instead of genesis: the engine then shows the blocks above [`Checkpoint::height`] alone.
+    #[must_use]
+    pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
+        self.checkpoint = Some(checkpoint);
+        self
+    }
+
+    /// The ledger at genesis, or at the checkpoint.
     ///
     /// # Errors
     /// [`GenesisError`].
@@ -85,7 +104,9 @@ impl LedgerBuilder {
         let mut modules = Modules::new();
         let builtin: Box<dyn Module> = Box::new(Transfers);
         let payer = self.fees.map(|_| -> Box<dyn Module> { Box::new(FeePayer) });
-        for module in self.modules.into_iter().chain([builtin]).chain(payer) {
+        let resources = self.resources.zip(self.fees);
+        let developers = resources.map(|(each, fees)| -> Box<dyn Module> { Box::new(Developers::new(each, fees.day)) });
+        for module in self.modules.into_iter().chain([builtin]).chain(payer).chain(developers) {
             let kind = module.kind();
             if !is_kind(kind) {
                 return Err(GenesisError::BadKind(kind.to_owned()));
@@ -94,16 +115,24 @@ impl LedgerBuilder {
                 return Err(GenesisError::DuplicateKind(kind.to_owned()));
             }
         }
+        // The genesis is judged also if the chain goes on from a checkpoint.
         let mut state = self.genesis.state()?;
+        let root = state.root();
+        let genesis = || Checkpoint { chain: self.id, height: Height::GENESIS, root, state };
+        let Checkpoint { chain, height, root, state } = self.checkpoint.unwrap_or_else(genesis);
+        if chain != self.id {
+            return Err(GenesisError::OtherChain);
+        }
         let chain = Chain {
             id: self.id,
-            root: state.root(),
+            root,
             state,
-            history: History::default(),
+            history: History::after(height),
             pool: Pool::new(self.pool),
-            height: Height::GENESIS,
+            height,
             retain: self.retain,
             fees: self.fees,
+            resources: self.resources,
             ahead: BTreeMap::new(),
             certified: None,
         };
@@ -115,7 +144,16 @@ impl LedgerBuilder {
 impl Ledger {
     /// Starts to put together a ledger for the chain `id` that begins with `genesis`; see [`Genesis::chain_id`].
     pub fn builder(id: ChainId, genesis: Genesis) -> LedgerBuilder {
-        LedgerBuilder { id, genesis, modules: Vec::new(), pool: PoolLimits::default(), retain: None, fees: None }
+        LedgerBuilder {
+            id,
+            genesis,
+            modules: Vec::new(),
+            pool: PoolLimits::default(),
+            retain: None,
+            fees: None,
+            resources: None,
+            checkpoint: None,
+        }
     }
 
     /// A handle for reading, to be cloned and used from any task.
@@ -155,8 +193,8 @@ impl Ledger {
             }
         }
         let expected = |account: &AccountId| {
-            let nonce = || next.get(account).copied().unwrap_or_else(|| chain.nonce(account));
-            chain.can_pay(account, height).then(nonce)
+            let nonce = next.get(account).copied().unwrap_or_else(|| chain.nonce(account));
+            chain.can_pay(account, nonce, height).then_some(nonce)
         };
         payload::encode(&PayloadHead { root, beacon }, &chain.pool.fill(height, room, expected))
     }
@@ -183,27 +221,33 @@ impl Ledger {
             }
             Some(_) => {}
         }
-        for transaction in transactions {
-            self.check(transaction, height).map_err(|error| refuse(&error))?;
-        }
-        Ok(())
+        self.check(transactions, height).map_err(|error| refuse(&error))
     }
 
     fn root_after(&mut self, ancestors: Ancestors<'_>) -> Option<Digest> {
         self.chain.write().root_after(&self.modules, ancestors, &self.verified)
     }
 
-    /// Valid on this chain at this height, with the signature checked once only.
-    fn check(&mut self, transaction: &Transaction, height: Height) -> Result<(), TransactionError> {
-        transaction.check_binding(self.id, height)?;
-        let name = Digest::content(transaction.bytes());
-        if !self.verified.contains(&name) && !self.chain.read().pool.has(transaction) {
-            transaction.check_signature()?;
-            if self.verified.len() >= MAX_VERIFIED {
-                self.verified.clear();
+    /// Valid on this chain at this height, with each signature checked once only.
+    fn check(&mut self, transactions: &[Transaction], height: Height) -> Result<(), TransactionError> {
+        transactions.iter().try_for_each(|transaction| transaction.check_binding(self.id, height))?;
+        let (mut names, mut open) = (Vec::new(), Vec::new());
+        let chain = self.chain.read();
+        for transaction in transactions {
+            let name = Digest::content(transaction.bytes());
+            if !self.verified.contains(&name) && !chain.pool.has(transaction) {
+                names.push(name);
+                open.push(transaction);
             }
-            self.verified.insert(name);
         }
+        drop(chain);
+        if !signatures::hold(&open) {
+            return Err(TransactionError::BadSignature);
+        }
+        if self.verified.len() >= MAX_VERIFIED {
+            self.verified.clear();
+        }
+        self.verified.extend(names);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use cpchain_crypto::Digest;
 use super::{
     amount::Amount,
     certified::Certified,
+    developer::{Developers, Resources},
     execution::{Executed, Execution},
     fees::Fees,
     history::History,
@@ -34,6 +35,7 @@ pub(crate) struct Chain {
     pub(crate) root: Digest,
     pub(crate) retain: Option<u64>,
     pub(crate) fees: Option<Fees>,
+    pub(crate) resources: Option<Resources>,
     /// What came of blocks that are not final yet. A name, height and digest, stands for all below it.
     pub(crate) ahead: BTreeMap<(Height, Digest), Executed>,
     /// The state that the last final block with a payload speaks of.
@@ -49,10 +51,15 @@ impl Chain {
         self.state.account(account).map_or(Nonce(0), |account| account.nonce)
     }
 
-    /// Can the account pay for its next transaction, as far as this node has come?
-    pub(crate) fn can_pay(&self, account: &AccountId, height: Height) -> bool {
+    /// Can the account, or its application, pay for its transaction under this nonce, as far as this node has come?
+    pub(crate) fn can_pay(&self, account: &AccountId, nonce: Nonce, height: Height) -> bool {
+        let Some(fees) = self.fees else { return true };
         let balance = self.state.account(account).map_or(Amount::ZERO, |account| account.balance);
-        self.fees.is_none_or(|fees| fees.due(&self.state, account, height) <= balance)
+        let is_sponsored = || {
+            let (resources, kind) = self.resources.zip(self.pool.kind(account, nonce))?;
+            Some(Developers::pays(&self.state, resources, fees.day, (account, kind), height))
+        };
+        fees.due(&self.state, account, height) <= balance || is_sponsored() == Some(true)
     }
 
     /// Takes a transaction into the pool.
@@ -139,7 +146,8 @@ impl Chain {
     }
 
     fn run(&mut self, modules: &Modules, block: &FinalBlock, verified: &HashSet<Digest>) -> Executed {
-        let Self { id, state, history, pool, fees, .. } = self;
-        Execution { chain: *id, modules, fees: fees.as_ref(), history, pool, verified }.run(state, block)
+        let Self { id, state, history, pool, fees, resources, .. } = self;
+        let fees = fees.as_ref();
+        Execution { chain: *id, modules, fees, resources: *resources, history, pool, verified }.run(state, block)
     }
 }

@@ -7,11 +7,13 @@ use cpchain_crypto::Digest;
 
 use super::{
     chain::Modules,
+    developer::{Developers, Resources},
     fees::Fees,
     history::{History, Outcome, Receipt, Refusal},
     module::{Call, Context, Module, ModuleError, Scene},
     payload,
     pool::Pool,
+    signatures,
     state::{Account, Overlay, Read, State, Step},
     transaction::{Transaction, TransactionId},
 };
@@ -23,6 +25,7 @@ pub(crate) struct Execution<'a> {
     pub(crate) chain: ChainId,
     pub(crate) modules: &'a Modules,
     pub(crate) fees: Option<&'a Fees>,
+    pub(crate) resources: Option<Resources>,
     pub(crate) history: &'a History,
     pub(crate) pool: &'a Pool,
     /// Transactions whose signatures were checked, by the digest of their bytes.
@@ -59,13 +62,14 @@ impl Execution<'_> {
                 (None, Vec::new())
             }
         };
+        let are_signed = self.check_together(&transactions);
         let scene = Scene { chain: self.chain, block, beacon, senders: &[] };
         let (mut senders, mut receipts, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for (index, transaction) in transactions.iter().enumerate() {
             if self.history.is_executed(&transaction.id()) {
                 continue;
             }
-            let outcome = match self.admit(state, transaction, block) {
+            let outcome = match self.admit(state, transaction, are_signed, block) {
                 Err(refusal) => Outcome::Refused(refusal),
                 Ok(module) => {
                     senders.push(transaction.sender());
@@ -109,10 +113,26 @@ impl Execution<'_> {
         told
     }
 
+    fn is_checked(&self, transaction: &Transaction) -> bool {
+        self.verified.contains(&Digest::content(transaction.bytes())) || self.pool.has(transaction)
+    }
+
+    /// Are all signatures good that were not checked before? If not, each is looked at when its turn comes.
+    fn check_together(&self, transactions: &[Transaction]) -> bool {
+        let open: Vec<_> = transactions.iter().filter(|transaction| !self.is_checked(transaction)).collect();
+        signatures::hold(&open)
+    }
+
     /// May it be executed now? If so its nonce is used up, whatever comes of it.
-    fn admit(&self, state: &mut State, transaction: &Transaction, block: &FinalBlock) -> Result<&dyn Module, Refusal> {
+    fn admit(
+        &self,
+        state: &mut State,
+        transaction: &Transaction,
+        are_signed: bool,
+        block: &FinalBlock,
+    ) -> Result<&dyn Module, Refusal> {
         transaction.check_binding(self.chain, block.height)?;
-        if !self.verified.contains(&Digest::content(transaction.bytes())) && !self.pool.has(transaction) {
+        if !are_signed && !self.is_checked(transaction) {
             transaction.check_signature()?;
         }
         let account = state.account(&transaction.sender()).ok_or(Refusal::UnknownAccount)?;
@@ -126,7 +146,10 @@ impl Execution<'_> {
         let module = module.ok_or_else(|| Refusal::UnknownKind(transaction.kind().to_owned()))?;
         let mut overlay = Overlay::new(state);
         overlay.set_account(&transaction.sender(), Account { nonce, ..account });
-        if let Some(fees) = self.fees {
+        let by = (&transaction.sender(), transaction.kind());
+        if let Some(fees) = self.fees
+            && !self.resources.is_some_and(|each| Developers::charge(&mut overlay, each, fees.day, by, block.height))
+        {
             let needed = fees.due(state, &transaction.sender(), block.height);
             let refusal = Refusal::Fee { needed, available: account.balance };
             fees.charge(&mut overlay, &transaction.sender(), block.height).ok_or(refusal)?;

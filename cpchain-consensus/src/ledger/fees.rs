@@ -7,6 +7,7 @@
 //!   but the receipt, and the nonce is not used up (`who_cannot_pay_is_refused`).
 //! - Fees of a block go to its proposer at its end (`the_proposer_has_the_fees`); no money is made or lost
 //!   (`random_histories_with_fees_conserve_money`).
+//! - What the sender's application pays for is free, and does not count ([`developer`](super::developer)).
 //! - What cannot be paid is not proposed again and again (`what_cannot_be_paid_is_not_proposed`).
 //!
 //! | in the space `fees` | value |

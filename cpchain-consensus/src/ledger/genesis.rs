@@ -31,6 +31,9 @@ pub enum GenesisError {
     /// A key, or the name of a vault, is longer than [`MAX_KEY_BYTES`].
     #[error("a key or the name of a vault has more than {MAX_KEY_BYTES} bytes")]
     LongKey,
+    /// The [`Checkpoint`](super::Checkpoint) to go on from is of another chain.
+    #[error("the checkpoint is of another chain than this genesis and name: remove the file that it is from")]
+    OtherChain,
     /// A value is longer than [`MAX_VALUE_BYTES`].
     #[error("a value has more than {MAX_VALUE_BYTES} bytes")]
     LongValue,

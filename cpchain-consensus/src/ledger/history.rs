@@ -128,6 +128,12 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// One that begins after a block: nothing of that block and of those before it is known.
+    pub(crate) fn after(height: Height) -> Self {
+        let oldest = if height == Height::GENESIS { height } else { height.next() };
+        Self { oldest, last: height, ..Self::default() }
+    }
+
     pub(crate) fn receipt(&self, id: &TransactionId) -> Option<&Receipt> {
         self.receipts.get(id)
     }

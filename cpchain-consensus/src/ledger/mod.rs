@@ -8,9 +8,11 @@
 //! | [`Transaction`], [`TransactionDraft`] | signed transactions |
 //! | [`Transfer`] | the built-in kind |
 //! | [`Fees`] | free transactions a day, and what the others cost |
+//! | [`developer`] | developers who pay for their users with what they hold or lease |
 //! | [`dpor`] | deposits, campaigns, elections of proposers, rewards, the economy pool |
 //! | [`governance`] | votes of economy nodes and validators, evidence and penalties |
 //! | [`identity`] | keys, devices and gateways on the ledger, a module to switch on |
+//! | [`PoolFile`], [`StateFile`] | the pool and the state across a restart |
 //! | [`Genesis`] | who has what before the first block |
 //!
 //! # Rules, and the tests that hold them
@@ -72,9 +74,12 @@ mod amount;
 mod application;
 mod certified;
 mod chain;
+mod checkpoint;
+pub mod developer;
 pub mod dpor;
 mod execution;
 mod fees;
+mod file;
 mod genesis;
 pub mod governance;
 mod history;
@@ -82,6 +87,8 @@ pub mod identity;
 mod module;
 mod payload;
 mod pool;
+mod pool_file;
+mod signatures;
 mod state;
 mod transaction;
 mod transfer;
@@ -93,12 +100,15 @@ pub use view::{CertifiedValue, LedgerView, ProvedValue};
 pub use {
     amount::{Amount, AmountError},
     application::{Ledger, LedgerBuilder},
+    checkpoint::{Checkpoint, StateFile},
     fees::Fees,
+    file::LedgerFileError,
     genesis::{Genesis, GenesisError},
     history::{Cursor, Event, EventPage, EventsPruned, Outcome, Receipt, Refusal},
     module::{Call, Context, MAX_EVENTS, MAX_KEY_BYTES, MAX_SCAN, MAX_VALUE_BYTES, Module, ModuleError},
     payload::{MAX_BLOCK_TRANSACTIONS, block_transactions},
     pool::{PoolLimits, SubmitError},
+    pool_file::{PoolFile, Reloaded},
     transaction::{
         AccountId, MAX_KIND_BYTES, MAX_TRANSACTION_BYTES, Nonce, Transaction, TransactionDraft, TransactionError,
         TransactionId,

@@ -145,6 +145,18 @@ impl Pool {
         waiting.insert(transaction.nonce(), Waiting { transaction, arrival: self.arrivals, since });
     }
 
+    /// The kind of the transaction that waits under a nonce.
+    pub(crate) fn kind(&self, account: &AccountId, nonce: Nonce) -> Option<&str> {
+        Some(self.senders.get(account)?.get(&nonce)?.transaction.kind())
+    }
+
+    /// All that wait, in the order in which they came.
+    pub(crate) fn transactions(&self) -> Vec<Bytes> {
+        let mut all: Vec<_> = self.senders.values().flat_map(BTreeMap::values).collect();
+        all.sort_unstable_by_key(|waiting| waiting.arrival);
+        all.into_iter().map(|waiting| waiting.transaction.bytes().clone()).collect()
+    }
+
     /// The nonce after those that wait without a gap.
     pub(crate) fn next_nonce(&self, account: &AccountId, expected: Nonce) -> Nonce {
         let waiting = self.senders.get(account);

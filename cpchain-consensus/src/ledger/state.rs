@@ -120,6 +120,11 @@ impl State {
         self.tree = tree.clone();
     }
 
+    /// All keys and values, in their order.
+    pub(crate) fn entries(&self) -> Vec<(Vec<u8>, Bytes)> {
+        self.entries.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     /// The digest that commits to all of it.
     pub(crate) fn root(&mut self) -> Digest {
         self.tree.root()

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer};
+use cpchain_crypto::{Digest, Domain, PublicKey, Signature, Signer, batch::Batch};
 use prost::Message;
 
 use super::wire;
@@ -215,6 +215,11 @@ impl Transaction {
 
     pub(crate) fn check_signature(&self) -> Result<(), TransactionError> {
         self.sender.verify(SIGNING, &self.body, &self.signature).map_err(|_| TransactionError::BadSignature)
+    }
+
+    /// For [`check_signature`](Self::check_signature) together with others.
+    pub(crate) fn add_to(&self, batch: &mut Batch) {
+        batch.push(self.sender, SIGNING, &self.body, self.signature);
     }
 
     /// Its name.

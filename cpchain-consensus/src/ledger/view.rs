@@ -141,6 +141,17 @@ impl LedgerView {
         self.chain.read().state.supply().unwrap_or_default()
     }
 
+    /// The transactions that wait in this node's pool, in the order in which they came.
+    pub(crate) fn waiting_transactions(&self) -> Vec<Bytes> {
+        self.chain.read().pool.transactions()
+    }
+
+    /// The last executed block, the root, and all entries of the state.
+    pub(crate) fn whole_state(&self) -> (Height, Digest, Vec<(Vec<u8>, Bytes)>) {
+        let chain = self.chain.read();
+        (chain.height, chain.root, chain.state.entries())
+    }
+
     /// How many transactions wait in this node's pool.
     pub fn waiting(&self) -> usize {
         self.chain.read().pool.len()
