@@ -324,7 +324,7 @@ proptest! {
                 7 => DeveloperCall::Enrol(id(of)),
                 8 => DeveloperCall::Leave,
                 _ => {
-                    (one.send(from), two.send(from));
+                    prop_assert_eq!(one.send(from), two.send(from));
                     continue;
                 }
             };

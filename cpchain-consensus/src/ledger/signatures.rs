@@ -66,7 +66,7 @@ mod tests {
         .unwrap()
     }
 
-    /// The signature stands at the end: another bit of it, or the order of the group added to its second half.
+    /// The signature stands at the end: another bit of it.
     fn spoiled(transaction: &Transaction, bit: usize) -> Transaction {
         let mut bytes = transaction.bytes().to_vec();
         let end = bytes.len();
