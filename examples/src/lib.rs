@@ -1,5 +1,5 @@
-//! The wiring of the CPChain crates: [`adapters`] between their traits, the [`share`] that uses all of them, and the [`search`] of a million sealed
-//! records.
+//! The wiring of the CPChain crates: [`adapters`] between their traits, the [`share`] that uses all of them, the [`search`] of a million sealed
+//! records, and [`vehicles`] that agree on right of way.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -7,6 +7,7 @@
 pub mod adapters;
 pub mod search;
 pub mod share;
+pub mod vehicles;
 
 /// The examples of the README, compiled and run.
 #[cfg(doctest)]
