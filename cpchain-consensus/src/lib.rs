@@ -8,6 +8,7 @@
 //! | rank candidates and elect the proposers of a term | [`dpor`] |
 //! | check that something is final, without running a node | [`lbft::LightClient`], [`lbft::verify_final_headers`] |
 //! | check what the state holds, without a state | [`proof`] |
+//! | witness and reward relaying between gateways | [`relay`] |
 //! | start a node in the middle of a chain | [`lbft::Snapshot`] |
 //! | a whole network with faults in virtual time, from one seed | `sim` (feature) |
 //! | the protocol alone, in another runtime | [`lbft::Lbft`] |
@@ -122,6 +123,7 @@ pub mod network;
 #[cfg(feature = "network")]
 pub mod node;
 pub mod proof;
+pub mod relay;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod storage;

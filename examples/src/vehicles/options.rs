@@ -1,5 +1,7 @@
 //! What a person can ask `vehicles` for.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 /// Vehicles and a crossing without lights: gateways at the roadside agree by LBFT 2.0, over real links on the loopback, on who drives when.
@@ -22,6 +24,11 @@ pub struct Options {
     /// How long a vehicle is in the crossing, in milliseconds. It stands for the drive; no figure counts it.
     #[arg(long, default_value_t = 20)]
     pub drive_ms: u64,
+
+    /// Where the gateways keep their logs. A vote is durable before it is sent, so a request waits for three writes in a row: what one costs
+    /// there is printed beside the times. Default: the system's folder for temporary files.
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
 
     /// All keys and ways come from this number.
     #[arg(long, default_value_t = 7)]

@@ -1,6 +1,6 @@
 //! A scene: gateways with real links and logs, vehicles around them, a judge, and the times.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use cpchain_consensus::{
     ChainId, Height, Term,
@@ -62,21 +62,38 @@ enum Fault {
 /// # Errors
 /// [`VehiclesError`] if a gateway does not start or the chain does not begin.
 pub async fn run(options: &Options) -> Result<Summary, VehiclesError> {
+    let logs = options.logs.clone().unwrap_or_else(std::env::temp_dir);
+    let sync = sync_time(&logs).during("writing to the folder of the logs")?;
     let mut scenes = Vec::new();
     for (name, fault) in
         [("all well", Fault::None), ("a gateway crashes", Fault::Crash), ("a gateway lies", Fault::Lies)]
     {
-        scenes.push(play(options, name, fault).await?);
+        scenes.push(play(options, name, fault, &logs, sync).await?);
     }
     let Options { gateways, vehicles, goal_ms, .. } = *options;
-    Ok(Summary { gateways, vehicles, goal_ms, scenes })
+    Ok(Summary { gateways, vehicles, goal_ms, log_sync_ms: sync.as_secs_f64() * 1e3, scenes })
+}
+
+/// What a durable write costs in a folder: the median of 31.
+fn sync_time(folder: &Path) -> std::io::Result<Duration> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    let mut times = Vec::new();
+    for _ in 0..31 {
+        let start = std::time::Instant::now();
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times.get(times.len() / 2).copied().unwrap_or_default())
 }
 
 /// Milliseconds, since the gateways stand at one crossing: a block when there is something to order, else one in 6 ms, and a proposer that
-/// says nothing is impeached after 20.
-fn config(committee: &Committee) -> NodeConfig {
+/// says nothing is impeached after 20, and after as long again as eight durable writes take: a block waits for three in a row, and gateways of
+/// one machine share its disk.
+fn config(committee: &Committee, sync: Duration) -> NodeConfig {
     NodeConfig {
-        timeout: Duration::from_millis(20),
+        timeout: Duration::from_millis(20) + sync.saturating_mul(8).min(Duration::from_millis(400)),
         timeout_cap: Duration::from_secs(1),
         retry_interval: Duration::from_millis(20),
         block_interval: Duration::from_millis(1),
@@ -91,7 +108,13 @@ fn keys(seed: u64, role: &str, count: u16) -> Vec<SigningKey> {
     (0..count).map(|index| SigningKey::from_seed(&seed(index).0)).collect()
 }
 
-async fn play(options: &Options, name: &'static str, fault: Fault) -> Result<Scene, VehiclesError> {
+async fn play(
+    options: &Options,
+    name: &'static str,
+    fault: Fault,
+    logs: &Path,
+    sync: Duration,
+) -> Result<Scene, VehiclesError> {
     let gateways = keys(options.seed, "gateway", options.gateways);
     let vehicles = keys(options.seed, "vehicle", options.vehicles);
     let public = |keys: &[SigningKey]| keys.iter().map(|key| key.public_key()).collect::<Vec<_>>();
@@ -104,8 +127,8 @@ async fn play(options: &Options, name: &'static str, fault: Fault) -> Result<Sce
     let committee =
         Committee::new(chain, Term(0), public(&gateways), public(&gateways)).during("making the committee")?;
     let (radio, listener) = broadcast::channel(RADIO);
-    let folder = tempfile::tempdir().during("making a folder for the logs")?;
-    let nodes = start(&gateways, &committee, &rule, &radio, fault, folder.path()).await?;
+    let folder = tempfile::tempdir_in(logs).during("making a folder for the logs")?;
+    let nodes = start(&gateways, &config(&committee, sync), &rule, &radio, fault, folder.path()).await?;
 
     // The first gateway is the one that fails.
     let honest: Vec<PublicKey> = public(&gateways).into_iter().skip(usize::from(fault != Fault::None)).collect();
@@ -194,12 +217,13 @@ async fn judge(mut radio: broadcast::Receiver<Notice>, honest: Vec<PublicKey>) -
 
 async fn start(
     keys: &[SigningKey],
-    committee: &Committee,
+    config: &NodeConfig,
     rule: &Rule,
     radio: &broadcast::Sender<Notice>,
     fault: Fault,
     folder: &Path,
 ) -> Result<Vec<NodeHandle>, VehiclesError> {
+    let committee = &config.committee;
     let mut networks = Vec::new();
     for key in keys {
         let listen = "/ip4/127.0.0.1/tcp/0".parse().during("reading a loopback address")?;
@@ -216,7 +240,7 @@ async fn start(
         let storage = RedbStorage::open(folder.join(format!("gateway-{index}.redb"))).during("opening a log")?;
         let storage = Box::new(storage);
         let crossing = Crossing::new(committee.chain(), me, rule.clone(), radio.clone());
-        let (config, signer) = (config(committee), Arc::new(key.clone()));
+        let (config, signer) = (config.clone(), Arc::new(key.clone()));
         let node = if fault == Fault::Lies && index == 0 {
             let vehicles = rule.vehicles.iter().copied().collect();
             let liar = Liar { crossing, me, vehicles, radio: radio.clone() };
