@@ -11,6 +11,7 @@
 //! | [`developer`] | developers who pay for their users with what they hold or lease |
 //! | [`dpor`] | deposits, campaigns, elections of proposers, rewards, the economy pool |
 //! | [`governance`] | votes of economy nodes and validators, evidence and penalties |
+//! | [`bridge`] | side chains: two ledgers that check each other, and what crosses between them |
 //! | [`identity`] | keys, devices and gateways on the ledger, a module to switch on |
 //! | [`PoolFile`], [`StateFile`] | the pool and the state across a restart |
 //! | [`Genesis`] | who has what before the first block |
@@ -72,6 +73,7 @@
 
 mod amount;
 mod application;
+pub mod bridge;
 mod certified;
 mod chain;
 mod checkpoint;

@@ -17,7 +17,7 @@
 //! the receipt, and it cannot later name another one as the hop before without a second signature for the same envelope: the graph
 //! then credits neither way.
 //!
-//! # Rules, and the tests that hold them
+//! # Rules, and the tests that hold them (`tests/relay_graph.rs`)
 //! - Credits are a function of the set of receipts: the order in which they come, and repeats, change nothing
 //!   (`any_order_gives_the_same_credits`).
 //! - A receipt names others by digest, so receipts form a graph without cycles; what is named and not there is
@@ -31,7 +31,7 @@
     doc = "- The ledger pays an envelope once, before it expires, from what its origin paid in; all money is there before and after
   (`tests/relay.rs`: `the_ledger_pays_each_envelope_once`)."
 )]
-//! - Everything decoded is bounded, and its one encoding (`arbitrary_bytes_are_read_or_refused`).
+//! - Everything decoded is bounded, and its one encoding (`arbitrary_bytes_are_refused`, `every_byte_is_bound`).
 //!
 //! # Sybils
 //! Keys are free, so whatever a set of keys can sign among themselves must be worth nothing. Here the origin pays: its sealed envelope is the
@@ -104,6 +104,3 @@ pub enum RelayError {
     #[error("a receipt names at most {MAX_KNOWN} others")]
     TooManyKnown,
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use bytes::Bytes;
-use cpchain_consensus::{AncestorPayloads, Application, ChainId, FinalBlock, Height, InvalidPayload};
+use cpchain_consensus::{Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload};
 use cpchain_crypto::{Digest, PublicKey};
 use tokio::sync::broadcast;
 
@@ -98,8 +98,8 @@ impl Application for Crossing {
         Ok(())
     }
 
-    fn propose(&mut self, _: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
-        let chunks = ancestors.iter().flat_map(|payload| payload.chunks_exact(MESSAGE_BYTES));
+    fn propose(&mut self, _: Height, ancestors: Ancestors<'_>, max_bytes: usize) -> Bytes {
+        let chunks = ancestors.iter().flat_map(|block| block.payload.chunks_exact(MESSAGE_BYTES));
         let ordered: HashSet<&[u8]> = chunks.collect();
         let waiting = self.pool.values().flatten().filter(|message| !ordered.contains(&message.bytes()[..]));
         let room = MAX_MESSAGES.min(max_bytes / MESSAGE_BYTES);
@@ -107,7 +107,7 @@ impl Application for Crossing {
     }
 
     /// The form of a payload alone: what a message changes is decided when it is executed, and depends on what is final.
-    fn verify(&mut self, _: Height, _: AncestorPayloads<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, _: Height, _: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
         self.read(payload).map(drop)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cpchain_consensus::{
-    AncestorPayloads, Application, FinalBlock, Height, InvalidPayload,
+    Ancestors, Application, FinalBlock, Height, InvalidPayload,
     lbft::{Block, Committee, Header, Message, Proposal},
     network::{Network, Offence, Receipt, Received, Topic, Verdict},
 };
@@ -34,17 +34,12 @@ impl Application for Liar {
         self.crossing.submit(transaction)
     }
 
-    fn propose(&mut self, height: Height, ancestors: AncestorPayloads<'_>, max_bytes: usize) -> Bytes {
+    fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, max_bytes: usize) -> Bytes {
         let payload = self.crossing.propose(height, ancestors, max_bytes);
         if height >= TWO_FACED_FROM { payload } else { [&payload[..], &[7; MESSAGE_BYTES]].concat().into() }
     }
 
-    fn verify(
-        &mut self,
-        height: Height,
-        ancestors: AncestorPayloads<'_>,
-        payload: &Bytes,
-    ) -> Result<(), InvalidPayload> {
+    fn verify(&mut self, height: Height, ancestors: Ancestors<'_>, payload: &Bytes) -> Result<(), InvalidPayload> {
         self.crossing.verify(height, ancestors, payload)
     }
 

@@ -1,10 +1,12 @@
-use alloc::vec::Vec;
+//! Receipts of relayed messages as a graph: whatever the order, the same credits.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use cpchain_consensus::{
+    ChainId, Height,
+    relay::{Carriage, Dag, ENVELOPE_BYTES, Envelope, MAX_HOPS, MAX_KNOWN, Order, Receipt, RelayError},
+};
 use cpchain_crypto::{Digest, PublicKey, Signer, SigningKey};
 use proptest::prelude::*;
-
-use super::*;
-use crate::ids::{ChainId, Height};
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
@@ -18,7 +20,7 @@ fn chain() -> ChainId {
     ChainId::new("test", b"")
 }
 
-fn envelope(origin: u8, destination: u8, number: u64, reward: u128) -> Envelope {
+fn sealed(origin: u8, destination: u8, number: u64, reward: u128) -> Envelope {
     let content = Digest::content(&number.to_be_bytes());
     let order = Order { chain: chain(), destination: id(destination), number, expires: Height(100), reward, content };
     Envelope::seal(&key(origin), order)
@@ -47,7 +49,7 @@ fn dag(envelopes: &[&Envelope], receipts: &[Receipt]) -> Dag {
 
 #[test]
 fn a_way_pays_all_its_relays() {
-    let envelope = envelope(1, 9, 1, 100);
+    let envelope = sealed(1, 9, 1, 100);
     let receipts = way(&envelope, &[2, 3, 4], 9);
     let dag = dag(&[&envelope], &receipts);
     assert_eq!(dag.credits(), [(id(4), 34), (id(3), 33), (id(2), 33)].into());
@@ -58,7 +60,7 @@ fn a_way_pays_all_its_relays() {
 
 #[test]
 fn a_longer_way_earns_no_more() {
-    let envelope = envelope(1, 9, 1, 1_000);
+    let envelope = sealed(1, 9, 1, 1_000);
     for hops in 1..=MAX_HOPS as u8 {
         let relays: Vec<u8> = (20..20 + hops).collect();
         let credits = dag(&[&envelope], &way(&envelope, &relays, 9)).credits();
@@ -70,7 +72,7 @@ fn a_longer_way_earns_no_more() {
 
 #[test]
 fn self_relays_earn_nothing() {
-    let envelope = envelope(1, 9, 1, 100);
+    let envelope = sealed(1, 9, 1, 100);
     // Straight to the destination; over the origin itself; over one relay twice; over the destination; to oneself.
     for relays in [&[][..], &[2, 1], &[1, 2], &[2, 3, 2], &[9, 2]] {
         assert_eq!(dag(&[&envelope], &way(&envelope, relays, 9)).credits(), [].into(), "{relays:?}");
@@ -80,7 +82,7 @@ fn self_relays_earn_nothing() {
     // Without the origin's envelope receipts are worth nothing, however many keys sign.
     assert_eq!(dag(&[], &way(&envelope, &[2, 3], 9)).credits(), [].into());
     // Nobody can name a hop that did not sign for this envelope.
-    let other = self::envelope(1, 9, 2, 100);
+    let other = sealed(1, 9, 2, 100);
     let foreign = way(&other, &[2], 9);
     assert_eq!(Receipt::sign(&envelope, &key(9), id(2), Some(&foreign[0]), &[]), Err(RelayError::Broken));
     assert_eq!(Receipt::sign(&envelope, &key(9), id(2), None, &[]), Err(RelayError::Broken));
@@ -88,7 +90,7 @@ fn self_relays_earn_nothing() {
 
 #[test]
 fn a_way_with_a_gap_pays_nothing_until_it_is_closed() {
-    let envelope = envelope(1, 9, 1, 100);
+    let envelope = sealed(1, 9, 1, 100);
     let receipts = way(&envelope, &[2, 3], 9);
     let mut dag = dag(&[&envelope], &[receipts[0].clone(), receipts[2].clone()]);
     assert_eq!(dag.missing().collect::<Vec<_>>(), [receipts[1].id()]);
@@ -103,7 +105,7 @@ fn a_way_with_a_gap_pays_nothing_until_it_is_closed() {
 
 #[test]
 fn two_receipts_of_one_gateway_void_the_way() {
-    let envelope = envelope(1, 9, 1, 100);
+    let envelope = sealed(1, 9, 1, 100);
     let (first, second) = (way(&envelope, &[2, 3], 9), way(&envelope, &[4], 9));
     let both = dag(&[&envelope], &[first.clone(), second.clone()].concat());
     assert_eq!(both.credits(), [].into());
@@ -118,7 +120,7 @@ fn two_receipts_of_one_gateway_void_the_way() {
 
 #[test]
 fn receipts_name_others_and_form_no_cycle() {
-    let (one, two) = (envelope(1, 9, 1, 10), envelope(2, 8, 2, 10));
+    let (one, two) = (sealed(1, 9, 1, 10), sealed(2, 8, 2, 10));
     let first = way(&one, &[3], 9);
     let known: Vec<_> = first.iter().map(Receipt::id).collect();
     let naming = Receipt::sign(&two, &key(4), id(2), None, &known).unwrap();
@@ -127,14 +129,14 @@ fn receipts_name_others_and_form_no_cycle() {
     // A receipt that names itself, or one made later, would need its own digest before it is made: other names are another receipt.
     let other = Receipt::sign(&two, &key(4), id(2), None, &[naming.id()]).unwrap();
     assert_ne!(other.id(), naming.id());
-    assert_eq!(dag(&[&one], &[first, alloc::vec![naming.clone()]].concat()).heads(), [naming.id()]);
+    assert_eq!(dag(&[&one], &[first, vec![naming.clone()]].concat()).heads(), [naming.id()]);
     let many: Vec<_> = (0..=MAX_KNOWN as u8).map(|i| Digest([i; 32])).collect();
     assert_eq!(Receipt::sign(&two, &key(4), id(2), None, &many), Err(RelayError::TooManyKnown));
 }
 
 #[test]
 fn every_byte_is_bound() {
-    let envelope = envelope(1, 9, 1, 100);
+    let envelope = sealed(1, 9, 1, 100);
     let receipts = way(&envelope, &[2], 9);
     let carriage = dag(&[&envelope], &receipts).carriage(&envelope.id()).unwrap();
     let bytes = carriage.to_bytes();
@@ -148,22 +150,20 @@ fn every_byte_is_bound() {
 
 #[test]
 fn golden_bytes() {
-    let envelope = envelope(1, 9, 1, 100);
+    let envelope = sealed(1, 9, 1, 100);
     let receipts = way(&envelope, &[2], 9);
-    let text = [envelope.id(), receipts[0].id(), receipts[1].id()].map(|id| alloc::format!("{id}\n")).concat();
-    assert_eq!(text, include_str!("../../testdata/relay_digests.txt"));
+    let text = [envelope.id(), receipts[0].id(), receipts[1].id()].map(|id| format!("{id}\n")).concat();
+    assert_eq!(text, include_str!("../testdata/relay_digests.txt"));
     assert_eq!(envelope.to_bytes().len(), ENVELOPE_BYTES);
 }
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600), version: bool) {
+    fn arbitrary_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..600), version: bool) {
         let bytes = if version { [&[1][..], &bytes].concat() } else { bytes };
         prop_assert!(Envelope::open(&bytes).is_err());
         prop_assert!(Carriage::open(chain(), &bytes).is_err());
-        if let Some((receipt, rest)) = Receipt::split(&bytes) {
-            prop_assert_eq!([receipt.to_bytes().as_slice(), rest].concat(), bytes);
-        }
+        prop_assert!(Receipt::open(&bytes).is_err());
     }
 
     /// Ways over random relays, some of them twice, in any order, with repeats.
@@ -172,7 +172,7 @@ proptest! {
         ways in prop::collection::vec((0u64..4, prop::collection::vec(2u8..8, 0..4)), 1..7),
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
     ) {
-        let envelopes: Vec<_> = (0..4).map(|number| envelope(1, 9, number, 90)).collect();
+        let envelopes: Vec<_> = (0..4).map(|number| sealed(1, 9, number, 90)).collect();
         let receipts: Vec<_> =
             ways.iter().flat_map(|(number, relays)| way(&envelopes[*number as usize], relays, 9)).collect();
         let all: Vec<_> = envelopes.iter().collect();
