@@ -11,6 +11,7 @@ mod pipeline;
 mod plot;
 mod pre;
 mod read;
+mod relay;
 mod report;
 pub mod search;
 pub mod store;
@@ -24,5 +25,6 @@ pub use {
     measure::{Effort, Sample, compare, measure},
     pipeline::pipeline,
     read::read,
+    relay::{Relaying, relay},
     report::{Figure, Goal, json, table},
 };

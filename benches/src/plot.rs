@@ -1,4 +1,4 @@
-//! Distributions, and growth by powers of ten, each as one self-contained SVG.
+//! Distributions, growth by powers of ten, and shares over rounds, each as one self-contained SVG.
 
 use std::fmt::Write as _;
 
@@ -98,6 +98,43 @@ pub(crate) fn growth(title: &str, (x_unit, y_unit): (&str, &str), lines: &[(&str
     svg
 }
 
+/// Shares from 0 to 1, one for each round, one line for each series.
+pub(crate) fn shares(title: &str, x_unit: &str, lines: &[(&str, Vec<f64>)]) -> String {
+    let rounds = lines.iter().map(|(_, values)| values.len()).max().unwrap_or(0).max(2) - 1;
+    let step = nice_step(rounds as f64 / 8.0).max(1.0);
+    let x = |round: f64| LEFT + round / rounds as f64 * PLOT_WIDTH;
+    let y = |share: f64| TOP + (1.0 - share) * PLOT_HEIGHT;
+    let mut svg = start(title);
+    // Writing to a string does not fail.
+    for fifth in 0..=5 {
+        let (at, right, percent) = (y(f64::from(fifth) / 5.0), LEFT + PLOT_WIDTH, fifth * 20);
+        let _ = writeln!(svg, "<line x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>");
+        let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{percent}%</text>", LEFT - 8.0, at + 4.0);
+    }
+    let below = TOP + PLOT_HEIGHT + 20.0;
+    let mut round = 0.0;
+    while round <= rounds as f64 {
+        let at = x(round);
+        let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{round:.0}</text>");
+        round += step;
+    }
+    let (end, unit) = (LEFT + PLOT_WIDTH, HEIGHT - 18.0);
+    let _ = writeln!(svg, "<text x=\"{end}\" y=\"{unit}\" text-anchor=\"end\">{}</text>", escape(x_unit));
+    for ((name, values), (place, colour)) in lines.iter().zip(COLOURS.iter().enumerate()) {
+        let mut points = String::new();
+        values.iter().enumerate().for_each(|(round, share)| {
+            let _ = write!(points, "{:.1},{:.1} ", x(round as f64), y(*share));
+        });
+        let _ = writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>");
+        // Below the plot, where no line runs.
+        let at = LEFT + 195.0 * place as f64;
+        let _ =
+            writeln!(svg, "<text x=\"{at}\" y=\"{unit}\" font-size=\"11\" fill=\"{colour}\">{}</text>", escape(name));
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
 /// The head of the file: frame, ground and title.
 fn start(title: &str) -> String {
     format!(
@@ -148,6 +185,16 @@ mod tests {
         assert!((points[0].0 - LEFT).abs() < 0.1 && (points[2].1 - TOP).abs() < 0.1, "{points:?}");
         assert!((points[1].0 * 2.0 - points[0].0 - points[2].0).abs() < 0.2, "{points:?}");
         assert!((points[1].1 * 2.0 - points[0].1 - points[2].1).abs() < 0.2, "{points:?}");
+    }
+
+    #[test]
+    fn shares_run_from_the_left_to_the_right_of_the_frame() {
+        let svg = shares("a", "round", &[("one", vec![0.0, 0.5, 1.0]), ("two", vec![1.0; 3])]);
+        assert_eq!(svg.matches("<polyline").count(), 2);
+        let points = svg.split("points=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let (left, right) = (LEFT, LEFT + PLOT_WIDTH);
+        let ends = (format!("{left:.1},{:.1}", TOP + PLOT_HEIGHT), format!("{right:.1},{TOP:.1}"));
+        assert!(points.starts_with(&ends.0) && points.trim_end().ends_with(&ends.1), "{points}");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use cpchain_benches::{
-    Effort, Networks, audit, compress, crypto, dht, dpor, json, lbft, pipeline, read, search, store, table,
+    Effort, Networks, Relaying, audit, compress, crypto, dht, dpor, json, lbft, pipeline, read, relay, search, store,
+    table,
 };
 use indicatif::ProgressBar;
 
@@ -51,6 +52,8 @@ enum Bench {
     Dpor,
     /// Seal, hash, code, pack on one core: each stage and the whole, beside the same with bodies in sled.
     Pipeline,
+    /// Relaying between gateways as an evolutionary game: altruists against the selfish, for several credits.
+    Relay(Relaying),
     /// A large object from 10 of 13 nodes over loopback, beside one plain stream and records of the DHT.
     Read,
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Pipeline => pipeline(effort, |text| spinner.set_message(text)),
+        Bench::Relay(game) => relay(&game, effort, |name| spinner.set_message(name)),
         Bench::Read => read(effort, |text| spinner.set_message(text)),
     };
     spinner.finish_and_clear();

@@ -28,11 +28,15 @@ pub(crate) fn public(seeds: &[u8]) -> Vec<PublicKey> {
 }
 
 /// A quorum of these validators signs.
-pub(crate) fn certificate(committee: &Committee, seeds: &[u8], kind: Kind, height: Height, digest: Digest) -> Certificate {
-    let votes: Vec<Vote> = (0..)
-        .zip(seeds)
-        .map(|(place, seed)| Vote::cast(committee, place, &key(*seed), kind, height, digest))
-        .collect();
+pub(crate) fn certificate(
+    committee: &Committee,
+    seeds: &[u8],
+    kind: Kind,
+    height: Height,
+    digest: Digest,
+) -> Certificate {
+    let votes: Vec<Vote> =
+        (0..).zip(seeds).map(|(place, seed)| Vote::cast(committee, place, &key(*seed), kind, height, digest)).collect();
     Certificate::from_votes(committee, kind, height, digest, &votes)
 }
 
@@ -51,8 +55,7 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new(id: ChainId, genesis: &Genesis, deposit: Amount, seeds: &[u8], last: Option<u64>) -> Self {
-        let ledger =
-            || Ledger::builder(id, genesis.clone()).module(Bridge::new(deposit)).module(Till).build().unwrap();
+        let ledger = || Ledger::builder(id, genesis.clone()).module(Bridge::new(deposit)).module(Till).build().unwrap();
         let ledgers: Vec<_> = seeds.iter().map(|_| ledger()).collect();
         let committee = Committee::new(id, Term(0), public(seeds), public(seeds)).unwrap();
         let committee = last.map_or(committee.clone(), |last| committee.until(Height(last)).unwrap());

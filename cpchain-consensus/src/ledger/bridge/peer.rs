@@ -131,7 +131,10 @@ pub(super) fn advance(
     let proved = client.advance(headers, certificate).map_err(ModuleError::refused)?;
     Peer { tip: client.tip(), ..peer }.keep(context, chain)?;
     let Some(head) = head else { return Ok(()) };
-    let state = CertifiedState::of(&proved, head).map_err(ModuleError::refused)?;
+    // Idle blocks have equal payloads: the last of them is the newest anchor.
+    let payload = head.payload_digest();
+    let named: Vec<_> = proved.into_iter().rfind(|(_, header)| header.payload == payload).into_iter().collect();
+    let state = CertifiedState::of(&named, head).map_err(ModuleError::refused)?;
     context.put(&root_key(chain, state.block()), state.root())?;
     // One came, so at most one goes.
     let kept = context.scan(&roots(chain), None, KEPT_ROOTS + 1);
