@@ -54,7 +54,7 @@ impl Crossing {
     /// The messages of a payload: whole, signed, by those who take part, each once.
     fn read(&mut self, payload: &Bytes) -> Result<Vec<Message>, InvalidPayload> {
         let refuse = |reason: &str| InvalidPayload(reason.to_owned());
-        if payload.len() % MESSAGE_BYTES != 0 || payload.len() > MAX_MESSAGES * MESSAGE_BYTES {
+        if !payload.len().is_multiple_of(MESSAGE_BYTES) || payload.len() > MAX_MESSAGES * MESSAGE_BYTES {
             return Err(refuse("not a list of messages"));
         }
         let mut messages: Vec<Message> = Vec::with_capacity(payload.len() / MESSAGE_BYTES);
