@@ -25,8 +25,8 @@ use super::{
     vehicle::{Log, Vehicle},
 };
 
-/// Heights without a word after which a slot is lost: at the shortest idle interval, over half a second.
-const PATIENCE: u64 = 100;
+/// Heights without a word after which a slot is lost: at the shortest idle interval, over a third of a second.
+const PATIENCE: u64 = 60;
 const KEYS: Domain = Domain::new("cpchain/examples/vehicles-keys/v1");
 const LONG: Duration = Duration::from_secs(60);
 /// Notices that a slow listener may be behind.
