@@ -24,10 +24,11 @@ const NAME: [u8; 8] = *b"cp-pool\x01";
 /// use cpchain_consensus::ledger::{Amount, Genesis, Ledger, PoolFile};
 /// let folder = tempfile::tempdir()?;
 /// let genesis = Genesis::new();
-/// let mut ledger = Ledger::builder(genesis.chain_id("example"), genesis).build()?;
+/// let chain = genesis.chain_id("example");
+/// let mut ledger = Ledger::builder(chain, genesis).build()?;
 /// let file = PoolFile::new(folder.path().join("pool"), 64 << 20);
 /// assert_eq!(file.save(&ledger.view())?, 0);
-/// assert_eq!(file.load(&mut ledger, ledger.view().chain_id())?.taken, 0);
+/// assert_eq!(file.load(&mut ledger, chain)?.taken, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
