@@ -47,6 +47,11 @@ impl QueryKey {
         Ok(Self(numbers))
     }
 
+    /// The numbers, from −8 to 8.
+    pub(super) fn numbers(&self) -> &[i8; DEGREE] {
+        &self.0
+    }
+
     /// Encrypts 0 or 1 for each selector, under the masks of a seed: the bodies one after another. Never twice under one secret. Rows of `width` bits times a
     /// 1 fill the upper bits.
     pub(super) fn encrypt(
@@ -106,7 +111,7 @@ impl MaskStream {
 
 /// Mask times secret modulo 2⁶⁴, without an error: in five pieces of 13 bits, whose products with a secret are whole numbers below 2²⁸ and come out of the transform
 /// exactly (`products_with_a_secret_are_exact`).
-fn exact_product(kernel: Kernel, mask: &[u64; DEGREE], secret: &Spectrum) -> Zeroizing<[u64; DEGREE]> {
+pub(super) fn exact_product(kernel: Kernel, mask: &[u64; DEGREE], secret: &Spectrum) -> Zeroizing<[u64; DEGREE]> {
     let mut sum = Zeroizing::new([0u64; DEGREE]);
     let (mut coefficients, mut spectrum) = ([0.0; DEGREE], Spectrum::zero());
     for shift in (0..64).step_by(PIECE as usize) {
@@ -128,7 +133,7 @@ const fn tuniform(random: u32, bits: u32) -> i64 {
 }
 
 /// Adds an error to each number.
-fn add_errors(noise: &mut ChaCha20, to: &mut [u64; DEGREE]) {
+pub(super) fn add_errors(noise: &mut ChaCha20, to: &mut [u64; DEGREE]) {
     let mut bytes = Zeroizing::new([0u8; 4 * DEGREE]);
     noise.apply_keystream(bytes.as_mut_slice());
     for (to, word) in to.iter_mut().zip(bytes.as_chunks::<4>().0) {

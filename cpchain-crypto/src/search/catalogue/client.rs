@@ -209,7 +209,7 @@ fn open(pending: &Pending, ciphertext: &Pair<Polynomial>, roots: &[Digest]) -> O
     let phases = pending.session.secret.phase(ciphertext);
     let page = pending.page as usize;
     let root = *roots.get(page / block::BLOCK_PAGES)?;
-    Page::from_phases(&phases).open(page % block::BLOCK_PAGES, root)
+    Page::from_phases(phases.as_slice()).open(page % block::BLOCK_PAGES, root)
 }
 
 fn entry(pending: &Pending, payload: &Payload) -> Option<Vec<u8>> {

@@ -6,92 +6,74 @@
 //! (Angel, Chen, Laine, Setty: *PIR with compressed queries and amortized query processing*, 2018; Chen, Dai, Kim, Song: *Efficient homomorphic
 //! conversion between (ring) LWE ciphertexts*, 2020.)
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{
     gadget::{self, Factor, Places},
-    kernel::Split,
-    lattice::{FREQUENCIES, Frequencies, Pair, Polynomial, Transform},
+    lattice::{Pair, Polynomial},
     parameters::{DEGREE, EXPANSION_LEVELS, EXPANSION_STEPS},
 };
-use crate::search::simd::Kernel;
+use crate::search::{Kernel, fourier::Spectrum};
 
-/// The evaluation keys of a client, transformed: for each step and digit a factor. 1.1 MiB.
+/// The evaluation keys of a client, transformed: for each step and digit a factor. 864 KiB.
 pub(super) struct EvaluationKeys(Vec<Factor>);
 
 impl EvaluationKeys {
     /// From the ciphertexts that the client sent, as many as there are steps times digits.
-    pub(super) fn new(ciphertexts: &[Pair<Polynomial>], transform: &mut Transform) -> Self {
-        Self(gadget::factors(ciphertexts, transform))
+    pub(super) fn new(ciphertexts: &[Pair<Polynomial>]) -> Self {
+        Self(gadget::factors(Kernel::best(), ciphertexts))
     }
 }
 
 /// What the work needs beside its inputs, and keeps between the ciphertexts.
-struct Workshop<'a> {
+struct Workshop {
     kernel: Kernel,
-    transform: &'a mut Transform,
-    digits: Vec<Polynomial>,
-    frequencies: Frequencies,
-    sums: Pair<Split>,
+    digits: [f64; DEGREE],
+    spectrum: Spectrum,
+    sums: Pair<Spectrum>,
 }
 
 /// The selectors, transformed, in the order of their rows.
-pub(super) fn expand(
-    roots: &[Pair<Polynomial>],
-    keys: &EvaluationKeys,
-    kernel: Kernel,
-    transform: &mut Transform,
-) -> Vec<Pair<Frequencies>> {
-    let mut shop = Workshop {
-        kernel,
-        transform,
-        digits: vec![[0; DEGREE]; EXPANSION_LEVELS],
-        frequencies: [Default::default(); FREQUENCIES],
-        sums: [[[0.0; FREQUENCIES]; 2]; 2],
-    };
+pub(super) fn expand(roots: &[Pair<Polynomial>], keys: &EvaluationKeys, kernel: Kernel) -> Vec<Pair<Spectrum>> {
+    let zero = Spectrum::zero;
+    let mut shop = Workshop { kernel, digits: [0.0; DEGREE], spectrum: zero(), sums: [zero(), zero()] };
     let places: Vec<_> = (0..EXPANSION_STEPS).map(|step| Places::new(gadget::exponent(step))).collect();
     let mut selectors = Vec::with_capacity(roots.len() * gadget::LEAVES);
     for root in roots {
-        let mut leaves = vec![*root];
+        let mut leaves = Vec::with_capacity(gadget::LEAVES);
+        leaves.push(*root);
         for (step, (places, key)) in places.iter().zip(keys.0.chunks_exact(EXPANSION_LEVELS)).enumerate() {
-            let mut odd = Vec::with_capacity(leaves.len());
-            for leaf in &mut leaves {
-                odd.push(shop.step(leaf, places, key, 1 << step));
+            for at in 0..leaves.len() {
+                let odd = leaves.get_mut(at).map(|leaf| shop.step(leaf, places, key, 1 << step));
+                leaves.extend(odd);
             }
-            leaves.extend(odd);
         }
-        for leaf in &leaves {
-            selectors.push(leaf.each_ref().map(|polynomial| {
-                shop.transform.torus(polynomial, &mut shop.frequencies);
-                shop.frequencies
-            }));
-        }
+        selectors.extend(gadget::factors(kernel, &leaves));
     }
     selectors
 }
 
-impl Workshop<'_> {
+impl Workshop {
     /// Makes `c + c'` of `c`, and returns `(c − c') · X^−shift`.
     fn step(&mut self, c: &mut Pair<Polynomial>, places: &Places, key: &[Factor], shift: usize) -> Pair<Polynomial> {
         let [mut mask, mut body] = [[0; DEGREE]; 2];
         let [c_mask, c_body] = &*c;
         places.map(c_mask, &mut mask);
         places.map(c_body, &mut body);
-        if let Some((digits, _)) = self.digits.split_first_chunk_mut() {
-            self.kernel.digits(&mask, digits);
+        for sum in &mut self.sums {
+            sum.clear();
         }
-        self.sums = [[[0.0; FREQUENCIES]; 2]; 2];
-        for (digits, factor) in self.digits.iter().zip(key) {
-            self.transform.integers(digits, &mut self.frequencies);
+        for (level, factor) in key.iter().enumerate() {
+            self.kernel.cut(&mask, level as u32, &mut self.digits);
+            self.kernel.forward(&self.digits, &mut self.spectrum);
             for (sum, by) in self.sums.iter_mut().zip(factor) {
-                self.kernel.add_product(sum, &self.frequencies, by);
+                self.kernel.add_product(sum, &self.spectrum, by);
             }
         }
         let mut difference = [[0; DEGREE]; 2];
         let images = [[0; DEGREE], body];
-        for (((sum, image), c), difference) in self.sums.iter().zip(images).zip(c).zip(&mut difference) {
-            gadget::join(sum, &mut self.frequencies);
-            self.transform.back(&self.frequencies, &mut mask);
+        for (((sum, image), c), difference) in self.sums.iter_mut().zip(images).zip(c).zip(&mut difference) {
+            self.kernel.backward_wide(sum, &mut mask);
             let mut minus = [0; DEGREE];
             for (((c, minus), image), switched) in c.iter_mut().zip(&mut minus).zip(&image).zip(&mask) {
                 let image = image.wrapping_sub(*switched);

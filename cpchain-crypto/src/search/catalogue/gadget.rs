@@ -5,10 +5,10 @@ use alloc::{vec, vec::Vec};
 use zeroize::Zeroizing;
 
 use super::{
-    kernel::Split,
-    lattice::{FREQUENCIES, Frequencies, Pair, Polynomial, Secret, Transform},
+    lattice::{Pair, Polynomial, Secret},
     parameters::{DEGREE, EXPANSION_BITS, EXPANSION_LEVELS, EXPANSION_STEPS, FOLD_BITS, ROOTS, ROWS, SLOT_BITS},
 };
+use crate::search::{Kernel, fourier::Spectrum, lattice};
 
 /// Selectors that a root becomes.
 pub(super) const LEAVES: usize = 1 << EXPANSION_STEPS;
@@ -36,7 +36,8 @@ pub(super) fn roots(row: usize) -> Zeroizing<Vec<u64>> {
 /// The two plain halves of a fold bit: what a digit of the mask meets, and what a digit of the body meets.
 pub(super) fn fold_bit(bit: bool, secret: &Secret) -> [Zeroizing<Vec<u64>>; 2] {
     let [mask, body] = FOLD_BITS;
-    let of_mask = secret.coefficients().iter().map(|s| ((s * u64::from(bit)) << (64 - mask)).wrapping_neg());
+    let coefficients = secret.coefficients();
+    let of_mask = coefficients.iter().map(|s| (s.wrapping_mul(u64::from(bit)) << (64 - mask)).wrapping_neg());
     let mut of_body = vec![0; DEGREE];
     if let Some(constant) = of_body.first_mut() {
         *constant = u64::from(bit) << (64 - body);
@@ -47,12 +48,10 @@ pub(super) fn fold_bit(bit: bool, secret: &Secret) -> [Zeroizing<Vec<u64>>; 2] {
 /// The plain evaluation keys: for each step the secret under its map, at the place of each digit.
 pub(super) fn evaluation_keys(secret: &Secret) -> Zeroizing<Vec<u64>> {
     let mut plain = Zeroizing::new(Vec::with_capacity(EXPANSION_STEPS * EXPANSION_LEVELS * DEGREE));
+    let coefficients = secret.coefficients();
     for step in 0..EXPANSION_STEPS {
-        let mut mapped = Zeroizing::new(vec![0; DEGREE]);
-        let places = Places::new(exponent(step));
-        if let (Ok(of), Some((to, _))) = (secret.coefficients().try_into(), mapped.split_first_chunk_mut::<DEGREE>()) {
-            places.map(of, to);
-        }
+        let mut mapped = Zeroizing::new([0; DEGREE]);
+        Places::new(exponent(step)).map(&coefficients, &mut mapped);
         for level in 1..=EXPANSION_LEVELS as u32 {
             plain.extend(mapped.iter().map(|value| value << (64 - EXPANSION_BITS * level)));
         }
@@ -86,22 +85,9 @@ impl Places {
 }
 
 /// A ciphertext as a factor of the host's sums: its mask and body, transformed.
-pub(super) type Factor = Pair<Split>;
+pub(super) type Factor = Pair<Spectrum>;
 
 /// Transforms ciphertexts to factors.
-pub(super) fn factors(ciphertexts: &[Pair<Polynomial>], transform: &mut Transform) -> Vec<Factor> {
-    let mut frequencies: Frequencies = [Default::default(); FREQUENCIES];
-    let split = |polynomial: &Polynomial| {
-        transform.torus(polynomial, &mut frequencies);
-        [frequencies.map(|value| value.re), frequencies.map(|value| value.im)]
-    };
-    let mut split = split;
-    ciphertexts.iter().map(|[mask, body]| [split(mask), split(body)]).collect()
-}
-
-/// Real and imaginary parts together again.
-pub(super) fn join([re, im]: &Split, out: &mut Frequencies) {
-    for ((value, re), im) in out.iter_mut().zip(re).zip(im) {
-        (value.re, value.im) = (*re, *im);
-    }
+pub(super) fn factors(kernel: Kernel, ciphertexts: &[Pair<Polynomial>]) -> Vec<Factor> {
+    ciphertexts.iter().map(|pair| pair.each_ref().map(|numbers| lattice::torus(kernel, numbers, 64))).collect()
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
     expand::EvaluationKeys,
-    lattice::{self, Transform},
+    lattice,
     parameters::{EXPANSION_LEVELS, EXPANSION_STEPS, KEY_WIRE_BITS},
     wire::{self, Kind, Reader},
 };
@@ -23,7 +23,7 @@ pub(super) const KEYS_LEN: usize = 2 + 32 + EXPANSION_STEPS * EXPANSION_LEVELS *
 /// What a host does for clients that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyLimits {
-    /// Clients whose keys are kept, 1.1 MiB each. Those that asked longest ago make room.
+    /// Clients whose keys are kept, 864 KiB each. Those that asked longest ago make room.
     pub clients: usize,
     /// New keys that are taken in a minute, whoever sends them.
     pub per_minute: u32,
@@ -61,7 +61,7 @@ impl Cache {
         Self { limits, kept: BTreeMap::new(), uses: AtomicU64::new(1), minute: (0, 0) }
     }
 
-    pub(super) fn register(&mut self, bytes: &[u8], now_ms: u64, transform: &mut Transform) -> Result<(), SearchError> {
+    pub(super) fn register(&mut self, bytes: &[u8], now_ms: u64) -> Result<(), SearchError> {
         let mut reader = Reader::begin(Kind::Keys, bytes)?;
         if bytes.len() != KEYS_LEN {
             return Err(reader.error());
@@ -81,7 +81,7 @@ impl Cache {
         let mut bodies = Vec::new();
         reader.polynomials(EXPANSION_STEPS * EXPANSION_LEVELS, KEY_WIRE_BITS, &mut bodies)?;
         reader.end()?;
-        let keys = EvaluationKeys::new(&lattice::decompress(masks, &bodies), transform);
+        let keys = EvaluationKeys::new(&lattice::decompress(masks, &bodies));
         while self.kept.len() >= self.limits.clients {
             let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used.load(Ordering::Relaxed));
             let Some(oldest) = oldest.map(|(name, _)| *name) else { break };

@@ -85,7 +85,7 @@ impl Catalogue {
 
     /// The parameters.
     pub const fn parameters(&self) -> ParameterSet {
-        ParameterSet::Page3K
+        ParameterSet::Page2560
     }
 
     /// Entries that fit into a page.
@@ -107,7 +107,7 @@ impl Catalogue {
     pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
         let [low, high] = self.entry_len.to_le_bytes();
-        let tail = [ParameterSet::Page3K as u8, self.layout as u8, low, high];
+        let tail = [ParameterSet::Page2560 as u8, self.layout as u8, low, high];
         out.iter_mut().zip(self.id.0.into_iter().chain(tail)).for_each(|(to, byte)| *to = byte);
         out
     }
@@ -126,7 +126,7 @@ impl About for Catalogue {
             2 => Layout::Keyword,
             _ => return Err(reader.error()),
         };
-        if set != ParameterSet::Page3K as u8 {
+        if set != ParameterSet::Page2560 as u8 {
             return Err(reader.error());
         }
         Self::checked(id, layout, usize::from(u16::from_le_bytes([low, high]))).map_err(|_| reader.error())

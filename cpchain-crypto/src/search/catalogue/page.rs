@@ -1,11 +1,8 @@
-//! A page: what one query fetches. 2,816 bytes of entries, and the eight hashes that prove them.
+//! A page: what one query fetches. 2,304 bytes of entries, and the eight hashes that prove them.
 
 use alloc::vec::Vec;
 
-use super::{
-    lattice::Polynomial,
-    parameters::{DEGREE, SLOT_BITS},
-};
+use super::parameters::{DEGREE, SLOT_BITS};
 use crate::hash::{Digest, Domain};
 
 const LEAF: Domain = Domain::new("cpchain/crypto/search/catalogue-page/v1");
@@ -43,22 +40,24 @@ impl Page {
         (digest == root).then_some(*payload)
     }
 
-    /// Twelve bits a coefficient, as numbers from −2048 to 2047, which add less noise than from 0 on.
-    pub(super) fn to_coefficients(&self) -> Polynomial {
-        let mut out = [0; DEGREE];
-        for (values, [a, b, c]) in out.as_chunks_mut::<2>().0.iter_mut().zip(self.0.as_chunks::<3>().0) {
-            let (a, b, c) = (u64::from(*a), u64::from(*b), u64::from(*c));
-            *values = [a | (b & 15) << 8, b >> 4 | c << 4].map(|value| ((value << 52) as i64 >> 52) as u64);
+    /// Ten bits a coefficient, as numbers from −512 to 511, which add less noise than from 0 on.
+    pub(super) fn to_coefficients(&self) -> [f64; DEGREE] {
+        let mut out = [0.0; DEGREE];
+        for (values, [a, b, c, d, e]) in out.as_chunks_mut::<4>().0.iter_mut().zip(self.0.as_chunks::<5>().0) {
+            let [a, b, c, d, e] = [a, b, c, d, e].map(|byte| i16::from(*byte));
+            let bits = [a | b << 8, b >> 2 | c << 6, c >> 4 | d << 4, d >> 6 | e << 2];
+            *values = bits.map(|value| f64::from(value << (16 - SLOT_BITS) >> (16 - SLOT_BITS)));
         }
         out
     }
 
-    /// The inverse, from what a ciphertext decrypts to: its upper twelve bits, rounded.
+    /// The inverse, from what a ciphertext decrypts to: its upper ten bits, rounded.
     pub(super) fn from_phases(phases: &[u64]) -> Self {
         let mut bytes = [0; PAGE];
-        for (to, values) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(phases.as_chunks::<2>().0) {
-            let [x, y] = values.map(|phase| phase.wrapping_add(1 << (63 - SLOT_BITS)) >> (64 - SLOT_BITS));
-            *to = [x as u8, (x >> 8 | y << 4) as u8, (y >> 4) as u8];
+        for (to, values) in bytes.as_chunks_mut::<5>().0.iter_mut().zip(phases.as_chunks::<4>().0) {
+            let values = values.map(|phase| phase.wrapping_add(1 << (63 - SLOT_BITS)) >> (64 - SLOT_BITS));
+            let all = values.iter().rev().fold(0, |all, value| all << SLOT_BITS | value);
+            to.iter_mut().zip(all.to_le_bytes()).for_each(|(to, byte)| *to = byte);
         }
         Self(bytes)
     }

@@ -1,13 +1,12 @@
 //! The host: keeps the pages, transformed, and answers.
 
 use alloc::vec::Vec;
-use std::sync::Mutex;
 
 use super::{
     block::{self, BLOCK_PAGES, Pages},
     expand, fold, gadget,
     keys::{Cache, KeyLimits},
-    lattice::{self, Pair, Polynomial, Transform},
+    lattice::{self, Pair, Polynomial},
     listing::{Catalogue, Listing},
     parameters::{ANSWER_WIRE_BITS, FOLD_WIRE_BITS, ROOT_WIRE_BITS, ROOTS},
     table::{Change, Table},
@@ -33,7 +32,7 @@ pub enum Stage {
 
 /// A host of one catalogue. Holds nothing that is secret.
 ///
-/// Memory: 12 KiB for each page, plus 1.1 MiB for each client whose keys are kept.
+/// Memory: 12 KiB for each page, plus 864 KiB for each client whose keys are kept.
 pub struct CatalogueServer {
     table: Table,
     pages: Pages,
@@ -41,7 +40,6 @@ pub struct CatalogueServer {
     max_blocks: usize,
     kernel: Kernel,
     keys: Cache,
-    transform: Mutex<Vec<Transform>>,
 }
 
 /// A query that was read.
@@ -61,7 +59,6 @@ impl CatalogueServer {
             max_blocks,
             kernel: Kernel::best(),
             keys: Cache::new(limits),
-            transform: Mutex::new(Vec::new()),
         }
     }
 
@@ -91,10 +88,7 @@ impl CatalogueServer {
     /// # Errors
     /// [`SearchError::Format`]; [`SearchError::TooOften`] for more new keys in a minute than the limits allow.
     pub fn register(&mut self, keys: &[u8], now_ms: u64) -> Result<(), SearchError> {
-        let mut transform = self.transform();
-        let done = self.keys.register(keys, now_ms, &mut transform);
-        self.put_back(transform);
-        done
+        self.keys.register(keys, now_ms)
     }
 
     /// The state as bytes: listing and entries. Keys of clients are not in it: they send them again.
@@ -122,17 +116,15 @@ impl CatalogueServer {
     pub fn answer_observed(&self, query: &[u8], mut done: impl FnMut(Stage)) -> Result<Vec<u8>, SearchError> {
         let asked = self.read(query)?;
         let keys = self.keys.get(&asked.keys)?;
-        let mut transform = self.transform();
-        let bits: Vec<_> = gadget::factors(&asked.bits, &mut transform);
+        let bits = gadget::factors(self.kernel, &asked.bits);
         let (bits, _) = bits.as_chunks::<2>();
         done(Stage::Read);
-        let selectors = expand::expand(&asked.roots, keys, self.kernel, &mut transform);
+        let selectors = expand::expand(&asked.roots, keys, self.kernel);
         done(Stage::Expand);
         let columns = block::select(&self.pages, &selectors, self.kernel);
         done(Stage::Select);
-        let chosen = fold::fold(columns, bits, self.kernel, &mut transform);
+        let chosen = fold::fold(&columns, bits, self.kernel);
         done(Stage::Fold);
-        self.put_back(transform);
         let listing = &self.table.listing;
         let mut out = wire::start(Kind::Answer, listing.answer_len());
         out.extend(listing.catalogue.to_bytes());
@@ -170,27 +162,13 @@ impl CatalogueServer {
 
     /// Transforms the pages of these blocks.
     fn refresh(&mut self, blocks: Vec<usize>) {
-        let mut transform = self.transform();
         self.pages.grow(self.table.listing.blocks());
         for page in blocks.into_iter().flat_map(|block| block * BLOCK_PAGES..(block + 1) * BLOCK_PAGES) {
             if let Some(bytes) = self.table.page(page) {
-                self.pages.put(page, &bytes, &mut transform);
+                self.pages.put(page, &bytes, self.kernel);
             }
         }
         self.roots = self.table.roots().iter().flat_map(|root| root.0).collect();
-        self.put_back(transform);
-    }
-
-    /// One of the transforms that no query uses: each has memory of its own to work in.
-    fn transform(&self) -> Transform {
-        let spare = self.transform.lock().ok().and_then(|mut spare| spare.pop());
-        spare.unwrap_or_else(Transform::new)
-    }
-
-    fn put_back(&self, transform: Transform) {
-        if let Ok(mut spare) = self.transform.lock() {
-            spare.push(transform);
-        }
     }
 }
 

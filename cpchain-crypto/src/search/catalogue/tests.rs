@@ -4,7 +4,7 @@ use super::{
     block::{self, Pages},
     expand::{self, EvaluationKeys},
     fold, gadget,
-    lattice::{Pair, Polynomial, Secret, Transform},
+    lattice::{Pair, Polynomial, Secret},
     page::{PAYLOAD, Page},
     parameters::{COLUMNS, ROWS, SLOT_BITS, tests::deviation},
 };
@@ -14,7 +14,6 @@ use crate::{Digest, SeededEntropy, entropy::Entropy, search::simd::Kernel};
 struct Lab {
     secret: Secret,
     keys: EvaluationKeys,
-    transform: Transform,
     entropy: SeededEntropy,
     pages: Pages,
     plain: Vec<Page>,
@@ -24,41 +23,40 @@ impl Lab {
     /// Random pages.
     fn new(blocks: usize, seed: u8) -> Self {
         let mut entropy = SeededEntropy::new(&[seed; 32]);
-        let mut transform = Transform::new();
         let secret = Secret::generate(&mut entropy).unwrap();
         let keys = encrypt(&secret, &gadget::evaluation_keys(&secret), &mut entropy);
-        let keys = EvaluationKeys::new(&keys, &mut transform);
+        let keys = EvaluationKeys::new(&keys);
         let (mut pages, mut plain) = (Pages::new(), Vec::new());
         pages.grow(blocks);
         for number in 0..blocks * block::BLOCK_PAGES {
             let mut payload = [0; PAYLOAD];
             entropy.fill(&mut payload).unwrap();
             let page = Page::new(&payload, &core::array::from_fn(|level| Digest::content(&payload[32 * level..])));
-            pages.put(number, &page, &mut transform);
+            pages.put(number, &page, Kernel::best());
             plain.push(page);
         }
-        Self { secret, keys, transform, entropy, pages, plain }
+        Self { secret, keys, entropy, pages, plain }
     }
 
     /// Selects a row, and with it folds to every column in turn: how far each coefficient is from the right one, as a share of the distance to the next.
     fn errors(&mut self, row: usize) -> Vec<f64> {
         let roots = encrypt(&self.secret, &gadget::roots(row), &mut self.entropy);
-        let selectors = expand::expand(&roots, &self.keys, Kernel::best(), &mut self.transform);
+        let selectors = expand::expand(&roots, &self.keys, Kernel::best());
         let columns = block::select(&self.pages, &selectors, Kernel::best());
         let mut errors = Vec::new();
-        for column in 0..columns.len() {
+        for column in 0..columns.count() {
             let mut bits = Vec::new();
-            for bit in 0..fold::bits_for(columns.len()) {
+            for bit in 0..fold::bits_for(columns.count()) {
                 for half in gadget::fold_bit(column >> bit & 1 == 1, &self.secret) {
                     bits.extend(encrypt(&self.secret, &half, &mut self.entropy));
                 }
             }
-            let bits = gadget::factors(&bits, &mut self.transform);
+            let bits = gadget::factors(Kernel::best(), &bits);
             let bits = bits.as_chunks::<2>().0;
-            let chosen = fold::fold(columns.clone(), bits, Kernel::best(), &mut self.transform);
+            let chosen = fold::fold(&columns, bits, Kernel::best());
             let wanted = self.plain[column * ROWS + row].to_coefficients();
             errors.extend(self.secret.phase(&chosen).iter().zip(&wanted).map(|(phase, wanted)| {
-                let error = phase.wrapping_sub(wanted << (64 - SLOT_BITS)) as i64;
+                let error = phase.wrapping_sub((*wanted as i64 as u64) << (64 - SLOT_BITS)) as i64;
                 error as f64 * 2f64.powi(SLOT_BITS as i32 - 64)
             }));
         }
@@ -87,7 +85,7 @@ fn measure(coefficients: usize, blocks: usize, queries_a_key: usize) {
         }
     }
     let measured = (squares / count as f64).sqrt();
-    let computed = deviation(2f64.powi(22) / 3.0, fold::bits_for(blocks * COLUMNS));
+    let computed = deviation(2f64.powi(2 * (SLOT_BITS as i32 - 1)) / 3.0, fold::bits_for(blocks * COLUMNS));
     println!(
         "{count} coefficients, {blocks} blocks: standard deviation {measured:.5}, computed {computed:.5}; worst {worst:.4} of 0.5: {:.1} standard deviations",
         0.5 / measured

@@ -7,7 +7,7 @@ use super::{
     lanes::{Cell, LANES, Lanes},
     product,
     rows::{Group, Selectors},
-    transform::{self, Roots},
+    transform::{self, Roots, Torus},
 };
 use crate::search::simd::Avx2;
 
@@ -24,7 +24,7 @@ pub(super) fn forward_torus(lanes: Avx2, roots: &Roots, from: &[u64; COEFFICIENT
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn backward(lanes: Avx2, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
+pub(super) fn backward<T: Torus>(lanes: Avx2, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [T; COEFFICIENTS]) {
     transform::backward(lanes, roots, from, to);
 }
 

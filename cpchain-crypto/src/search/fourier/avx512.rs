@@ -7,7 +7,7 @@ use super::{
     lanes::{Cell, LANES, Lanes},
     product,
     rows::{Group, Selectors},
-    transform::{self, Roots},
+    transform::{self, Roots, Torus},
 };
 use crate::search::simd::Avx512;
 
@@ -22,7 +22,7 @@ pub(super) fn forward_torus(lanes: Avx512, roots: &Roots, from: &[u64; COEFFICIE
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-pub(super) fn backward(lanes: Avx512, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
+pub(super) fn backward<T: Torus>(lanes: Avx512, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [T; COEFFICIENTS]) {
     transform::backward(lanes, roots, from, to);
 }
 

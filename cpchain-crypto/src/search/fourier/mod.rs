@@ -28,7 +28,7 @@ mod transform;
 
 use std::sync::LazyLock;
 
-use lanes::Cell;
+pub(super) use lanes::Cell;
 use rows::Group;
 pub(super) use rows::{Part, Rows, Selectors};
 use transform::Roots;
@@ -39,7 +39,7 @@ use super::simd::{Kernel, call};
 /// Coefficients of a polynomial.
 pub(super) const COEFFICIENTS: usize = 2048;
 /// Cells of a transformed polynomial.
-const CELLS: usize = COEFFICIENTS / 2 / lanes::LANES;
+pub(super) const CELLS: usize = COEFFICIENTS / 2 / lanes::LANES;
 
 static ROOTS: LazyLock<Roots> = LazyLock::new(Roots::new);
 
@@ -51,6 +51,20 @@ impl Spectrum {
     /// The transformed zero.
     pub(super) fn zero() -> Self {
         Self(Box::new([Cell::ZERO; CELLS]))
+    }
+
+    /// Makes it the transformed zero.
+    pub(super) const fn clear(&mut self) {
+        *self.0 = [Cell::ZERO; CELLS];
+    }
+
+    /// Eight frequencies at a time.
+    pub(super) const fn cells(&self) -> &[Cell; CELLS] {
+        &self.0
+    }
+
+    pub(super) const fn cells_mut(&mut self) -> &mut [Cell; CELLS] {
+        &mut self.0
     }
 
     /// The product of two polynomials.
@@ -96,6 +110,11 @@ impl Kernel {
 
     /// Transforms back to numbers modulo 1 in units of 2⁻³². The spectrum is used up.
     pub(super) fn backward(self, from: &mut Spectrum, to: &mut [u32; COEFFICIENTS]) {
+        call!(self, backward(&ROOTS, &mut from.0, to));
+    }
+
+    /// The same in units of 2⁻⁶⁴, of which the lowest are as good as floats are.
+    pub(super) fn backward_wide(self, from: &mut Spectrum, to: &mut [u64; COEFFICIENTS]) {
         call!(self, backward(&ROOTS, &mut from.0, to));
     }
 

@@ -7,7 +7,7 @@ use super::{
     lanes::{Cell, LANES, Lanes},
     product,
     rows::{Group, Selectors},
-    transform::{self, Roots},
+    transform::{self, Roots, Torus},
 };
 use crate::search::simd::Neon;
 
@@ -30,7 +30,7 @@ pub(super) fn forward_torus(lanes: Neon, roots: &Roots, from: &[u64; COEFFICIENT
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn backward(lanes: Neon, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
+pub(super) fn backward<T: Torus>(lanes: Neon, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [T; COEFFICIENTS]) {
     transform::backward(lanes, roots, from, to);
 }
 

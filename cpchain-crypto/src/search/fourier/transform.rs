@@ -95,9 +95,14 @@ fn transform<L: Lanes>(lanes: L, roots: &Roots, from: impl Fn(usize) -> Complex<
     }
 }
 
-/// From frequencies back to coefficients, modulo 1, in units of 2⁻³². The frequencies are lost.
+/// From frequencies back to coefficients, modulo 1. The frequencies are lost.
 #[inline(always)]
-pub(super) fn backward<L: Lanes>(lanes: L, roots: &Roots, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
+pub(super) fn backward<L: Lanes, T: Torus>(
+    lanes: L,
+    roots: &Roots,
+    from: &mut [Cell; CELLS],
+    to: &mut [T; COEFFICIENTS],
+) {
     for (block, roots) in from.as_chunks_mut::<LANES>().0.iter_mut().zip(roots.third.as_chunks::<LANES>().0) {
         let mut numbers = transpose(lanes, eight::<L, false>(lanes, get(lanes, block, 0, 1)));
         for (number, root) in numbers.iter_mut().zip(roots) {
@@ -117,22 +122,53 @@ pub(super) fn backward<L: Lanes>(lanes: L, roots: &Roots, from: &mut [Cell; CELL
         for (j, number) in four::<L, false>(lanes, numbers).into_iter().enumerate() {
             let at = a + 32 * j;
             let (re, im) = multiply_conjugate(lanes, number, load(lanes, &roots.twist[at]));
-            torus(lanes, re, &mut upper[at]);
-            torus(lanes, im, &mut lower[at]);
+            T::put(lanes, re, &mut upper[at]);
+            T::put(lanes, im, &mut lower[at]);
         }
     }
 }
 
-/// The fraction of `value / 1024` in units of 2⁻³², modulo 2³². Exact rounding as long as the value is below 2⁶¹.
+/// Numbers modulo 1, by their bits behind the point.
+pub(super) trait Torus: Copy {
+    /// The fraction of each `value / 1024`. Rounds exactly as long as the value is below 2⁶¹.
+    fn put<L: Lanes>(lanes: L, value: L::V, to: &mut [Self; LANES]);
+}
+
+/// Units of 2⁻³².
+impl Torus for u32 {
+    #[inline(always)]
+    fn put<L: Lanes>(lanes: L, value: L::V, to: &mut [u32; LANES]) {
+        let [units, _] = units(lanes, value);
+        to.iter_mut().zip(units).for_each(|(to, units)| *to = units.to_bits() as u32);
+    }
+}
+
+/// Units of 2⁻⁶⁴, of which the lowest are as good as floats of 53 bits.
+impl Torus for u64 {
+    #[inline(always)]
+    fn put<L: Lanes>(lanes: L, value: L::V, to: &mut [u64; LANES]) {
+        let [upper, lower] = units(lanes, value);
+        for ((to, upper), lower) in to.iter_mut().zip(upper).zip(lower) {
+            let lower = lower.to_bits().wrapping_sub(ROUND.to_bits());
+            *to = (upper.to_bits() << 32).wrapping_add(lower);
+        }
+    }
+}
+
+/// The fraction of `value / 1024` in units of 2⁻³², and the rest of it in units of 2⁻⁶⁴: in the lowest bits of floats.
 #[inline(always)]
-fn torus<L: Lanes>(lanes: L, value: L::V, to: &mut [u32; LANES]) {
+fn units<L: Lanes>(lanes: L, value: L::V) -> [[f64; LANES]; 2] {
     let scaled = lanes.mul(value, lanes.splat(2.0 / COEFFICIENTS as f64));
-    let round = lanes.splat(ROUND);
-    let whole = lanes.sub(lanes.add(scaled, round), round);
-    let units = lanes.mul_add(lanes.sub(scaled, whole), lanes.splat((1u64 << 32) as f64), round);
-    let mut bits = [0.0; LANES];
-    lanes.store(units, &mut bits);
-    to.iter_mut().zip(bits).for_each(|(to, bits)| *to = bits.to_bits() as u32);
+    let (round, unit) = (lanes.splat(ROUND), lanes.splat((1u64 << 32) as f64));
+    let fraction = lanes.sub(scaled, lanes.sub(lanes.add(scaled, round), round));
+    let upper = lanes.mul_add(fraction, unit, round);
+    // Exact: a power of two times the fraction, less its upper bits.
+    let rest = lanes.sub(lanes.mul(fraction, unit), lanes.sub(upper, round));
+    let mut bits = [[0.0; LANES]; 2];
+    let [first, second] = &mut bits;
+    lanes.store(upper, first);
+    lanes.store(lanes.mul_add(rest, unit, round), second);
+    bits
 }
 
 #[inline(always)]

@@ -3,11 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::{
-    super::{
-        lattice::{Frequencies, Polynomial},
-        parameters::EXPANSION_LEVELS,
-    },
-    COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
+    CELLS, COLUMNS, Cell, DEGREE, EXPONENT, LANES, OFFSET, Packed, Polynomial, Selectors, Sums, Tile, WIDTH, wide,
 };
 use crate::search::simd::Avx512;
 
@@ -81,16 +77,21 @@ fn store(sums: __m512d) -> [f64; LANES] {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-pub(super) fn add_product(_: Avx512, sum: &mut Split, of: &Frequencies, by: &Split) {
+pub(super) fn add_product(_: Avx512, sum: &mut [Cell; CELLS], of: &[Cell; CELLS], by: &[Cell; CELLS]) {
     wide::add_product(sum, of, by);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-pub(super) fn digit(_: Avx512, polynomial: &mut Polynomial, bits: u32) {
-    wide::digit(polynomial, bits);
+pub(super) fn difference(_: Avx512, to: &mut [Cell; CELLS], a: &[Cell; CELLS], b: &[Cell; CELLS]) {
+    wide::difference(to, a, b);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-pub(super) fn digits(_: Avx512, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
-    wide::digits(polynomial, out);
+pub(super) fn round(_: Avx512, numbers: &[u32; DEGREE], bits: u32, out: &mut [f64; DEGREE]) {
+    wide::round(numbers, bits, out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+pub(super) fn cut(_: Avx512, polynomial: &Polynomial, level: u32, out: &mut [f64; DEGREE]) {
+    wide::cut(polynomial, level, out);
 }

@@ -4,8 +4,8 @@
 //! takes the time. Its precision is far below the noise (see [the parameters](super::ParameterSet)). A number becomes a float by
 //! setting an exponent above its bits and subtracting what that adds.
 //!
-//! Layout: frequencies are cut into [`TILES`] tiles of [`LANES`]. Of a tile, a block has for each row and column the eight real parts and then
-//! the eight imaginary ones, 24 KiB in one run. The selectors of a tile take 16 KiB and stay in the first cache while the blocks go by.
+//! Layout: of eight frequencies (a [`Cell`]), a block has for each row and column the real parts and then
+//! the imaginary ones, 24 KiB in one run, a tile. The selectors of a tile take 16 KiB and stay in the first cache while the blocks go by.
 //!
 //! Every kernel computes the same numbers as `scalar`, bit for bit, for all multiply and add with one rounding, in one
 //! order (`every_kernel_agrees_with_the_scalar_one`).
@@ -26,15 +26,16 @@ mod wide;
 use alloc::{vec, vec::Vec};
 
 use super::{
-    lattice::{FREQUENCIES, Frequencies, Pair, Polynomial},
-    parameters::{COLUMNS, EXPANSION_LEVELS, ROWS},
+    lattice::{Pair, Polynomial},
+    parameters::{COLUMNS, DEGREE, ROWS},
 };
-use crate::search::simd::{Kernel, call};
+use crate::search::{
+    fourier::{CELLS, Cell, Spectrum},
+    simd::{Kernel, call},
+};
 
 /// Frequencies of a tile.
-pub(super) const LANES: usize = 8;
-/// Tiles of a transformed polynomial.
-pub(super) const TILES: usize = FREQUENCIES / LANES;
+const LANES: usize = 8;
 /// Bytes of a number at rest.
 const WIDTH: usize = 6;
 
@@ -49,14 +50,11 @@ pub(super) type Selectors = [Lanes; ROWS];
 /// Sums of one tile, for each column.
 pub(super) type Sums = [Lanes; COLUMNS];
 
-/// Real and imaginary parts of a transformed polynomial, apart.
-pub(super) type Split = [[f64; FREQUENCIES]; 2];
-
 /// The float in whose lowest 48 bits a number is put: 2⁵² and the offset that makes numbers positive.
 const EXPONENT: u64 = 0x4330 << 48;
 const OFFSET: f64 = (1u64 << 52) as f64 + (1u64 << 47) as f64;
-/// Steps of a whole number. A page has 2048 coefficients of at most 2¹¹, so no component passes 2²².
-const STEPS: f64 = (1 << 25) as f64;
+/// Steps of a whole number. A page has 2048 coefficients of at most 2⁹, so no component passes 2²⁰.
+const STEPS: f64 = (1 << 27) as f64;
 
 impl Kernel {
     /// For each column of a block: the sum over its rows of page times selector, for one tile.
@@ -65,26 +63,30 @@ impl Kernel {
     }
 
     /// `sum += of · by`, frequency by frequency.
-    pub(super) fn add_product(self, sum: &mut Split, of: &Frequencies, by: &Split) {
-        call!(self, add_product(sum, of, by));
+    pub(super) fn add_product(self, sum: &mut Spectrum, of: &Spectrum, by: &Spectrum) {
+        call!(self, add_product(sum.cells_mut(), of.cells(), by.cells()));
     }
 
-    /// The upper bits of each coefficient as one signed digit.
-    pub(super) fn digit(self, polynomial: &mut Polynomial, bits: u32) {
-        call!(self, digit(polynomial, bits));
+    /// `a − b`
+    pub(super) fn difference(self, to: &mut Spectrum, a: &Spectrum, b: &Spectrum) {
+        call!(self, difference(to.cells_mut(), a.cells(), b.cells()));
     }
 
-    /// The small signed digits of each coefficient, the uppermost first.
-    pub(super) fn digits(self, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
-        call!(self, digits(polynomial, out));
+    /// The upper bits of each coefficient as one signed digit, rounded.
+    pub(super) fn round(self, numbers: &[u32; DEGREE], bits: u32, out: &mut [f64; DEGREE]) {
+        call!(self, round(numbers, bits, out));
+    }
+
+    /// One of the small signed digits of each coefficient. Level 0 is the uppermost.
+    pub(super) fn cut(self, polynomial: &Polynomial, level: u32, out: &mut [f64; DEGREE]) {
+        call!(self, cut(polynomial, level, out));
     }
 }
 
-/// Of a transformed page, the numbers of one tile as they are kept.
-pub(super) fn pack(frequencies: &Frequencies, tile: usize) -> Packed {
+/// Eight frequencies of a page, as they are kept.
+pub(super) fn pack(cell: &Cell) -> Packed {
     let mut packed = [0; 2 * LANES * WIDTH];
-    let values = frequencies.iter().skip(tile * LANES).take(LANES);
-    let parts = values.clone().map(|value| value.re).chain(values.map(|value| value.im));
+    let parts = cell.re.iter().chain(&cell.im);
     for (to, part) in packed.as_chunks_mut::<WIDTH>().0.iter_mut().zip(parts) {
         let steps = ((part * STEPS).round() as i64).saturating_add(1 << 47).clamp(0, (1 << 48) - 1) as u64;
         let [a, b, c, d, e, f, ..] = steps.to_le_bytes();
@@ -94,32 +96,16 @@ pub(super) fn pack(frequencies: &Frequencies, tile: usize) -> Packed {
 }
 
 /// The transformed selectors, tile by tile, scaled to undo what [`pack`] does.
-pub(super) fn lay_out(selectors: &[Pair<Frequencies>]) -> Vec<Selectors> {
-    let mut tiles = vec![[[[0.0; LANES]; 4]; ROWS]; TILES];
-    for (row, pair) in selectors.iter().enumerate() {
-        for (which, frequencies) in pair.iter().enumerate() {
-            let (chunks, _) = frequencies.as_chunks::<LANES>();
-            for (tile, chunk) in tiles.iter_mut().zip(chunks) {
-                let Some([a_re, a_im, b_re, b_im]) = tile.get_mut(row) else { continue };
-                let (re, im) = if which == 0 { (a_re, a_im) } else { (b_re, b_im) };
-                for ((re, im), value) in re.iter_mut().zip(im).zip(chunk) {
-                    (*re, *im) = (value.re / STEPS, value.im / STEPS);
-                }
+pub(super) fn lay_out(selectors: &[Pair<Spectrum>]) -> Vec<Selectors> {
+    let mut tiles = vec![[[[0.0; LANES]; 4]; ROWS]; CELLS];
+    for (row, [mask, body]) in selectors.iter().enumerate() {
+        for ((tile, mask), body) in tiles.iter_mut().zip(mask.cells()).zip(body.cells()) {
+            if let Some(lanes) = tile.get_mut(row) {
+                *lanes = [mask.re, mask.im, body.re, body.im].map(|part| part.map(|value| value * (1.0 / STEPS)));
             }
         }
     }
     tiles
-}
-
-/// Puts the sums of one tile to the frequencies of one column.
-pub(super) fn unpack(sums: &Lanes, tile: usize, [mask, body]: &mut Pair<Frequencies>) {
-    let [a_re, a_im, b_re, b_im] = sums;
-    for (to, re, im) in [(mask, a_re, a_im), (body, b_re, b_im)] {
-        let to = to.as_chunks_mut::<LANES>().0.get_mut(tile);
-        for ((value, re), im) in to.into_iter().flatten().zip(re).zip(im) {
-            (value.re, value.im) = (*re, *im);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,7 @@
 use core::arch::aarch64::*;
 
 use super::{
-    super::{
-        lattice::{Frequencies, Polynomial},
-        parameters::EXPANSION_LEVELS,
-    },
-    COLUMNS, EXPONENT, LANES, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
+    CELLS, COLUMNS, Cell, DEGREE, EXPONENT, LANES, OFFSET, Packed, Polynomial, Selectors, Sums, Tile, WIDTH, wide,
 };
 use crate::search::simd::Neon;
 
@@ -80,16 +76,21 @@ fn store(to: &mut [f64; TWO], sums: float64x2_t) {
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn add_product(_: Neon, sum: &mut Split, of: &Frequencies, by: &Split) {
+pub(super) fn add_product(_: Neon, sum: &mut [Cell; CELLS], of: &[Cell; CELLS], by: &[Cell; CELLS]) {
     wide::add_product(sum, of, by);
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn digit(_: Neon, polynomial: &mut Polynomial, bits: u32) {
-    wide::digit(polynomial, bits);
+pub(super) fn difference(_: Neon, to: &mut [Cell; CELLS], a: &[Cell; CELLS], b: &[Cell; CELLS]) {
+    wide::difference(to, a, b);
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn digits(_: Neon, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
-    wide::digits(polynomial, out);
+pub(super) fn round(_: Neon, numbers: &[u32; DEGREE], bits: u32, out: &mut [f64; DEGREE]) {
+    wide::round(numbers, bits, out);
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn cut(_: Neon, polynomial: &Polynomial, level: u32, out: &mut [f64; DEGREE]) {
+    wide::cut(polynomial, level, out);
 }

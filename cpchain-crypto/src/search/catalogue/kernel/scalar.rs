@@ -1,11 +1,8 @@
 //! The reference: plain Rust, on every processor.
 
 use super::{
-    super::{
-        lattice::{Frequencies, Polynomial},
-        parameters::EXPANSION_LEVELS,
-    },
-    COLUMNS, EXPONENT, LANES, Lanes, OFFSET, Packed, Selectors, Split, Sums, Tile, WIDTH, wide,
+    CELLS, COLUMNS, Cell, DEGREE, EXPONENT, LANES, Lanes, OFFSET, Packed, Polynomial, Selectors, Sums, Tile, WIDTH,
+    wide,
 };
 use crate::search::simd::Scalar;
 
@@ -40,14 +37,18 @@ fn number(&[a, b, c, d, e, f]: &[u8; WIDTH]) -> f64 {
     f64::from_bits(EXPONENT | u64::from_le_bytes([a, b, c, d, e, f, 0, 0])) - OFFSET
 }
 
-pub(super) fn add_product(_: Scalar, sum: &mut Split, of: &Frequencies, by: &Split) {
+pub(super) fn add_product(_: Scalar, sum: &mut [Cell; CELLS], of: &[Cell; CELLS], by: &[Cell; CELLS]) {
     wide::add_product(sum, of, by);
 }
 
-pub(super) fn digit(_: Scalar, polynomial: &mut Polynomial, bits: u32) {
-    wide::digit(polynomial, bits);
+pub(super) fn difference(_: Scalar, to: &mut [Cell; CELLS], a: &[Cell; CELLS], b: &[Cell; CELLS]) {
+    wide::difference(to, a, b);
 }
 
-pub(super) fn digits(_: Scalar, polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
-    wide::digits(polynomial, out);
+pub(super) fn round(_: Scalar, numbers: &[u32; DEGREE], bits: u32, out: &mut [f64; DEGREE]) {
+    wide::round(numbers, bits, out);
+}
+
+pub(super) fn cut(_: Scalar, polynomial: &Polynomial, level: u32, out: &mut [f64; DEGREE]) {
+    wide::cut(polynomial, level, out);
 }

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
-use tfhe_fft::c64;
 
-use super::*;
+use super::{
+    super::parameters::{EXPANSION_BITS, EXPANSION_LEVELS},
+    *,
+};
 use crate::{SeededEntropy, entropy::Entropy};
 
 fn bytes(seed: u8, count: usize) -> Vec<u8> {
@@ -37,49 +39,81 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_kernel_agrees_with_the_scalar_one(seed: u8, extreme: bool, digits_of in 1u32..40) {
+    fn every_kernel_agrees_with_the_scalar_one(seed: u8, extreme: bool, bits_of in 1u32..32) {
         let (tile, selectors) = sample(seed, extreme);
-        let scalar = Kernel::SCALAR;
-        let wanted = scalar.multiply_tile(&tile, &selectors);
-        let random = bytes(seed ^ 1, 8 * 2048);
-        let mut polynomial = [0; 2048];
+        let wanted = Kernel::SCALAR.multiply_tile(&tile, &selectors);
+        let random = bytes(seed ^ 1, 8 * DEGREE);
+        let mut polynomial = [0; DEGREE];
         for (value, bytes) in polynomial.iter_mut().zip(random.as_chunks::<8>().0) {
             *value = if extreme { u64::from(bytes[0] & 1).wrapping_neg() ^ u64::from(bytes[1] & 1) << 63 } else { u64::from_le_bytes(*bytes) };
         }
-        let of: Frequencies = core::array::from_fn(|i| c64 { re: polynomial[i] as i64 as f64, im: polynomial[2 * i] as i64 as f64 });
-        let by: Split = core::array::from_fn(|part| core::array::from_fn(|i| polynomial[i + 9 * part] as f64 * 1e-7));
+        let numbers = polynomial.map(|value| (value >> 32) as u32);
+        let spectrum = |turn: usize| {
+            let mut spectrum = Spectrum::zero();
+            let mut values = polynomial.iter().cycle().skip(turn).map(|value| *value as i64 as f64 * 1e-7);
+            for part in spectrum.cells_mut().iter_mut().flat_map(|cell| cell.re.iter_mut().chain(&mut cell.im)) {
+                *part = values.next().unwrap();
+            }
+            spectrum
+        };
+        let [a, b, c] = [spectrum(0), spectrum(1), spectrum(9)];
         let smaller = |kernel: Kernel| {
-            let mut digit = polynomial;
-            kernel.digit(&mut digit, digits_of);
-            let mut digits = vec![[0; 2048]; EXPANSION_LEVELS];
-            kernel.digits(&polynomial, digits.as_mut_slice().try_into().unwrap());
-            let mut sum = by;
-            kernel.add_product(&mut sum, &of, &by);
-            (digit, digits, sum)
+            let mut digits = vec![[0.0; DEGREE]; EXPANSION_LEVELS + 1];
+            let (round, cut) = digits.split_first_mut().unwrap();
+            kernel.round(&numbers, bits_of, round);
+            (0..).zip(cut).for_each(|(level, digits)| kernel.cut(&polynomial, level, digits));
+            let (mut sum, mut difference) = (a.clone(), Spectrum::zero());
+            kernel.add_product(&mut sum, &b, &c);
+            kernel.difference(&mut difference, &b, &c);
+            (digits, *sum.cells(), *difference.cells())
         };
         for kernel in Kernel::available() {
             prop_assert_eq!(bits(&kernel.multiply_tile(&tile, &selectors)), bits(&wanted), "{}", kernel.name());
-            prop_assert!(smaller(kernel) == smaller(scalar), "{}", kernel.name());
+            prop_assert!(smaller(kernel) == smaller(Kernel::SCALAR), "{}", kernel.name());
+        }
+    }
+
+    /// Digits are small, and make up the number but for the bits below the last one.
+    #[test]
+    fn digits_make_up_the_number(seed: u8, bits_of in 1u32..32) {
+        let mut polynomial = [0; DEGREE];
+        for (value, bytes) in polynomial.iter_mut().zip(bytes(seed, 8 * DEGREE).as_chunks::<8>().0) {
+            *value = u64::from_le_bytes(*bytes);
+        }
+        (polynomial[0], polynomial[1], polynomial[2], polynomial[3]) = (0, u64::MAX, 1 << 63, (1 << 63) - 1);
+        let (mut left, mut digits) = (polynomial, [0.0; DEGREE]);
+        for level in 0..EXPANSION_LEVELS as u32 {
+            Kernel::best().cut(&polynomial, level, &mut digits);
+            for (left, digit) in left.iter_mut().zip(&digits) {
+                prop_assert!(digit.abs() <= f64::from(1 << (EXPANSION_BITS - 1)));
+                *left = left.wrapping_sub((*digit as i64 as u64) << (64 - EXPANSION_BITS * (level + 1)));
+            }
+        }
+        let below = 1 << (63 - EXPANSION_BITS * EXPANSION_LEVELS as u32);
+        prop_assert!(left.iter().all(|left| (*left as i64).unsigned_abs() <= below));
+        let numbers = polynomial.map(|value| (value >> 32) as u32);
+        Kernel::best().round(&numbers, bits_of, &mut digits);
+        for (number, digit) in numbers.iter().zip(&digits) {
+            let left = number.wrapping_sub((*digit as i64 as u32) << (32 - bits_of)) as i32;
+            prop_assert!(left.unsigned_abs() <= 1 << (31 - bits_of));
         }
     }
 
     /// What a page becomes in memory is within half a step of what it was, up to the largest page that there is.
     #[test]
-    fn packing_rounds_and_nothing_else(seed: u8, scale in 0i32..=22) {
-        let random = bytes(seed, 16 * FREQUENCIES);
-        let part = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().unwrap()) as f64 * 2f64.powi(scale - 63);
-        let page: Frequencies = core::array::from_fn(|i| c64 { re: part(&random[16 * i..][..8]), im: part(&random[16 * i + 8..][..8]) });
+    fn packing_rounds_and_nothing_else(seed: u8, scale in 0i32..=20) {
+        let random = bytes(seed, 16 * LANES);
+        let mut parts = random.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f64 * 2f64.powi(scale - 63));
+        let mut cell = Cell::ZERO;
+        cell.re.iter_mut().chain(&mut cell.im).for_each(|part| *part = parts.next().unwrap());
         let mut one: Selectors = [[[0.0; LANES]; 4]; ROWS];
         one[5][0] = [1.0; LANES];
-        for tile_number in [0, 77, TILES - 1] {
-            let mut tile = [[[0; 2 * LANES * WIDTH]; COLUMNS]; ROWS];
-            tile[5][2] = pack(&page, tile_number);
-            let sums = Kernel::best().multiply_tile(&tile, &one)[2];
-            for lane in 0..LANES {
-                let wanted = page[tile_number * LANES + lane];
-                prop_assert!((sums[0][lane] - wanted.re * STEPS).abs() <= 0.5);
-                prop_assert!((sums[1][lane] - wanted.im * STEPS).abs() <= 0.5);
-            }
+        let mut tile = [[[0; 2 * LANES * WIDTH]; COLUMNS]; ROWS];
+        tile[5][2] = pack(&cell);
+        let sums = Kernel::best().multiply_tile(&tile, &one)[2];
+        for lane in 0..LANES {
+            prop_assert!((sums[0][lane] - cell.re[lane] * STEPS).abs() <= 0.5);
+            prop_assert!((sums[1][lane] - cell.im[lane] * STEPS).abs() <= 0.5);
         }
     }
 }

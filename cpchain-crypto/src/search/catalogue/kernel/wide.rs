@@ -2,46 +2,51 @@
 
 use super::{
     super::{
-        lattice::{FREQUENCIES, Frequencies, Polynomial},
-        parameters::{EXPANSION_BITS, EXPANSION_LEVELS},
+        lattice::Polynomial,
+        parameters::{DEGREE, EXPANSION_BITS, EXPANSION_LEVELS},
     },
-    Split,
+    CELLS, Cell, LANES,
 };
 
 #[inline(always)]
-#[allow(clippy::indexing_slicing)] // Every index is below the constant length that all four types carry.
-pub(super) fn add_product([sum_re, sum_im]: &mut Split, of: &Frequencies, [by_re, by_im]: &Split) {
-    for i in 0..FREQUENCIES {
-        let (re, im) = (of[i].re, of[i].im);
-        sum_re[i] += re * by_re[i] - im * by_im[i];
-        sum_im[i] += re * by_im[i] + im * by_re[i];
+pub(super) fn add_product(sum: &mut [Cell; CELLS], of: &[Cell; CELLS], by: &[Cell; CELLS]) {
+    for ((sum, of), by) in sum.iter_mut().zip(of).zip(by) {
+        for i in 0..LANES {
+            sum.re[i] += of.re[i] * by.re[i] - of.im[i] * by.im[i];
+            sum.im[i] += of.re[i] * by.im[i] + of.im[i] * by.re[i];
+        }
     }
 }
 
 #[inline(always)]
-pub(super) fn digit(polynomial: &mut Polynomial, bits: u32) {
-    let half = 1 << (63 - bits);
-    for value in polynomial {
-        *value = (value.wrapping_add(half) as i64 >> (64 - bits)) as u64;
+pub(super) fn difference(to: &mut [Cell; CELLS], a: &[Cell; CELLS], b: &[Cell; CELLS]) {
+    for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+        for i in 0..LANES {
+            (to.re[i], to.im[i]) = (a.re[i] - b.re[i], a.im[i] - b.im[i]);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn round(numbers: &[u32; DEGREE], bits: u32, out: &mut [f64; DEGREE]) {
+    let half = 1 << (31 - bits);
+    for (to, value) in out.iter_mut().zip(numbers) {
+        *to = f64::from(value.wrapping_add(half) as i32 >> (32 - bits));
     }
 }
 
 /// Adding half a base to every digit makes them all positive, so that they can be cut out one by one. Digits are from −b/2 to b/2 − 1 at even places and
-/// from 1 − b/2 to b/2 at odd ones: a mean other than 0 would be a peak at the lowest frequencies, where binary secrets have theirs, and
-/// the errors of floats would be enlarged by both.
+/// from 1 − b/2 to b/2 at odd ones: a mean other than 0 would be a peak at the lowest frequencies, and the errors of floats would be enlarged by it.
 #[inline(always)]
-pub(super) fn digits(polynomial: &Polynomial, out: &mut [Polynomial; EXPANSION_LEVELS]) {
+pub(super) fn cut(polynomial: &Polynomial, level: u32, out: &mut [f64; DEGREE]) {
     const BASE: u64 = 1 << EXPANSION_BITS;
-    const LOWEST: u32 = 64 - EXPANSION_BITS * EXPANSION_LEVELS as u32;
-    let halves =
-        (0..EXPANSION_LEVELS as u32).fold(0, |sum, level| sum | ((BASE / 2) << (LOWEST + EXPANSION_BITS * level)));
+    const LEVELS: u32 = EXPANSION_LEVELS as u32;
+    const LOWEST: u32 = 64 - EXPANSION_BITS * LEVELS;
+    let halves = (0..LEVELS).fold(0, |sum, level| sum | ((BASE / 2) << (LOWEST + EXPANSION_BITS * level)));
     let offset = halves + (1 << (LOWEST - 1));
-    for (level, digits) in out.iter_mut().enumerate() {
-        let shift = 64 - EXPANSION_BITS * (level as u32 + 1);
-        for (digits, values) in digits.as_chunks_mut::<2>().0.iter_mut().zip(polynomial.as_chunks::<2>().0) {
-            let cut = |value: u64| (value.wrapping_add(offset) >> shift & (BASE - 1)).wrapping_sub(BASE / 2);
-            let [even, odd] = *values;
-            *digits = [cut(even), cut(odd.wrapping_neg()).wrapping_neg()];
-        }
+    let shift = 64 - EXPANSION_BITS * (level.min(LEVELS - 1) + 1);
+    let digit = |value: u64| f64::from((value.wrapping_add(offset) >> shift & (BASE - 1)) as i32 - (BASE / 2) as i32);
+    for (digits, [even, odd]) in out.as_chunks_mut::<2>().0.iter_mut().zip(polynomial.as_chunks::<2>().0) {
+        *digits = [digit(*even), -digit(odd.wrapping_neg())];
     }
 }
