@@ -41,7 +41,7 @@
 //! | `did-document` | `alloc`; reading DID documents back, over `serde_json` | – |
 //! | `umbral` | `alloc`; proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
 //! | `search` | `std`; private search by keyword, words of texts, typed fields. Its kernels are the crate's one `unsafe` code | permissive; Unicode-3.0, BSD-3-Clause |
-//! | `tfhe` | `std`; private search over `tfhe` | BSD-3-Clause-Clear, no patent grant: see its README before commercial use |
+//! | `tfhe` | `std`; private search over lattices: ranges, aggregates, a public catalogue | permissive |
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(not(any(feature = "search", feature = "tfhe")), forbid(unsafe_code))]

@@ -83,12 +83,12 @@ fn entries_by_keyword() {
 fn a_page_that_is_full_takes_nothing_more() {
     let mut publisher = CataloguePublisher::new(Catalogue::new(b"full", Layout::Keyword, 32).unwrap());
     publisher.insert(&[], 1).unwrap();
-    let all: Vec<Term> = (0..59).map(term).collect();
+    let all: Vec<Term> = (0..48).map(term).collect();
     let entries: Vec<(Term, &[u8])> = all.iter().map(|term| (*term, [1; 32].as_slice())).collect();
     let before = publisher.listing();
     assert_eq!(publisher.insert(&entries, 0).unwrap_err(), SearchError::TooMany);
     assert_eq!(publisher.listing(), before);
-    publisher.insert(&entries[..58], 0).unwrap();
+    publisher.insert(&entries[..47], 0).unwrap();
     // What `room` makes is enough for as many, whatever their terms.
     for seed in 0..20 {
         let mut publisher = CataloguePublisher::new(Catalogue::new(&[seed], Layout::Keyword, 32).unwrap());
@@ -183,12 +183,51 @@ fn versions_are_told_apart() {
     assert_eq!(world.client.follow(foreign.listing()), Err(SearchError::OtherTable));
 }
 
+/// An answer says nothing about another question, of the same reader or of another.
+#[test]
+fn a_replayed_answer_is_refused() {
+    let mut world = World::new(Layout::Position, 32);
+    world.append(&(0..100).map(|number| entry(number, 32)).collect::<Vec<_>>());
+    let (first, first_pending) = world.client.query(&Wanted::Position(3), &mut world.entropy).unwrap();
+    let answer = world.host.answer(&first).unwrap();
+    assert_eq!(world.client.decode(first_pending, &answer), Ok(Some(entry(3, 32))));
+    // Position 80 is on the second page.
+    let (_, pending) = world.client.query(&Wanted::Position(80), &mut world.entropy).unwrap();
+    assert_eq!(world.client.decode(pending, &answer), Err(SearchError::Tampered));
+    let mut other = CatalogueClient::new(world.client.listing(), &mut world.entropy).unwrap();
+    let (_, pending) = other.query(&Wanted::Position(3), &mut world.entropy).unwrap();
+    assert_eq!(other.decode(pending, &answer), Err(SearchError::Tampered));
+}
+
+/// A host that lost pages cannot start, cannot catch up with half an update, and cannot answer for the version that readers know.
+#[test]
+fn a_truncated_table_is_refused() {
+    let mut world = World::new(Layout::Position, 32);
+    world.append(&(0..100).map(|number| entry(number, 32)).collect::<Vec<_>>());
+    let before = world.host.to_bytes();
+    let update = world.publisher.append(&[&entry(100, 32), &entry(101, 32)]).unwrap();
+    let format = |what| Some(SearchError::Format { what });
+    for cut in [1, 32, 2304, 2305] {
+        let mut host = CatalogueServer::from_bytes(&before, 8, KeyLimits::default()).unwrap();
+        assert_eq!(host.apply(&update[..update.len() - cut]).err(), format("update of a catalogue"), "{cut}");
+        assert_eq!(host.to_bytes(), before);
+        let stored = &before[..before.len() - cut];
+        let started = CatalogueServer::from_bytes(stored, 8, KeyLimits::default());
+        assert_eq!(started.err(), format("stored catalogue"), "{cut}");
+    }
+    world.client.follow(world.publisher.listing()).unwrap();
+    let (query, _) = world.client.query(&Wanted::Position(101), &mut world.entropy).unwrap();
+    assert_eq!(world.host.answer(&query), Err(SearchError::Stale));
+    world.host.apply(&update).unwrap();
+    assert_eq!(world.ask(Wanted::Position(101)), Ok(Some(entry(101, 32))));
+}
+
 #[test]
 fn a_false_update_changes_nothing() {
     let mut world = World::new(Layout::Position, 8);
     world.append(&[entry(1, 8)]);
     let mut update = world.publisher.append(&[&entry(2, 8)]).unwrap();
-    let last = update.len() - 2816 + 3;
+    let last = update.len() - 2304 + 3;
     update[last] ^= 1;
     assert_eq!(world.host.apply(&update), Err(SearchError::Tampered));
     assert_eq!(world.host.listing(), world.client.listing());
@@ -260,7 +299,7 @@ fn a_refused_answer_retires_the_secret() {
 #[test]
 fn lengths_do_not_depend_on_the_question() {
     let mut world = World::new(Layout::Keyword, 32);
-    let update = world.publisher.insert(&[(term(1), &[1; 32])], 40_000).unwrap();
+    let update = world.publisher.insert(&[(term(1), &[1; 32])], 30_000).unwrap();
     world.publish(update);
     let listing = world.client.listing();
     for number in [1, 2, 3] {

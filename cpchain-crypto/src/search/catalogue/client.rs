@@ -72,7 +72,7 @@ impl CatalogueClient {
         self.listing
     }
 
-    /// What a host needs before the first query: 396 KiB. Says nothing about what is asked.
+    /// What a host needs before the first query: 324 KiB. Says nothing about what is asked.
     pub fn evaluation_keys(&self) -> &[u8] {
         &self.keys
     }

@@ -9,6 +9,7 @@ use super::{
 };
 
 #[inline(always)]
+#[allow(clippy::indexing_slicing)] // Every index is below the constant length of all parts.
 pub(super) fn add_product(sum: &mut [Cell; CELLS], of: &[Cell; CELLS], by: &[Cell; CELLS]) {
     for ((sum, of), by) in sum.iter_mut().zip(of).zip(by) {
         for i in 0..LANES {
@@ -19,6 +20,7 @@ pub(super) fn add_product(sum: &mut [Cell; CELLS], of: &[Cell; CELLS], by: &[Cel
 }
 
 #[inline(always)]
+#[allow(clippy::indexing_slicing)] // Every index is below the constant length of all parts.
 pub(super) fn difference(to: &mut [Cell; CELLS], a: &[Cell; CELLS], b: &[Cell; CELLS]) {
     for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
         for i in 0..LANES {
