@@ -97,6 +97,22 @@ mod tests {
         }
     }
 
+    /// `cargo test --release -p cpchain-consensus --lib a_block_of_signatures -- --ignored --nocapture`
+    #[test]
+    #[ignore = "a measurement"]
+    fn a_block_of_signatures() {
+        let list: Vec<_> = (0..2_000).map(|nonce| signed((nonce % 200) as u8, nonce)).collect();
+        let list: Vec<_> = list.iter().collect();
+        let took = |what: &str, check: &dyn Fn() -> bool| {
+            let start = std::time::Instant::now();
+            assert!(check());
+            println!("{} signatures, {what}: {:?}", list.len(), start.elapsed());
+        };
+        took("one by one", &|| list.iter().all(|transaction| transaction.check_signature().is_ok()));
+        took("together, one thread", &|| hold_on(1, &list));
+        took("together, all threads", &|| hold(&list));
+    }
+
     /// Enough for several threads, with one bad signature at each end of each part.
     #[test]
     fn one_bad_signature_is_seen_wherever_it_stands() {
