@@ -26,6 +26,9 @@
 //!
 //! `cargo run --release --bin lab -- search` measures all of it.
 //!
+//! Tried, and without gain: pages in five bytes a number (the rounding meets the whole turns of the phases, and 12 bits of margin would go), pages of 11 bits
+//! a coefficient (7.6 standard deviations are left at 2¹³¹), gathering the columns of a block together before the fold, prefetching from further ahead or past the caches.
+//!
 //! # What is guaranteed, and the tests that hold it
 //! - Answers are exact (`entries_by_position`, `entries_by_keyword`, `random_lookups`). A page is read wrong with a probability estimated at 2⁻⁹⁷ for the worst table, which would be noticed
 //!   (`the_failure_is_this_unlikely`); measured noise stays more than 18 standard deviations from the threshold (`noise_stays_far_from_the_threshold`).
