@@ -26,7 +26,7 @@
 //!
 //! `cargo run --release --bin lab -- search` measures all of it.
 //!
-//! Tried, and without gain: pages in five bytes a number (the rounding meets the whole turns of the phases, and 12 bits of margin would go), pages of 11 bits
+//! Tried, and without gain: pages in five bytes a number (the rounding meets the whole turns of the phases: little more than one standard deviation is left), pages of 11 bits
 //! a coefficient (7.6 standard deviations are left at 2¹³¹), gathering the columns of a block together before the fold, prefetching from further ahead or past the caches.
 //!
 //! # What is guaranteed, and the tests that hold it
