@@ -81,3 +81,69 @@ fn the_chain_and_nobody_else_picks_the_proxies() {
         .collect();
     assert!(draws.len() > 30, "the draw does not follow the chain's randomness");
 }
+
+/// In the original a confirmed order of the older contract kept the seller's deposit.
+#[test]
+fn a_sellers_deposit_comes_back_when_it_sold() {
+    let mut run = Run::delivered(&Goods::new(Cheat::No));
+    let step = apply(&run.order, buyer(), 130, &Event::Confirm).unwrap();
+    assert_eq!(run.step(step), State::Settled);
+    assert_eq!(run.ledger.gain(seller()), PRICE_I);
+}
+
+/// In the original an order whose seller or proxy stopped after the confirmation had no exit.
+#[test]
+fn every_state_has_an_exit_by_time_alone() {
+    let goods = Goods::new(Cheat::No);
+    let runs = [Run::offered(&goods), Run::accepted(&goods), Run::granted(&goods), Run::delivered(&goods)];
+    let ends = [State::Cancelled, State::SellerFault, State::Refunded, State::Settled];
+    for (mut run, end) in runs.into_iter().zip(ends) {
+        assert_eq!(run.tick(10_000), end);
+        assert!(run.order.locked().is_empty());
+    }
+}
+
+/// In the original a verdict of "neither bad" paid nobody, and the money stayed in the contract.
+#[test]
+fn every_end_pays_out_all_that_was_locked() {
+    let goods = Goods::new(Cheat::No);
+    for complains in [true, false] {
+        let mut run = Run::delivered(&goods);
+        if complains {
+            run.complain(bad_leaf(&goods));
+        } else {
+            run.tick(10_000);
+        }
+        assert!(run.ledger.held.values().all(|held| *held == 0));
+    }
+}
+
+/// In the original either proxy judged, and could judge again.
+#[test]
+fn nobody_votes_and_a_verdict_stands() {
+    let goods = Goods::new(Cheat::OtherContent);
+    let mut run = Run::delivered(&goods);
+    let complaint = Event::Complain(Box::new(bad_leaf(&goods)));
+    for slot in run.order.slots() {
+        assert_eq!(apply(&run.order, slot.proxy(), 130, &complaint), Err(EscrowError::NotYours("buyer")));
+    }
+    assert_eq!(run.complain(bad_leaf(&goods)), State::SellerFault);
+    assert_eq!(apply(&run.order, buyer(), 131, &complaint), Err(EscrowError::Ended(State::SellerFault)));
+}
+
+/// In the original a delivery was claimed with a constant in the place of a hash, and nobody could tell.
+#[test]
+fn a_delivery_is_verified_before_it_counts() {
+    let order = granted(&Goods::new(Cheat::No));
+    let claim = Event::Fragments(vec![b"delivered".to_vec()]);
+    assert!(matches!(apply(&order, order.slots()[0].proxy(), 121, &claim), Err(EscrowError::Fragment { .. })));
+}
+
+/// In the original the key of one sale opened all: the wallet's one RSA key stood in each order, and one AES key in each sale.
+#[test]
+fn a_grant_opens_the_bought_intervals_and_no_other() {
+    let order = delivered(&Goods::new(Cheat::No));
+    let opened: Vec<_> = order.nodes().iter().map(|node| node.node.intervals()).collect();
+    assert_eq!(opened.len(), 1);
+    assert_eq!((opened[0].0.0, opened[0].1.0), (2, 3));
+}

@@ -12,7 +12,7 @@ use super::{
     Catalog, CatalogError, Entry, Hit,
     query::{MAX_HITS, MAX_QUERY, Query},
     rows::{self, Rows},
-    text::TextIndex,
+    text::{Change, TextIndex},
 };
 use crate::{listing::ListingId, log::Cursor};
 
@@ -85,7 +85,12 @@ impl TantivyCatalog {
             }
         };
         text.clear()?;
-        text.apply(self.rows.iter().map(|entry| entry.map(Cow::Owned)), &label)?;
+        text.apply(
+            self.rows
+                .operations()
+                .map(|row| row.map(|(id, operation)| Change { id, operation: Cow::Owned(operation), replaces: false })),
+            &label,
+        )?;
         self.text = Some(text);
         Ok(())
     }
@@ -104,13 +109,18 @@ impl Catalog for TantivyCatalog {
         if self.text.is_none() {
             self.index_again()?;
         }
-        self.rows.apply(entries, next)?;
+        let replaced = self.rows.apply(entries, next)?;
         if entries.is_empty() {
             return Ok(());
         }
         let label = self.label();
+        let changes = entries.iter().map(|entry| {
+            let id = entry.operation.listing_id();
+            let operation = Cow::Borrowed(entry.operation.operation());
+            Ok(Change { id, operation, replaces: replaced.contains(&id) })
+        });
         let indexed = match &mut self.text {
-            Some(text) => text.apply(entries.iter().map(|entry| Ok(Cow::Borrowed(entry))), &label),
+            Some(text) => text.apply(changes, &label),
             None => Ok(()),
         };
         match indexed {

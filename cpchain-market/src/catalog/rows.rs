@@ -4,6 +4,7 @@
 //! opened it is computed again, so that rows which sled lost or changed in a crash are noticed and the log is read anew.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +14,7 @@ use cpchain_crypto::{Digest, Domain};
 
 use super::{CatalogError, Entry};
 use crate::{
-    listing::{ListingId, SignedOperation},
+    listing::{ListingId, Operation, SignedOperation},
     log::Cursor,
     units::Height,
 };
@@ -23,6 +24,8 @@ const ALL: Domain = Domain::new("cpchain/market/catalog/v1");
 const STATE: &[u8] = b"state/v1";
 const ROWS: u8 = b'r';
 const PLACE: usize = 12;
+/// Bytes of rows that sled keeps in memory.
+const CACHE: u64 = 64 << 20;
 
 pub(super) struct Rows {
     path: PathBuf,
@@ -63,7 +66,9 @@ impl Rows {
         self.db.get(key(id)).map_err(failed)?.map(|value| entry(id, &value)).transpose()
     }
 
-    pub(super) fn apply(&mut self, entries: &[Entry], next: Cursor) -> Result<(), CatalogError> {
+    /// Tells which listings were there before.
+    pub(super) fn apply(&mut self, entries: &[Entry], next: Cursor) -> Result<BTreeSet<ListingId>, CatalogError> {
+        let mut replaced = BTreeSet::new();
         let mut state = State { cursor: next, ..self.state };
         let mut batch = sled::Batch::default();
         for entry in entries {
@@ -71,6 +76,7 @@ impl Rows {
             let value = value(entry);
             if let Some(old) = self.db.get(key(id)).map_err(failed)? {
                 state.fingerprint = xor(state.fingerprint, row_hash(id, &old));
+                replaced.insert(id);
             }
             state.fingerprint = xor(state.fingerprint, row_hash(id, &value));
             batch.insert(&key(id)[..], value);
@@ -79,14 +85,17 @@ impl Rows {
         self.db.apply_batch(batch).map_err(failed)?;
         self.db.flush().map_err(failed)?;
         self.state = state;
-        Ok(())
+        Ok(replaced)
     }
 
-    /// All rows in order of id.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Result<Entry, CatalogError>> {
+    /// What all rows say, in order of id. Signatures are not checked again: every row was verified before it was written, the
+    /// fingerprint tells that it is the same, and whoever is shown a row reads it by [`get`](Self::get).
+    pub(super) fn operations(&self) -> impl Iterator<Item = Result<(ListingId, Operation), CatalogError>> {
         self.db.scan_prefix([ROWS]).map(|row| {
             let (key, value) = row.map_err(failed)?;
-            entry(id_of(&key)?, &value)
+            let bytes = value.get(PLACE..).ok_or_else(|| broken("a row is cut"))?;
+            let operation = Operation::read(bytes).map_err(|error| CatalogError::Broken(error.to_string()))?;
+            Ok((id_of(&key)?, operation))
         })
     }
 
@@ -112,7 +121,9 @@ fn open_db(path: &Path) -> Result<sled::Db, CatalogError> {
     // sled may panic on files that it does not understand, and gives its own lock back some time after it is dropped.
     let mut last = CatalogError::Io("sled did not open".into());
     for _ in 0..50 {
-        match catch_unwind(AssertUnwindSafe(|| sled::Config::new().path(path).flush_every_ms(None).open())) {
+        match catch_unwind(AssertUnwindSafe(|| {
+            sled::Config::new().path(path).cache_capacity(CACHE).flush_every_ms(None).open()
+        })) {
             Ok(Ok(db)) => return Ok(db),
             Ok(Err(sled::Error::Io(error))) if error.to_string().contains("lock") => {
                 last = CatalogError::Io(error.to_string());

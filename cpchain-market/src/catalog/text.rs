@@ -1,44 +1,55 @@
 //! The search index, in tantivy.
 //!
-//! Ranking: BM25 over title, tags, category, description and facts (period, unit, seller, URI), a term counting with its best
-//! field and a little of the others, all terms summed. A term that is in no listing is taken for a typo: the terms of the
-//! dictionary nearest to it stand in for it, at a lower weight.
+//! All text of a listing is in one field, a word of the title three times, a tag twice: BM25 over one posting list a term. That is a third
+//! of the index that a field for each of them takes, and a search skips whole blocks of listings that cannot be among the best.
+//! Names that are not text (seller, URI) are in a field of their own, asked for terms that no text has.
+//! Numbers that are compared (price, period) are columns: a filter reads those of the listings found, not a list of all prices.
+//!
+//! A term that is in no listing is taken for a typo: the terms of the dictionary nearest to it stand in for it, at a lower weight.
 
-use std::{collections::BTreeMap, ops::Bound, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, net::Ipv6Addr, ops::Bound, path::Path};
 
 use cpchain_crypto::{Did, Digest};
 use tantivy::{
     Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
     collector::TopDocs,
     directory::MmapDirectory,
-    query::{
-        AllQuery, BooleanQuery, BoostQuery, DisjunctionMaxQuery, FuzzyTermQuery, Occur, Query as TantivyQuery,
-        RangeQuery, TermQuery,
-    },
-    schema::{BytesOptions, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions, Value},
+    query::{AllQuery, BooleanQuery, BoostQuery, FuzzyTermQuery, Occur, Query as TantivyQuery, RangeQuery, TermQuery},
+    schema::{BytesOptions, FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions, Value},
 };
 
-use super::{CatalogError, Entry, Hit, query::Query, words};
+use super::{CatalogError, Hit, query::Query, words};
 use crate::{
-    listing::{Listing, ListingId},
+    listing::{Listing, ListingId, Operation},
     units::Amount,
 };
 
 /// The least that tantivy takes; one indexing thread.
 const MEMORY: usize = 15_000_000;
-const ANALYSER: &str = "market/v1";
+const ANALYSER: &str = "market/v2";
+/// How often a word of the title counts, and a tag.
+const TITLE: usize = 3;
+const TAG: usize = 2;
 /// Terms of a query that count.
 const MAX_TERMS: usize = 32;
 /// Dictionary terms that stand in for a typo.
 const MAX_EXPANSIONS: usize = 8;
 const TYPO_WEIGHT: f32 = 0.6;
-/// What the fields beside the best one add.
-const TIE_BREAKER: f32 = 0.2;
+
+/// What the index is told of one listing.
+pub(super) struct Change<'a> {
+    pub(super) id: ListingId,
+    pub(super) operation: Cow<'a, Operation>,
+    /// The index may hold an earlier revision.
+    pub(super) replaces: bool,
+}
 
 struct Fields {
     id: Field,
-    /// Searched text and its weight.
-    text: [(Field, f32); 5],
+    /// What people wrote.
+    text: Field,
+    /// Unit, seller, URI.
+    facts: Field,
     category: Field,
     unit: Field,
     seller: Field,
@@ -71,13 +82,13 @@ impl TextIndex {
         self.label.as_deref()
     }
 
-    /// Replaces the listings of `entries` and commits under `label`. Nothing of it stays after an error.
+    /// Makes the changes and commits under `label`. Nothing of it stays after an error.
     pub(super) fn apply<'a>(
         &mut self,
-        entries: impl Iterator<Item = Result<std::borrow::Cow<'a, Entry>, CatalogError>>,
+        changes: impl Iterator<Item = Result<Change<'a>, CatalogError>>,
         label: &str,
     ) -> Result<(), CatalogError> {
-        let applied = self.write(entries, label);
+        let applied = self.write(changes, label);
         if applied.is_err() {
             self.writer.rollback().map_err(failed)?;
         }
@@ -91,15 +102,16 @@ impl TextIndex {
 
     fn write<'a>(
         &mut self,
-        entries: impl Iterator<Item = Result<std::borrow::Cow<'a, Entry>, CatalogError>>,
+        changes: impl Iterator<Item = Result<Change<'a>, CatalogError>>,
         label: &str,
     ) -> Result<(), CatalogError> {
-        for entry in entries {
-            let entry = entry?;
-            let id = entry.operation.listing_id();
-            self.writer.delete_term(Term::from_field_bytes(self.fields.id, &id.0.0));
-            if let Some(listing) = entry.operation.content() {
-                let document = self.document(&entry, id, listing);
+        for change in changes {
+            let Change { id, operation, replaces } = change?;
+            if replaces {
+                self.writer.delete_term(Term::from_field_bytes(self.fields.id, &id.0.0));
+            }
+            if let Some(listing) = operation.content() {
+                let document = self.document(id, &operation, listing);
                 self.writer.add_document(document).map_err(failed)?;
             }
         }
@@ -110,34 +122,40 @@ impl TextIndex {
         self.reader.reload().map_err(failed)
     }
 
-    fn document(&self, entry: &Entry, id: ListingId, listing: &Listing) -> TantivyDocument {
-        let seller = entry.operation.operation().seller;
-        let [title, tags, category, description, facts] = self.fields.text.map(|(field, _)| field);
+    fn document(&self, id: ListingId, operation: &Operation, listing: &Listing) -> TantivyDocument {
+        let (seller, text) = (operation.seller, self.fields.text);
         let mut document = TantivyDocument::new();
         document.add_bytes(self.fields.id, &id.0.0);
-        document.add_text(title, &listing.title);
-        listing.tags.iter().for_each(|tag| document.add_text(tags, tag));
-        document.add_text(category, &listing.category);
-        document.add_text(description, &listing.description);
+        (0..TITLE).for_each(|_| document.add_text(text, &listing.title));
+        listing.tags.iter().for_each(|tag| (0..TAG).for_each(|_| document.add_text(text, tag)));
+        document.add_text(text, &listing.category);
+        document.add_text(text, &listing.description);
         let period = words::period(listing.period_ms);
-        document.add_text(facts, format!("{} {period} {} {}", listing.unit.name(), Did::from(seller), listing.uri));
+        document.add_text(text, period);
+        let facts = format!("{} {} {}", listing.unit.name(), Did::from(seller), listing.uri);
+        document.add_text(self.fields.facts, facts);
         document.add_text(self.fields.category, listing.category.to_lowercase());
         document.add_text(self.fields.unit, listing.unit.name());
         document.add_bytes(self.fields.seller, &seller.0);
-        document.add_bytes(self.fields.price, &listing.price.0.to_be_bytes());
+        document.add_ip_addr(self.fields.price, column(listing.price));
         document.add_u64(self.fields.period, listing.period_ms);
         document
     }
 
     pub(super) fn search(&self, query: &Query) -> Result<Vec<Hit>, CatalogError> {
         let searcher = self.reader.searcher();
-        let mut clauses = vec![(Occur::Must, self.words(&searcher, &query.text)?)];
-        clauses.extend(self.filters(query).into_iter().map(|filter| {
-            let silent: Box<dyn TantivyQuery> = Box::new(BoostQuery::new(filter, 0.0));
-            (Occur::Must, silent)
-        }));
+        let words = self.words(&searcher, &query.text)?;
+        let filters = self.filters(query);
+        // Blocks are skipped where the terms stand alone.
+        let asked = if filters.is_empty() {
+            words
+        } else {
+            let silent = |filter| Box::new(BoostQuery::new(filter, 0.0)) as Box<dyn TantivyQuery>;
+            let filters = filters.into_iter().map(|filter| (Occur::Must, silent(filter)));
+            Box::new(BooleanQuery::new([(Occur::Must, words)].into_iter().chain(filters).collect()))
+        };
         let top = TopDocs::with_limit(query.limit).order_by_score();
-        let found = searcher.search(&BooleanQuery::new(clauses), &top).map_err(failed)?;
+        let found = searcher.search(&asked, &top).map_err(failed)?;
         let mut hits = Vec::with_capacity(found.len());
         for (score, address) in found {
             let document: TantivyDocument = searcher.doc(address).map_err(failed)?;
@@ -156,33 +174,25 @@ impl TextIndex {
             return Ok(Box::new(AllQuery));
         }
         for term in terms {
-            if self.is_known(searcher, &term)? {
-                any.push(self.term(&term));
-            } else {
-                for near in self.near(searcher, &term)? {
-                    any.push(Box::new(BoostQuery::new(self.term(&near), TYPO_WEIGHT)));
-                }
+            match self.field_of(searcher, &term)? {
+                Some(field) => any.push(whole(field, &term)),
+                None => any.extend(self.near(searcher, &term)?.iter().map(|near| {
+                    let near = whole(self.fields.text, near);
+                    Box::new(BoostQuery::new(near, TYPO_WEIGHT)) as Box<dyn TantivyQuery>
+                })),
             }
         }
         Ok(Box::new(BooleanQuery::union(any)))
     }
 
-    /// The term in any field.
-    fn term(&self, term: &str) -> Box<dyn TantivyQuery> {
-        let fields = self.fields.text.iter().map(|(field, weight)| {
-            let query = TermQuery::new(Term::from_field_text(*field, term), IndexRecordOption::WithFreqs);
-            Box::new(BoostQuery::new(Box::new(query), *weight)) as Box<dyn TantivyQuery>
-        });
-        Box::new(DisjunctionMaxQuery::with_tie_breaker(fields.collect(), TIE_BREAKER))
-    }
-
-    fn is_known(&self, searcher: &Searcher, term: &str) -> Result<bool, CatalogError> {
-        for (field, _) in &self.fields.text {
-            if searcher.doc_freq(&Term::from_field_text(*field, term)).map_err(failed)? > 0 {
-                return Ok(true);
+    /// Where a term is to be looked for; `None` if no listing has it.
+    fn field_of(&self, searcher: &Searcher, term: &str) -> Result<Option<Field>, CatalogError> {
+        for field in [self.fields.text, self.fields.facts] {
+            if searcher.doc_freq(&Term::from_field_text(field, term)).map_err(failed)? > 0 {
+                return Ok(Some(field));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The nearest terms of the dictionary: one edit away, or two for long words if there is none at one. Numbers have no typos.
@@ -193,16 +203,14 @@ impl TextIndex {
         }
         for distance in 1..=if length < 7 { 1 } else { 2 } {
             let mut found: BTreeMap<String, u64> = BTreeMap::new();
-            for (field, _) in &self.fields.text {
-                let fuzzy = FuzzyTermQuery::new(Term::from_field_text(*field, term), distance, true);
-                for segment in searcher.segment_readers() {
-                    let inverted = segment.inverted_index(*field).map_err(failed)?;
-                    let automaton = fuzzy.automaton().map_err(failed)?;
-                    let mut stream = inverted.terms().search(automaton).into_stream().map_err(io)?;
-                    while stream.advance() {
-                        if let Ok(near) = core::str::from_utf8(stream.key()) {
-                            *found.entry(near.to_owned()).or_default() += u64::from(stream.value().doc_freq);
-                        }
+            let fuzzy = FuzzyTermQuery::new(Term::from_field_text(self.fields.text, term), distance, true);
+            for segment in searcher.segment_readers() {
+                let inverted = segment.inverted_index(self.fields.text).map_err(failed)?;
+                let automaton = fuzzy.automaton().map_err(failed)?;
+                let mut stream = inverted.terms().search(automaton).into_stream().map_err(io)?;
+                while stream.advance() {
+                    if let Ok(near) = core::str::from_utf8(stream.key()) {
+                        *found.entry(near.to_owned()).or_default() += u64::from(stream.value().doc_freq);
                     }
                 }
             }
@@ -219,8 +227,7 @@ impl TextIndex {
         let mut filters: Vec<Box<dyn TantivyQuery>> = Vec::new();
         let exact = |term| Box::new(TermQuery::new(term, IndexRecordOption::Basic));
         if let Some(range) = &query.price {
-            let bound =
-                |amount: &Amount| Bound::Included(Term::from_field_bytes(self.fields.price, &amount.0.to_be_bytes()));
+            let bound = |amount: &Amount| Bound::Included(Term::from_field_ip_addr(self.fields.price, column(*amount)));
             filters.push(Box::new(RangeQuery::new(bound(range.start()), bound(range.end()))));
         }
         if let Some(range) = &query.period {
@@ -240,24 +247,32 @@ impl TextIndex {
     }
 }
 
+fn whole(field: Field, term: &str) -> Box<dyn TantivyQuery> {
+    Box::new(TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs))
+}
+
+/// tantivy's one column of 128 bits is the one for addresses.
+fn column(amount: Amount) -> Ipv6Addr {
+    Ipv6Addr::from(amount.0)
+}
+
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
-    let indexing = TextFieldIndexing::default().set_tokenizer(ANALYSER).set_index_option(IndexRecordOption::WithFreqs);
-    let text = TextOptions::default().set_indexing_options(indexing);
+    // Frequencies and no positions: nobody asks for phrases.
+    let words = TextFieldIndexing::default().set_tokenizer(ANALYSER).set_index_option(IndexRecordOption::WithFreqs);
+    let names = words.clone().set_fieldnorms(false);
+    // Never scored, so that lengths are of no use.
+    let exact = TextFieldIndexing::default().set_fieldnorms(false).set_index_option(IndexRecordOption::Basic);
+    let exact = TextOptions::default().set_indexing_options(exact.set_tokenizer("raw"));
     let fields = Fields {
         id: schema.add_bytes_field("id", BytesOptions::default().set_indexed().set_stored()),
-        text: [
-            (schema.add_text_field("title", text.clone()), 3.0),
-            (schema.add_text_field("tags", text.clone()), 2.5),
-            (schema.add_text_field("category_text", text.clone()), 1.5),
-            (schema.add_text_field("description", text.clone()), 1.0),
-            (schema.add_text_field("facts", text), 1.0),
-        ],
-        category: schema.add_text_field("category", STRING),
-        unit: schema.add_text_field("unit", STRING),
+        text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
+        facts: schema.add_text_field("facts", TextOptions::default().set_indexing_options(names)),
+        category: schema.add_text_field("category", exact.clone()),
+        unit: schema.add_text_field("unit", exact),
         seller: schema.add_bytes_field("seller", BytesOptions::default().set_indexed()),
-        price: schema.add_bytes_field("price", BytesOptions::default().set_indexed()),
-        period: schema.add_u64_field("period", INDEXED),
+        price: schema.add_ip_addr_field("price", FAST),
+        period: schema.add_u64_field("period", FAST),
     };
     (schema.build(), fields)
 }

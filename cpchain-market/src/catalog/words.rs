@@ -65,31 +65,22 @@ pub(super) fn period(ms: u64) -> &'static str {
 #[derive(Clone, Default)]
 struct Words;
 
-/// All tokens of one text.
-struct Tokens {
-    tokens: std::vec::IntoIter<Token>,
+/// All tokens of one text; one string is filled anew for each.
+struct Tokens<'a> {
+    text: &'a str,
+    spans: std::vec::IntoIter<(usize, usize)>,
+    next: usize,
     current: Token,
 }
 
 impl Tokenizer for Words {
-    type TokenStream<'a> = Tokens;
+    type TokenStream<'a> = Tokens<'a>;
 
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        let mut tokens = Vec::new();
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens<'a> {
+        let mut spans = Vec::new();
         let mut word: Option<usize> = None;
         let mut previous: Option<(usize, char)> = None;
-        let mut push = |from: usize, to: usize| {
-            if let Some(text) = text.get(from..to) {
-                let position = tokens.len();
-                tokens.push(Token {
-                    offset_from: from,
-                    offset_to: to,
-                    position,
-                    text: text.to_owned(),
-                    position_length: 1,
-                });
-            }
-        };
+        let mut push = |from: usize, to: usize| spans.push((from, to));
         for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
             let spaceless = is_spaceless(c);
             if let Some(from) = word.filter(|_| spaceless || !c.is_alphanumeric()) {
@@ -117,13 +108,19 @@ impl Tokenizer for Words {
                 }
             }
         }
-        Tokens { tokens: tokens.into_iter(), current: Token::default() }
+        Tokens { text, spans: spans.into_iter(), next: 0, current: Token::default() }
     }
 }
 
-impl TokenStream for Tokens {
+impl TokenStream for Tokens<'_> {
     fn advance(&mut self) -> bool {
-        self.tokens.next().map(|token| self.current = token).is_some()
+        let Some((from, to)) = self.spans.next() else { return false };
+        let token = &mut self.current;
+        (token.offset_from, token.offset_to, token.position, token.position_length) = (from, to, self.next, 1);
+        token.text.clear();
+        token.text.push_str(self.text.get(from..to).unwrap_or_default());
+        self.next += 1;
+        true
     }
 
     fn token(&self) -> &Token {

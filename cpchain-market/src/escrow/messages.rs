@@ -92,8 +92,8 @@ pub(super) struct LeafEvidence {
     pub(super) commitment: Vec<u8>,
     #[prost(uint64, tag = "5")]
     pub(super) index: u64,
-    #[prost(bytes = "vec", repeated, tag = "6")]
-    pub(super) path: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", tag = "7")]
+    pub(super) path: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

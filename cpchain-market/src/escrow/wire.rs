@@ -142,7 +142,7 @@ fn event_out(event: &Event) -> m::Action {
         Event::Confirm => m::Action::Confirm(m::Empty {}),
         Event::Complain(complaint) => match &**complaint {
             Complaint::BadLeaf { leaf, secrets } => m::Action::BadLeaf(m::BadLeaf {
-                leaf: Some(leaf_out(leaf)),
+                leaf: Some(leaf_out(leaf, Some(secrets))),
                 key: secrets.key.expose().to_vec(),
                 salt: secrets.salt.to_vec(),
             }),
@@ -153,7 +153,7 @@ fn event_out(event: &Event) -> m::Action {
                     .iter()
                     .map(|f| m::PostedFragment { proxy: f.proxy.0.to_vec(), bytes: f.bytes.clone() })
                     .collect(),
-                leaf: leaf.as_ref().map(leaf_out),
+                leaf: leaf.as_ref().map(|leaf| leaf_out(leaf, None)),
             }),
         },
     }
@@ -176,10 +176,11 @@ fn event_in(action: m::Action) -> Result<Event, CodecError> {
         m::Action::Fragments(bundle) => Event::Fragments(bundle.fragments),
         m::Action::BadGrant(bad) => Event::BadGrant { sealed: bad.sealed, proof: bad.proof },
         m::Action::Confirm(_) => Event::Confirm,
-        m::Action::BadLeaf(bad) => Event::Complain(Box::new(Complaint::BadLeaf {
-            leaf: leaf_in(bad.leaf.ok_or(CodecError("a complaint without its leaf"))?)?,
-            secrets: LeafSecrets { key: Key::from_bytes(array(&bad.key)?), salt: array(&bad.salt)? },
-        })),
+        m::Action::BadLeaf(bad) => {
+            let secrets = LeafSecrets { key: Key::from_bytes(array(&bad.key)?), salt: array(&bad.salt)? };
+            let leaf = bad.leaf.ok_or(CodecError("a complaint without its leaf"))?;
+            Event::Complain(Box::new(Complaint::BadLeaf { leaf: leaf_in(leaf, Some(&secrets))?, secrets }))
+        }
         m::Action::BadKey(bad) => Event::Complain(Box::new(Complaint::BadKey {
             secret: bad.secret,
             node: bad.node,
@@ -188,7 +189,7 @@ fn event_in(action: m::Action) -> Result<Event, CodecError> {
                 .into_iter()
                 .map(|f| Ok(PostedFragment { proxy: key(&f.proxy)?, bytes: f.bytes }))
                 .collect::<Result<_, _>>()?,
-            leaf: bad.leaf.map(leaf_in).transpose()?,
+            leaf: bad.leaf.map(|leaf| leaf_in(leaf, None)).transpose()?,
         })),
     })
 }
@@ -267,25 +268,37 @@ fn slot_in(slot: m::Slot) -> Result<Slot, CodecError> {
     })
 }
 
-fn leaf_out(evidence: &LeafEvidence) -> m::LeafEvidence {
+/// A commitment whose first half follows from the key that is shown beside it travels as its second half.
+fn leaf_out(evidence: &LeafEvidence, shown: Option<&LeafSecrets>) -> m::LeafEvidence {
+    let implied = shown.is_some_and(|secrets| secrets.key_hash() == evidence.commitment.key);
+    let commitment =
+        if implied { evidence.commitment.plain.0.to_vec() } else { evidence.commitment.to_bytes().to_vec() };
     m::LeafEvidence {
         header: evidence.header.to_vec(),
         leaf: evidence.leaf,
         sealed: evidence.sealed.clone(),
-        commitment: evidence.commitment.to_bytes().to_vec(),
+        commitment,
         index: evidence.index,
-        path: evidence.path.iter().map(|digest| digest.0.to_vec()).collect(),
+        path: evidence.path.iter().flat_map(|digest| digest.0).collect(),
     }
 }
 
-fn leaf_in(evidence: m::LeafEvidence) -> Result<LeafEvidence, CodecError> {
+fn leaf_in(evidence: m::LeafEvidence, shown: Option<&LeafSecrets>) -> Result<LeafEvidence, CodecError> {
+    let commitment = match (Digest::from_slice(&evidence.commitment), shown) {
+        (Some(plain), Some(secrets)) => Some(LeafCommitment { key: secrets.key_hash(), plain }),
+        _ => LeafCommitment::from_bytes(&evidence.commitment),
+    };
+    let (path, rest) = evidence.path.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(CodecError("a path is not of whole hashes"));
+    }
     Ok(LeafEvidence {
         header: array::<HEADER_LEN>(&evidence.header)?,
         leaf: evidence.leaf,
         sealed: evidence.sealed,
-        commitment: LeafCommitment::from_bytes(&evidence.commitment).ok_or(CodecError("not a leaf commitment"))?,
+        commitment: commitment.ok_or(CodecError("not a leaf commitment"))?,
         index: evidence.index,
-        path: evidence.path.iter().map(|bytes| digest(bytes)).collect::<Result<_, _>>()?,
+        path: path.iter().map(|digest| Digest(*digest)).collect(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use cpchain_crypto::{Digest, Domain, PublicKey, Signature, SignatureError, Signer};
+use cpchain_crypto::{Digest, Domain, PublicKey, Signature, SignatureError, Signer, batch::Batch};
 
 use super::{content::Listing, wire};
 
@@ -142,6 +142,20 @@ impl Operation {
         SignedOperation::from_bytes(&bytes)
     }
 
+    /// The listing's content after this operation; `None` for a withdrawal.
+    pub const fn content(&self) -> Option<&Listing> {
+        match &self.action {
+            Action::Publish(listing) | Action::Update { content: listing, .. } => Some(listing),
+            Action::Withdraw { .. } => None,
+        }
+    }
+
+    /// Reads signed bytes of which it is known that their signature holds.
+    #[cfg(feature = "catalog")]
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, ListingError> {
+        wire::decode(parts(bytes)?.1)
+    }
+
     fn validate(&self) -> Result<(), ListingError> {
         match &self.action {
             Action::Publish(listing) if self.sequence == 0 => listing.validate(),
@@ -158,18 +172,52 @@ impl SignedOperation {
     /// # Errors
     /// [`ListingError`], naming what is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ListingError> {
-        if bytes.len() > MAX_OPERATION_LEN {
-            return Err(ListingError::TooLong { field: "operation" });
-        }
-        let (&version, rest) = bytes.split_first().ok_or(ListingError::Format("no bytes"))?;
-        if version != VERSION {
-            return Err(ListingError::Format("unknown version"));
-        }
-        let (signature, body) = rest.split_first_chunk::<64>().ok_or(ListingError::Format("no signature"))?;
+        let (signature, body) = parts(bytes)?;
         let operation = wire::decode(body)?;
         operation.validate()?;
-        operation.seller.verify(SIGNED, body, &Signature(*signature))?;
+        operation.seller.verify(SIGNED, body, &signature)?;
         Ok(Self { bytes: bytes.to_vec(), operation, id: id_of(body) })
+    }
+
+    /// [`from_bytes`](Self::from_bytes) for many at once: the same answers for about half the work.
+    ///
+    /// ```
+    /// # use cpchain_crypto::{Digest, Signer, SigningKey};
+    /// # use cpchain_market::listing::{Action, ListingId, Operation, SignedOperation};
+    /// # let seller = SigningKey::from_seed(&[1; 32]);
+    /// # let action = Action::Withdraw { listing: ListingId(Digest([1; 32])) };
+    /// # let signed = Operation { seller: seller.public_key(), sequence: 1, action }.sign(&seller)?;
+    /// let answers = SignedOperation::from_many([signed.as_bytes(), b"junk"]);
+    /// assert_eq!(answers[0], Ok(signed));
+    /// assert!(answers[1].is_err());
+    /// # Ok::<(), cpchain_market::listing::ListingError>(())
+    /// ```
+    pub fn from_many<'a>(all: impl IntoIterator<Item = &'a [u8]>) -> Vec<Result<Self, ListingError>> {
+        let mut batch = Batch::new();
+        let mut places = Vec::new();
+        let mut answers: Vec<_> = all
+            .into_iter()
+            .enumerate()
+            .map(|(place, bytes)| {
+                let (signature, body) = parts(bytes)?;
+                let operation = wire::decode(body)?;
+                operation.validate()?;
+                batch.push(operation.seller, SIGNED, body, signature);
+                places.push(place);
+                Ok(Self { bytes: bytes.to_vec(), operation, id: id_of(body) })
+            })
+            .collect();
+        if batch.verify().is_err() {
+            for place in batch.invalid() {
+                let answer = places.get(place).and_then(|place| answers.get_mut(*place));
+                if let Some(answer) = answer
+                    && let Ok(refused) = answer
+                {
+                    *answer = Self::from_bytes(&refused.bytes);
+                }
+            }
+        }
+        answers
     }
 
     /// The bytes as they were received: version, signature, body.
@@ -197,11 +245,21 @@ impl SignedOperation {
 
     /// The listing's content after this operation; `None` for a withdrawal.
     pub const fn content(&self) -> Option<&Listing> {
-        match &self.operation.action {
-            Action::Publish(listing) | Action::Update { content: listing, .. } => Some(listing),
-            Action::Withdraw { .. } => None,
-        }
+        self.operation.content()
     }
+}
+
+/// Signature and body of an operation's bytes.
+fn parts(bytes: &[u8]) -> Result<(Signature, &[u8]), ListingError> {
+    if bytes.len() > MAX_OPERATION_LEN {
+        return Err(ListingError::TooLong { field: "operation" });
+    }
+    let (&version, rest) = bytes.split_first().ok_or(ListingError::Format("no bytes"))?;
+    if version != VERSION {
+        return Err(ListingError::Format("unknown version"));
+    }
+    let (signature, body) = rest.split_first_chunk::<64>().ok_or(ListingError::Format("no signature"))?;
+    Ok((Signature(*signature), body))
 }
 
 fn id_of(body: &[u8]) -> RevisionId {
