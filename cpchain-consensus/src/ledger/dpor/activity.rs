@@ -22,6 +22,7 @@ use super::{
         transaction::AccountId,
     },
     elections::number,
+    report::Report,
 };
 use crate::dpor::reputation::{ACTIVITY_WINDOW, IMPEACHMENT_WINDOW, Record};
 
@@ -137,14 +138,13 @@ pub(super) fn record(
         ..Record::default()
     };
     for kind in reporters {
-        let Some(value) = get(kind, &[b"rpt:".as_slice(), &account.0].concat()) else { continue };
-        let Some(([proxy], counts)) = value.split_first_chunk::<1>() else { continue };
-        let (&[trades, vouchers, sales], []) = counts.as_chunks::<8>() else { continue };
-        let add = |sum: &mut u64, bytes| *sum = sum.saturating_add(u64::from_be_bytes(bytes));
-        record.is_proxy |= *proxy == 1;
-        add(&mut record.trades, trades);
-        add(&mut record.vouchers, vouchers);
-        add(&mut record.sales, sales);
+        let Some(report) = get(kind, &Report::key(account)).and_then(|value| Report::from_value(&value)) else {
+            continue;
+        };
+        record.is_proxy |= report.is_proxy;
+        record.trades = record.trades.saturating_add(report.trades);
+        record.vouchers = record.vouchers.saturating_add(report.vouchers);
+        record.sales = record.sales.saturating_add(report.sales);
     }
     record
 }

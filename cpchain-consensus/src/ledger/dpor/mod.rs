@@ -9,6 +9,7 @@
 //! | [`Campaigns`], [`Claim`] | who stands for election, and the elections (module `dpor`) |
 //! | [`admission`] | the proofs of work that a claim carries |
 //! | [`economy`] | the pool whose deposits earn by seasons, a module to be added by [`LedgerBuilder::module`](super::LedgerBuilder::module) |
+//! | [`Report`] | what other modules tell of accounts, for their reputation |
 //! | [`Rewards`] | pays the proposer of each final block (module `reward`) |
 //! | [`DporView`] | committees, candidates, deposits, reputations |
 //!
@@ -38,6 +39,7 @@ mod application;
 mod campaign;
 pub mod economy;
 pub(in crate::ledger) mod elections;
+mod report;
 mod reward;
 mod rnode;
 mod settings;
@@ -46,6 +48,7 @@ mod view;
 pub use {
     application::{Dpor, SOFTWARE},
     campaign::{Campaigns, Claim},
+    report::Report,
     reward::Rewards,
     rnode::{PoolCall, RNodes},
     settings::{Settings, SettingsError},

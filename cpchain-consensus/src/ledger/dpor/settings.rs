@@ -98,10 +98,7 @@ impl Settings {
         Self { cpu_bits, memory_bits, ..self }
     }
 
-    /// A module that reports what accounts did with data, for the dimensions PR and DC.
-    ///
-    /// It keeps, under the key `rpt:` and the account in its own space, 25 bytes: 1 for a registered proxy or 0; then, 8 bytes
-    /// big-endian each, trades witnessed, vouchers published, sales settled.
+    /// A module that keeps a [`Report`](super::Report) of accounts, for the dimensions PR and DC. The chain's id commits to it.
     #[must_use]
     pub fn with_reporter(mut self, kind: &str) -> Self {
         self.reporters.push(kind.to_owned());

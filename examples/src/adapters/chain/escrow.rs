@@ -1,11 +1,14 @@
 //! The escrow machine of the market as a module of the ledger: orders in its key-value space, money in its vaults.
 //!
 //! State: `order/id` → order; `due/height/id` → nothing, read at the end of each block; `locked/proxy` → stake that orders have
-//! locked; `trades/party` → trades brought to a good end. A party's money of an order lies in the vault `order ‖ purpose ‖ party`,
+//! locked; the [`Report`] of each party: trades that a proxy brought to a good end, sales settled, and whether it has a stake. A party's money of an order lies in the vault `order ‖ purpose ‖ party`,
 //! a proxy's stake in the vault `stake ‖ proxy` whether locked or not.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use cpchain_consensus::ledger::{Amount, Call, Context, LedgerView, Module, ModuleError};
+use cpchain_consensus::{
+    dpor::reputation::Record,
+    ledger::{Amount, Call, Context, LedgerView, Module, ModuleError, dpor::Report},
+};
 use cpchain_crypto::PublicKey;
 use cpchain_market::{
     Height,
@@ -18,12 +21,6 @@ use super::{ListingModule, refuse};
 const COMMAND: u8 = 1;
 const STAKE: u8 = 2;
 const UNSTAKE: u8 = 3;
-
-/// Reputation of a proxy: 10 for being one, 5 for each trade that it witnessed to a good end, 100 at most
-/// (white paper 5.1.2, dimension PR).
-const REPUTATION_BASE: u64 = 10;
-const REPUTATION_TRADE: u64 = 5;
-const REPUTATION_MOST: u64 = 100;
 
 /// Runs orders. Knows re-encryption only through its verifier.
 pub struct EscrowModule<V> {
@@ -152,12 +149,13 @@ impl<V: FragmentVerifier> EscrowModule<V> {
         let amount = Amount::from_slice(amount).ok_or_else(|| ModuleError::refused("an amount has 16 bytes"))?;
         let proxy = call.sender();
         if action == STAKE {
-            return context.hold(call, &stake_vault(&proxy), amount);
-        }
-        if candidate(context, &proxy).free_stake.0 < amount.0 {
+            context.hold(call, &stake_vault(&proxy), amount)?;
+        } else if candidate(context, &proxy).free_stake.0 < amount.0 {
             return Err(ModuleError::refused("orders have locked this stake"));
+        } else {
+            context.release(&stake_vault(&proxy), &proxy, amount)?;
         }
-        context.release(&stake_vault(&proxy), &proxy, amount)
+        register(context, &proxy)
     }
 }
 
@@ -224,11 +222,17 @@ fn number(context: &Context<'_>, key: &[u8]) -> u128 {
 }
 
 fn candidate(context: &Context<'_>, proxy: &PublicKey) -> Candidate {
-    let trades = u64::try_from(number(context, &party_key("trades/", proxy))).unwrap_or(u64::MAX);
-    let reputation = trades.saturating_mul(REPUTATION_TRADE).saturating_add(REPUTATION_BASE).min(REPUTATION_MOST);
+    let Report { is_proxy, trades, .. } = Report::of(context, proxy);
+    let reputation = Record { is_proxy, trades, ..Record::default() }.proxy_points();
     let locked = number(context, &party_key("locked/", proxy));
     let free = context.held(&stake_vault(proxy)).0.saturating_sub(locked);
     Candidate { proxy: *proxy, reputation, free_stake: cpchain_market::Amount(free) }
+}
+
+/// A proxy is registered as long as it has a stake.
+fn register(context: &mut Context<'_>, proxy: &PublicKey) -> Result<(), ModuleError> {
+    let is_proxy = context.held(&stake_vault(proxy)) != Amount::ZERO;
+    Report::change(context, proxy, |report| report.is_proxy = is_proxy)
 }
 
 /// Stores the order after a step and does what the step says.
@@ -267,10 +271,11 @@ fn follow(
         Effect::Release { party, purpose, amount } => pay(context, order, purpose, &party, &party, amount.0),
         Effect::Transfer { from, purpose, to, amount, .. } => pay(context, order, purpose, &from, &to, amount.0),
         Effect::Slash { party, purpose, amount } => pay(context, order, purpose, &party, &burn_account(), amount.0),
-        Effect::Reputation { party, outcome: Outcome::Delivered | Outcome::Sold } => {
-            let key = party_key("trades/", &party);
-            let trades = number(context, &key).saturating_add(1);
-            context.put(&key, trades.to_be_bytes())
+        Effect::Reputation { party, outcome: Outcome::Delivered } => {
+            Report::change(context, &party, |report| report.trades = report.trades.saturating_add(1))
+        }
+        Effect::Reputation { party, outcome: Outcome::Sold } => {
+            Report::change(context, &party, |report| report.sales = report.sales.saturating_add(1))
         }
         Effect::Reputation { .. } => Ok(()),
     }
@@ -286,7 +291,8 @@ fn pay(
 ) -> Result<(), ModuleError> {
     if purpose == Purpose::Stake {
         lock(context, from, amount, false)?;
-        return context.release(&stake_vault(from), to, Amount(amount));
+        context.release(&stake_vault(from), to, Amount(amount))?;
+        return register(context, from);
     }
     context.release(&vault(order, purpose, from), to, Amount(amount))
 }

@@ -1,6 +1,6 @@
 //! Vouchers of uploads on the chain (white paper 2.2.1: the hash on the chain proves the data).
 
-use cpchain_consensus::ledger::{Call, Context, Module, ModuleError};
+use cpchain_consensus::ledger::{Call, Context, Module, ModuleError, dpor::Report};
 use cpchain_crypto::Digest;
 use cpchain_storage::Voucher;
 
@@ -8,7 +8,8 @@ use super::refuse;
 
 /// Takes signed vouchers, each the successor of the stream's last one.
 ///
-/// State: `stream ‖ upload (8 bytes, big endian)` → voucher, and `stream` → the last voucher.
+/// State: `stream ‖ upload (8 bytes, big endian)` → voucher, `stream` → the last voucher, and the [`Report`] of each owner, for its
+/// reputation: a voucher counts for the owner that signed it, whoever pays.
 pub struct VoucherModule;
 
 impl VoucherModule {
@@ -37,6 +38,8 @@ impl Module for VoucherModule {
         voucher.follows(last.as_ref()).map_err(refuse)?;
         context.put(stream.as_bytes(), voucher.bytes())?;
         context.put(&Self::key(&stream, voucher.body().upload), voucher.bytes())?;
+        let owner = voucher.body().owner.public_key();
+        Report::change(context, &owner, |report| report.vouchers = report.vouchers.saturating_add(1))?;
         context.emit(voucher.bytes().clone())
     }
 }
