@@ -15,6 +15,7 @@ mod relay;
 mod report;
 pub mod search;
 pub mod store;
+pub mod terms;
 
 pub use {
     audit::audit,

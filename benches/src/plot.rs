@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 860.0;
+pub(crate) const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 420.0;
-const LEFT: f64 = 60.0;
-const TOP: f64 = 50.0;
-const PLOT_WIDTH: f64 = WIDTH - LEFT - 30.0;
+pub(crate) const LEFT: f64 = 60.0;
+pub(crate) const TOP: f64 = 50.0;
+pub(crate) const PLOT_WIDTH: f64 = WIDTH - LEFT - 30.0;
 const PLOT_HEIGHT: f64 = HEIGHT - TOP - 60.0;
-const COLOURS: [&str; 4] = ["#1b6ca8", "#c0392b", "#2e8b57", "#7d3c98"];
+pub(crate) const COLOURS: [&str; 4] = ["#1b6ca8", "#c0392b", "#2e8b57", "#7d3c98"];
 
 /// The share of samples at or below a value, one line for each series. Samples are sorted.
 pub(crate) fn distribution(title: &str, unit: &str, series: &[(&str, Vec<f64>)]) -> String {
@@ -145,13 +145,13 @@ fn start(title: &str) -> String {
     )
 }
 
-fn nice_step(rough: f64) -> f64 {
+pub(crate) fn nice_step(rough: f64) -> f64 {
     let magnitude = 10_f64.powf(rough.max(1e-9).log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * magnitude);
     steps.into_iter().find(|step| *step >= rough).unwrap_or(10.0 * magnitude)
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use cpchain_benches::{
     Effort, Networks, Relaying, audit, compress, crypto, dht, dpor, json, lbft, pipeline, read, relay, search, store,
-    table,
+    table, terms,
 };
 use indicatif::ProgressBar;
 
@@ -50,6 +50,8 @@ enum Bench {
     Dht(Networks),
     /// Elections: a million candidates ranked and drawn from, and the beacons of blocks.
     Dpor,
+    /// Who proposes over many terms on the real ledger, when some candidates are silent, late or seal what is illicit.
+    Terms(terms::Terms),
     /// Seal, hash, code, pack on one core: each stage and the whole, beside the same with bodies in sled.
     Pipeline,
     /// Relaying between gateways as an evolutionary game: altruists against the selfish, for several credits.
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Bench::Dpor => dpor(effort, |name| spinner.set_message(name)).map_err(Into::into),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
+        Bench::Terms(work) => terms::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Pipeline => pipeline(effort, |text| spinner.set_message(text)),
         Bench::Relay(game) => relay(&game, effort, |name| spinner.set_message(name)),
         Bench::Read => read(effort, |text| spinner.set_message(text)),

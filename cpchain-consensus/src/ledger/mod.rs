@@ -108,7 +108,7 @@ pub use {
     genesis::{Genesis, GenesisError},
     history::{Cursor, Event, EventPage, EventsPruned, Outcome, Receipt, Refusal},
     module::{Call, Context, MAX_EVENTS, MAX_KEY_BYTES, MAX_SCAN, MAX_VALUE_BYTES, Module, ModuleError},
-    payload::{MAX_BLOCK_TRANSACTIONS, block_transactions},
+    payload::{MAX_BLOCK_TRANSACTIONS, block_payload, block_transactions},
     pool::{PoolLimits, SubmitError},
     pool_file::{PoolFile, Reloaded},
     transaction::{

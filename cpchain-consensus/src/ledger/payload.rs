@@ -36,6 +36,11 @@ pub fn block_transactions(payload: &Bytes) -> Option<Vec<Transaction>> {
     read(payload).ok().map(|(_, transactions)| transactions)
 }
 
+/// The payload of a block that names a state and orders these transactions: for those who make blocks without a pool.
+pub fn block_payload(head: &PayloadHead, transactions: &[Transaction]) -> Bytes {
+    encode(head, &transactions.iter().map(|transaction| transaction.bytes().clone()).collect::<Vec<_>>())
+}
+
 /// A payload of these transactions.
 pub(crate) fn encode(head: &PayloadHead, transactions: &[Bytes]) -> Bytes {
     let mut payload = head.to_bytes();
@@ -123,6 +128,7 @@ mod tests {
             let payload = encode(&head(beacon), &bytes(&list));
             let size = PayloadHead::size(beacon) + list.iter().map(cost).sum::<usize>();
             prop_assert_eq!(payload.len(), size);
+            prop_assert_eq!(&block_payload(&head(beacon), &list), &payload);
             // The bytes are those of the schema.
             let message = wire::Block {
                 head: Some(wire::Head {
