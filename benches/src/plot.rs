@@ -8,7 +8,7 @@ pub(crate) const LEFT: f64 = 60.0;
 pub(crate) const TOP: f64 = 50.0;
 pub(crate) const PLOT_WIDTH: f64 = WIDTH - LEFT - 30.0;
 const PLOT_HEIGHT: f64 = HEIGHT - TOP - 60.0;
-pub(crate) const COLOURS: [&str; 4] = ["#1b6ca8", "#c0392b", "#2e8b57", "#7d3c98"];
+pub(crate) const COLOURS: [&str; 5] = ["#1b6ca8", "#c0392b", "#2e8b57", "#7d3c98", "#8a6d1b"];
 
 /// The share of samples at or below a value, one line for each series. Samples are sorted.
 pub(crate) fn distribution(title: &str, unit: &str, series: &[(&str, Vec<f64>)]) -> String {

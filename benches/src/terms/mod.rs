@@ -88,11 +88,11 @@ fn figures(plan: Plan, rows: &[Row], elapsed: f64) -> Vec<Figure> {
     for class in CLASSES {
         for (name, span) in &spans {
             let of = || rows.iter().filter(|row| row.class == class && span.contains(&row.term));
-            let more = format!("class={} thirds={name}", class.name());
-            let seats = of().map(|row| row.seats).sum::<u64>() as f64 / third as f64;
-            figures.push(Figure::count("terms::seats", params(&more), "seats a term", seats));
-            let impeached = of().map(|row| row.impeached).sum::<u64>() as f64 / third as f64;
-            figures.push(Figure::count("terms::impeached", params(&more), "heights a term", impeached));
+            let more = format!("class={} in={name}-{third}", class.name());
+            let seats = of().map(|row| row.seats).sum::<u64>() as f64;
+            figures.push(Figure::count("terms::seats", params(&more), "seats", seats));
+            let impeached = of().map(|row| row.impeached).sum::<u64>() as f64;
+            figures.push(Figure::count("terms::impeached", params(&more), "heights", impeached));
         }
         let last = rows.iter().rfind(|row| row.class == class && class != Class::Default);
         let more = format!("class={}", class.name());

@@ -75,7 +75,8 @@ impl Dpor {
     /// [`GenesisError`].
     pub fn build(settings: Settings, ledger: LedgerBuilder, key: Option<VrfSecretKey>) -> Result<Self, GenesisError> {
         let settings = Arc::new(settings);
-        let ledger = ledger.module(Campaigns(settings.clone())).module(RNodes(settings.clone())).module(Rewards);
+        let ledger =
+            ledger.module(Campaigns(settings.clone())).module(RNodes(settings.clone())).module(Rewards::default());
         let ledger = match settings.governance() {
             Some(votes) => ledger.module(Governance::new(votes.clone(), settings.clone())),
             None => ledger,

@@ -30,6 +30,7 @@
 //! - Nothing walks over all depositors: a block costs as much as its transactions, an election as much as its candidates.
 //! - Money is conserved, ledgers agree, replays are refused, whatever is sent
 //!   (`random_histories_conserve_money_and_agree`).
+//! - Five years of rewards empty the vault and make nothing (`five_years_of_rewards_empty_the_vault_and_make_nothing`).
 //! - All nodes seat the same committee, term after term, also when proposers misbehave
 //!   (`elected_proposers_take_their_seats`).
 
