@@ -61,7 +61,7 @@ impl<'a> Session<'a> {
         let host = Host::start(&options.folder(), &owner).await?;
         let indexes = owner.into_indexes()?;
         let padding = match options.exactly.as_slice() {
-            [keyword, scan] => Padding::Exactly { keyword: *keyword, scan: *scan },
+            [keyword, scan] => Padding::Exactly(PlanShape { keyword: *keyword, scan: *scan, ..PlanShape::default() }),
             _ => Padding::Rounded,
         };
         let rates = Rates { line_bytes: LOOPBACK, ..Rates::default() };
@@ -80,7 +80,10 @@ impl<'a> Session<'a> {
 
     /// One query of nothing to each engine.
     async fn measure(&mut self) -> Result<(), ShareError> {
-        let options = PlanOptions { padding: Padding::Exactly { keyword: 1, scan: 1 }, ..self.plan };
+        let options = PlanOptions {
+            padding: Padding::Exactly(PlanShape { keyword: 1, scan: 1, ..PlanShape::default() }),
+            ..self.plan
+        };
         let nothing = self.schema.parse("status:none").during("measuring the host")?;
         let plan = Plan::new(&nothing, &self.schema, &self.indexes.tables(), &options).during("measuring the host")?;
         let explain = plan.explain().clone();

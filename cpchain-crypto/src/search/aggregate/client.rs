@@ -44,18 +44,7 @@ impl SearchClient for AggregateIndex {
     type Found = Vec<Totals>;
 
     fn query(&mut self, question: &Predicate, entropy: &mut dyn Entropy) -> Result<(Vec<u8>, Pending), SearchError> {
-        let bins = self.bins().select(question)?;
-        let key = QueryKey::generate(entropy)?;
-        let seed = lattice::draw(entropy)?;
-        let bodies = key.encrypt(Kernel::best(), seed, &bins, WIDTH, entropy)?;
-        let view = wire::view(&self.table, self.heads.iter().copied());
-        let mut out = wire::start(Kind::Query, &self.table, self.table.query_len());
-        out.extend(view.0);
-        out.extend(seed);
-        for body in bodies.chunks_exact(DEGREE) {
-            pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied());
-        }
-        Ok((out, Pending { key, bins, heads: self.heads.clone(), view }))
+        self.ask(self.bins().select(question)?, entropy)
     }
 
     fn decode(&self, pending: Pending, answer: &[u8]) -> Result<Vec<Totals>, SearchError> {
@@ -82,6 +71,27 @@ impl SearchClient for AggregateIndex {
             }
         }
         Ok(found)
+    }
+}
+
+impl AggregateIndex {
+    /// A query for these bins, one each.
+    pub(in crate::search) fn ask(
+        &self,
+        bins: Vec<bool>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Vec<u8>, Pending), SearchError> {
+        let key = QueryKey::generate(entropy)?;
+        let seed = lattice::draw(entropy)?;
+        let bodies = key.encrypt(Kernel::best(), seed, &bins, WIDTH, entropy)?;
+        let view = wire::view(&self.table, self.heads.iter().copied());
+        let mut out = wire::start(Kind::Query, &self.table, self.table.query_len());
+        out.extend(view.0);
+        out.extend(seed);
+        for body in bodies.chunks_exact(DEGREE) {
+            pack_rounded::<QUERY_BITS>(&mut out, body.iter().copied());
+        }
+        Ok((out, Pending { key, bins, heads: self.heads.clone(), view }))
     }
 }
 

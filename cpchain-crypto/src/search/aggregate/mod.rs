@@ -66,6 +66,7 @@ mod client;
 mod index;
 mod limbs;
 mod server;
+mod size;
 mod wire;
 
 pub use {

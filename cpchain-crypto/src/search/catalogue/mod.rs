@@ -81,6 +81,8 @@ mod lattice;
 mod listing;
 mod page;
 mod parameters;
+#[cfg(feature = "search")]
+mod posted;
 mod publisher;
 mod server;
 mod table;

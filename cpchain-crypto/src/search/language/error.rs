@@ -139,4 +139,12 @@ pub enum SchemaError {
     /// A prefix of no characters, or of more than 64.
     #[error("prefixes that are indexed have 1 to 64 characters, and fields with prefixes are categories")]
     Prefix,
+    /// A field without terms.
+    #[error("what is published are terms: give the field as text or by keyword first")]
+    Published,
+    /// An interval that does not fit.
+    #[error(
+        "an interval is a multiple of a step of the time field, and the first one begins at a multiple of the interval"
+    )]
+    Interval,
 }

@@ -21,6 +21,14 @@
 //! `AND` binds more tightly than `OR`, `NOT` most tightly. The four operators are written in capitals; in quotes they are words. Points in
 //! time are `2026-01-31`, `2026-01-31T12:30`, with an offset (`Z`, `+08:00`) or without (UTC), or `@` and milliseconds since 1970.
 //!
+//! A figure may stand in front ([`Schema::ask`]): `COUNT`, `SUM(power) BY 1h`, `MEAN(power) BY 1d WHERE temperature:[20 TO *]`.
+//! ```text
+//! question  = figure [ "BY" step ] [ "WHERE" query ] / query
+//! figure    = "COUNT" / ( "SUM" / "MEAN" ) "(" field ")"
+//! step      = 1*DIGIT ( "m" / "h" / "d" / "w" )            ; from 1970 on, UTC
+//! ```
+//! Whoever looks for the word `COUNT` puts it in quotes.
+//!
 //! # What is guaranteed, and the tests that hold it
 //! - Any text is read or refused with the place and what to do; nothing panics (`any_text_is_read_or_refused`, `errors_say_where_and_what`).
 //! - What is printed is read as the same expression (`what_is_printed_is_read_again`).
@@ -52,7 +60,9 @@ mod literal;
 mod meaning;
 mod parser;
 mod print;
+mod question;
 mod schema;
+mod summary;
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -60,7 +70,9 @@ pub use {
     column::Column,
     error::{Problem, QueryError, SchemaError},
     literal::Literal,
+    question::{Figure, FigureKind, Question},
     schema::{Content, Indexed, Schema, SchemaField},
+    summary::{Cell, Summary},
 };
 
 /// What is asked of records. Made by [`Schema::parse`], which checks it; a planner checks it again.

@@ -7,20 +7,25 @@ use alloc::{
 };
 
 use super::{
-    Condition, Expression, Literal, Problem, QueryError, Schema, SchemaField, Test, print::OPERATORS, schema::Content,
+    Condition, Expression, Figure, FigureKind, Literal, Problem, QueryError, Question, Schema, SchemaField, Test,
+    print::OPERATORS,
+    question::{read_step, summable},
+    schema::Content,
 };
 use crate::search::{Field, FieldKind};
 
 const VALUE: Problem = Problem::Expected("a value, as it is or in quotes");
 
 pub(super) fn parse(schema: &Schema, text: &str) -> Result<Expression, QueryError> {
-    if text.len() > Expression::MAX_TEXT {
-        return Err(QueryError::new(Expression::MAX_TEXT, Problem::TooLong));
+    Parser::new(schema, text)?.whole()
+}
+
+pub(super) fn ask(schema: &Schema, text: &str) -> Result<Question, QueryError> {
+    let mut parser = Parser::new(schema, text)?;
+    match parser.figure()? {
+        Some(figure) => Ok(Question::Figure(figure)),
+        None => parse(schema, text).map(Question::Records),
     }
-    let mut parser = Parser { schema, text, at: 0, tests: 0, depth: 0 };
-    let expression = parser.any()?;
-    parser.space();
-    if parser.rest().is_empty() { Ok(expression) } else { Err(parser.expected("AND, OR or the end of the query")) }
 }
 
 struct Parser<'a> {
@@ -32,6 +37,68 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
+    fn new(schema: &'a Schema, text: &'a str) -> Result<Self, QueryError> {
+        match text.len() > Expression::MAX_TEXT {
+            true => Err(QueryError::new(Expression::MAX_TEXT, Problem::TooLong)),
+            false => Ok(Self { schema, text, at: 0, tests: 0, depth: 0 }),
+        }
+    }
+
+    /// A query to its end.
+    fn whole(&mut self) -> Result<Expression, QueryError> {
+        let expression = self.any()?;
+        self.space();
+        if self.rest().is_empty() { Ok(expression) } else { Err(self.expected("AND, OR or the end of the query")) }
+    }
+
+    /// A figure to its end, or none if the text is a query.
+    fn figure(&mut self) -> Result<Option<Figure>, QueryError> {
+        let kind = if self.operator("COUNT") {
+            let before = self.at;
+            self.space();
+            let ends = self.rest().is_empty() || self.operator("BY") || self.operator("WHERE");
+            self.at = before;
+            if !ends {
+                return Ok(None);
+            }
+            FigureKind::Count
+        } else {
+            let of: fn(String) -> FigureKind = match self.operator("SUM") {
+                true => FigureKind::Sum,
+                false if self.operator("MEAN") => FigureKind::Mean,
+                false => return Ok(None),
+            };
+            if !self.eat("(") {
+                return Ok(None);
+            }
+            self.space();
+            let begin = self.at;
+            let name = self.bare(true);
+            summable(self.schema, name).map_err(|problem| QueryError::new(begin, problem))?;
+            self.space();
+            if !self.eat(")") {
+                return Err(self.expected(") behind the field"));
+            }
+            of(name.to_string())
+        };
+        let mut step_ms = None;
+        if self.operator("BY") {
+            self.space();
+            let begin = self.at;
+            let step = read_step(self.bare(false));
+            step_ms =
+                Some(step.ok_or_else(|| QueryError::new(begin, Problem::Expected("a step, as 15m, 1h, 1d or 2w")))?);
+        }
+        if self.operator("WHERE") {
+            return Ok(Some(Figure { kind, step_ms, of: Some(self.whole()?) }));
+        }
+        self.space();
+        match self.rest().is_empty() {
+            true => Ok(Some(Figure { kind, step_ms, of: None })),
+            false => Err(self.expected("BY, WHERE or the end of the question")),
+        }
+    }
+
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Column, Expression, Literal, QueryError, SchemaError, parser, print::OPERATORS};
+use super::{Column, Expression, Literal, QueryError, SchemaError, Summary, parser, print::OPERATORS};
 use crate::search::{Field, FieldKind, Language, SearchError, Term, Value, text::normalise};
 
 /// Columns of a scan table.
@@ -20,6 +20,7 @@ const MAX_NAME: usize = 64;
 pub struct Schema {
     fields: Vec<SchemaField>,
     columns: usize,
+    pub(super) summary: Option<Summary>,
 }
 
 /// A field, and how it is indexed.
@@ -29,6 +30,8 @@ pub struct SchemaField {
     content: Content,
     /// In the keyword index, with the lengths of prefixes that are there, too.
     keyword: Option<Vec<usize>>,
+    /// Its terms are in the public catalogue, and not in the keyword index.
+    published: bool,
     /// Its number among the columns of the scan table.
     column: Option<(usize, Column)>,
 }
@@ -47,6 +50,8 @@ pub enum Content {
 pub struct Indexed {
     /// For the keyword index: a posting for each.
     pub terms: BTreeSet<Term>,
+    /// For the public catalogue, likewise.
+    pub published: BTreeSet<Term>,
     /// For the scan table: a number for each of its fields, 0 for a value that the record lacks.
     pub columns: Vec<u16>,
 }
@@ -62,9 +67,14 @@ impl SchemaField {
         &self.content
     }
 
-    /// Is it in the keyword index?
+    /// Is it found by its terms: in the keyword index, or in the public catalogue?
     pub const fn by_keyword(&self) -> bool {
         self.keyword.is_some()
+    }
+
+    /// Are its terms in the public catalogue, and not in the keyword index?
+    pub const fn is_published(&self) -> bool {
+        self.published
     }
 
     /// The number of its column in the scan table, if it has one.
@@ -161,7 +171,18 @@ impl Schema {
         self.put(&name, Content::Typed(field), None, Some(column))
     }
 
-    fn put(
+    /// The terms of this field are not in the owner's keyword index but in a public catalogue, where anyone may look them up
+    /// ([`CataloguePublisher::post`](crate::search::catalogue::CataloguePublisher::post)).
+    ///
+    /// # Errors
+    /// [`SchemaError::Published`] if there is no such field, or none that is found by its terms.
+    pub fn published(mut self, name: &str) -> Result<Self, SchemaError> {
+        let field = self.fields.iter_mut().find(|field| field.name == name && field.keyword.is_some());
+        field.ok_or(SchemaError::Published)?.published = true;
+        Ok(self)
+    }
+
+    pub(super) fn put(
         mut self,
         name: &str,
         content: Content,
@@ -180,7 +201,7 @@ impl Schema {
             (self.columns - 1, column)
         });
         let Some(there) = self.fields.iter_mut().find(|field| field.name == name) else {
-            self.fields.push(SchemaField { name: name.to_string(), content, keyword, column });
+            self.fields.push(SchemaField { name: name.to_string(), content, keyword, published: false, column });
             return Ok(self);
         };
         let twice = (there.keyword.is_some() && keyword.is_some()) || (there.column.is_some() && column.is_some());
@@ -228,10 +249,12 @@ impl Schema {
     /// does not reach: nothing is cut down silently.
     pub fn index(&self, record: &[(&str, Value<'_>)]) -> Result<Indexed, SearchError> {
         let mut seen = BTreeSet::new();
-        let mut indexed = Indexed { terms: BTreeSet::new(), columns: vec![0; self.columns] };
+        let mut indexed =
+            Indexed { terms: BTreeSet::new(), published: BTreeSet::new(), columns: vec![0; self.columns] };
         for (name, value) in record {
             let field = self.field(name).filter(|_| seen.insert(*name)).ok_or(SearchError::Shape)?;
-            indexed.terms.extend(field.terms(*value)?);
+            let terms = if field.published { &mut indexed.published } else { &mut indexed.terms };
+            terms.extend(field.terms(*value)?);
             if let (Some((number, column)), Content::Typed(typed)) = (&field.column, &field.content) {
                 let to = indexed.columns.get_mut(*number).ok_or(SearchError::Shape)?;
                 *to = column.number(typed, *value)?;

@@ -33,6 +33,20 @@ pub enum PlanError {
     /// The schema's columns are not those of the scan table.
     #[error("the scan table has other columns than the schema: make it with the schema's digits")]
     Columns,
+    /// A table of several writers' records beside another one.
+    #[error("records of several writers are numbered by writer: plan for their table alone, and combine at your side")]
+    Numbering,
+    /// A catalogue whose entries do not say which records have a term.
+    #[error(
+        "the catalogue's entries are no postings: ask it for one entry with `CatalogueClient` and `Wanted`, by position or by term"
+    )]
+    NotPostings,
+    /// No table of counts and sums answers this.
+    #[error("no table answers this figure: {why}")]
+    NoFigure {
+        /// What to do.
+        why: &'static str,
+    },
     /// More tests, values or depth than an expression has.
     #[error("the expression is too large: ask in parts")]
     TooLarge,

@@ -6,10 +6,10 @@ use alloc::{
     vec::Vec,
 };
 
-use super::PlanError;
+use super::{Engine, PlanError, Tables};
 use crate::search::{
     Field, FieldKind, Predicate, SearchError, Term,
-    language::{Condition, Content, Expression, Literal, Schema, SchemaField, Test},
+    language::{Column, Condition, Content, Expression, Literal, Schema, SchemaField, Test},
 };
 
 /// Values of a set that a scan tells apart in any case.
@@ -23,7 +23,7 @@ pub(super) struct Atom {
     pub(super) text: String,
     pub(super) field: String,
     pub(super) scan: Option<OfColumn>,
-    pub(super) keyword: Option<OfTerms>,
+    pub(super) terms: Option<OfTerms>,
 }
 
 /// What is asked of a column.
@@ -39,8 +39,10 @@ pub(super) enum Ask {
     OneOf(Vec<u16>),
 }
 
-/// What is asked of the keyword index.
+/// What is asked of the keyword index or the public catalogue.
 pub(super) struct OfTerms {
+    /// The keyword search, or the public catalogue.
+    pub(super) engine: Engine,
     pub(super) terms: Vec<Term>,
     /// All of them, or any.
     pub(super) all: bool,
@@ -53,20 +55,15 @@ pub(super) enum Normal {
     Any(Vec<Normal>),
 }
 
-/// Checks an expression and pushes negations down. `scan`, `keyword`: which tables there are.
-pub(super) fn normal(
-    schema: &Schema,
-    (keyword, scan): (bool, bool),
-    expression: &Expression,
-) -> Result<Normal, PlanError> {
-    let mut reader = Reader { schema, keyword, scan, tests: 0 };
+/// Checks an expression and pushes negations down.
+pub(super) fn normal(schema: &Schema, tables: &Tables, expression: &Expression) -> Result<Normal, PlanError> {
+    let mut reader = Reader { schema, tables, tests: 0 };
     reader.read(expression, false, 0)
 }
 
 struct Reader<'a> {
     schema: &'a Schema,
-    keyword: bool,
-    scan: bool,
+    tables: &'a Tables,
     tests: usize,
 }
 
@@ -101,41 +98,43 @@ impl Reader<'_> {
             return Err(PlanError::TooLarge);
         }
         let scan = match (field.content(), field.column(), field.scale()) {
-            (Content::Typed(typed), Some(column), Some(_)) if self.scan => {
+            (Content::Typed(typed), Some(column), Some(scale)) if self.tables.scanned().is_some() => {
                 let ask =
-                    of_column(field, typed, &test.condition).ok_or_else(|| wrong("its kind has no such values"))?;
+                    of_column(scale, typed, &test.condition).ok_or_else(|| wrong("its kind has no such values"))?;
                 Some(OfColumn { column, ask })
             }
             _ => None,
         };
-        let keyword = match field.by_keyword() && self.keyword {
-            true => of_terms(field, &test.condition).map_err(|_| wrong("its kind has no such values"))?,
+        let engine = if field.is_published() { Engine::Catalogue } else { Engine::Keyword };
+        let terms = match field.by_keyword() && self.tables.of(engine).is_some() {
+            true => of_terms(field, engine, &test.condition).map_err(|_| wrong("its kind has no such values"))?,
             false => None,
         };
-        if scan.is_none() && keyword.is_none() {
+        if terms.is_some() && engine == Engine::Catalogue && self.tables.catalogue.is_some_and(|of| !of.has_postings) {
+            return Err(PlanError::NotPostings);
+        }
+        if scan.is_none() && terms.is_none() {
             let why = match &test.condition {
-                Condition::Prefix(_) => {
-                    "prefixes are answered by a column, and by keyword for lengths that were indexed"
-                }
-                Condition::Between { .. } => "ranges are answered by a column of the scan table",
+                Condition::Prefix(_) => "prefixes are answered by a column, and by terms for lengths that were indexed",
+                Condition::Between { .. } => "ranges are answered by a column of a scan table",
                 _ => "open the table that has it",
             };
             return Err(PlanError::NotIndexed { field: name.clone(), why });
         }
-        Ok(Atom { text: test.to_string(), field: name.clone(), scan, keyword })
+        Ok(Atom { text: test.to_string(), field: name.clone(), scan, terms })
     }
 }
 
-fn of_column(field: &SchemaField, typed: &Field, condition: &Condition) -> Option<Ask> {
-    let column = field.scale()?;
+/// What is asked of a column; none if its field has no such values.
+pub(super) fn of_column(column: &Column, typed: &Field, condition: &Condition) -> Option<Ask> {
     Some(match condition {
         Condition::Words(_) => return None,
         Condition::Equal(literal) => {
-            literal_fits(field, literal).then_some(())?;
+            literal_fits(typed, literal).then_some(())?;
             Ask::OneOf(column.equal(typed, literal).into_iter().collect())
         }
         Condition::OneOf(literals) => {
-            literals.iter().all(|literal| literal_fits(field, literal)).then_some(())?;
+            literals.iter().all(|literal| literal_fits(typed, literal)).then_some(())?;
             let mut numbers: Vec<u16> = literals.iter().filter_map(|literal| column.equal(typed, literal)).collect();
             numbers.sort_unstable();
             numbers.dedup();
@@ -157,11 +156,11 @@ fn of_column(field: &SchemaField, typed: &Field, condition: &Condition) -> Optio
     })
 }
 
-fn literal_fits(field: &SchemaField, literal: &Literal) -> bool {
-    field.term(literal).is_ok()
+fn literal_fits(typed: &Field, literal: &Literal) -> bool {
+    typed.term(literal.value()).is_ok()
 }
 
-fn of_terms(field: &SchemaField, condition: &Condition) -> Result<Option<OfTerms>, SearchError> {
+fn of_terms(field: &SchemaField, engine: Engine, condition: &Condition) -> Result<Option<OfTerms>, SearchError> {
     Ok(match condition {
         Condition::Words(text) => {
             let Content::Text(language) = field.content() else { return Err(SearchError::Value) };
@@ -169,14 +168,14 @@ fn of_terms(field: &SchemaField, condition: &Condition) -> Result<Option<OfTerms
             if terms.is_empty() {
                 return Err(SearchError::Value);
             }
-            Some(OfTerms { terms, all: true })
+            Some(OfTerms { engine, terms, all: true })
         }
-        Condition::Equal(literal) => Some(OfTerms { terms: vec![field.term(literal)?], all: true }),
+        Condition::Equal(literal) => Some(OfTerms { engine, terms: vec![field.term(literal)?], all: true }),
         Condition::OneOf(literals) => {
             let terms = literals.iter().map(|literal| field.term(literal)).collect::<Result<_, _>>()?;
-            Some(OfTerms { terms, all: false })
+            Some(OfTerms { engine, terms, all: false })
         }
-        Condition::Prefix(prefix) => field.prefix(prefix).map(|term| OfTerms { terms: vec![term], all: true }),
+        Condition::Prefix(prefix) => field.prefix(prefix).map(|term| OfTerms { engine, terms: vec![term], all: true }),
         Condition::Between { .. } => None,
     })
 }

@@ -29,25 +29,28 @@
 
 mod cost;
 mod error;
+mod explain;
+mod figure;
+mod formula;
+mod found;
+mod indexes;
 mod leaves;
+mod leg;
 mod planner;
 mod record_set;
 mod searcher;
+mod shape;
+mod tables;
 
 pub use {
-    cost::{EngineCost, Explain, KeywordCost, Leaf, Rates, ScanCost, Tables},
+    cost::{EngineCost, Rates},
     error::{PlanError, RunError},
-    planner::{Options, Padding, Plan, Shape},
+    explain::{Explain, Leaf},
+    found::{Found, Interval},
+    indexes::Indexes,
+    planner::{Options, Plan},
     record_set::RecordSet,
-    searcher::{Indexes, Request, Searcher},
+    searcher::{Request, Searcher},
+    shape::{Engine, Padding, Shape},
+    tables::Tables,
 };
-
-/// Who answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Engine {
-    /// The keyword search.
-    Keyword,
-    /// The predicate scan.
-    Scan,
-}

@@ -1,36 +1,24 @@
 //! From an expression to queries and a formula over their answers.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString as _},
+    vec::Vec,
+};
 
 use super::{
-    Engine, EngineCost, Explain, Leaf, PlanError, Rates, RecordSet, Tables,
+    Engine, EngineCost, Explain, Leaf, Padding, PlanError, Rates, Shape, Tables,
+    figure::FigurePlan,
+    formula::Formula,
     leaves::{Ask, Atom, Normal, OfColumn, OfTerms, normal},
 };
-use crate::{
-    hash::Digest,
-    search::{
-        Predicate, Term,
-        language::{Expression, Schema},
-    },
+use crate::search::{
+    Predicate, Term,
+    language::{Expression, FigureKind, Question, Schema},
 };
 
 /// Queries of a plan, at most.
 const MAX_QUERIES: usize = 1024;
-
-/// How plans are made to look alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Padding {
-    /// The queries to each engine are rounded up to a power of two; an engine that is not needed is not asked.
-    #[default]
-    Rounded,
-    /// Every plan sends as many. What needs more is refused: the one setting with which a host learns that something was asked, and no more.
-    Exactly {
-        /// Queries to the keyword search.
-        keyword: usize,
-        /// Queries to the scan.
-        scan: usize,
-    },
-}
 
 /// How plans are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,15 +36,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { pages: 2, padding: Padding::Rounded, rates: Rates::default() }
     }
-}
-
-/// What hosts see of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Shape {
-    /// Queries to the keyword search.
-    pub keyword: usize,
-    /// Queries to the scan.
-    pub scan: usize,
 }
 
 /// How an expression is answered.
@@ -82,33 +61,37 @@ pub struct Shape {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Plan {
+    pub(super) wanted: Wanted,
     pub(super) formula: Formula,
-    /// Each once, with the field that it is of.
-    pub(super) terms: Vec<(Term, String)>,
+    /// Each once.
+    pub(super) terms: Vec<AskedTerm>,
     /// A predicate for each column; each question once.
     pub(super) scans: Vec<Vec<Predicate>>,
     pub(super) pages: u32,
     pub(super) fetches: usize,
     #[cfg_attr(not(feature = "tfhe"), allow(dead_code))]
     pub(super) columns: usize,
-    pub(super) records: Option<u64>,
-    pub(super) states: (Option<Digest>, Option<Digest>),
+    /// The states that it is for.
+    pub(super) tables: Tables,
     shape: Shape,
     explain: Explain,
 }
 
-/// How answers are combined.
+/// A term that is looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Formula {
-    Nothing,
-    Everything,
-    /// The records of a term, by its place in the plan.
-    Term(usize),
-    /// The records that a scan found.
-    Scan(usize),
-    Not(alloc::boxed::Box<Formula>),
-    All(Vec<Formula>),
-    Any(Vec<Formula>),
+pub(super) struct AskedTerm {
+    pub(super) term: Term,
+    pub(super) engine: Engine,
+    pub(super) field: String,
+}
+
+/// What is done with the records that match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Records,
+    Count,
+    /// No records are asked for.
+    Totals(FigurePlan),
 }
 
 impl Plan {
@@ -122,11 +105,51 @@ impl Plan {
         tables: &Tables,
         options: &Options,
     ) -> Result<Self, PlanError> {
-        if tables.scan.as_ref().is_some_and(|scan| scan.digits != schema.digits()) {
+        Self::of(Some(expression), Wanted::Records, schema, tables, options)
+    }
+
+    /// Plans a question: records, or a figure. A figure is read from the table of counts and sums if that has it; a count without steps is
+    /// otherwise that of the records found.
+    ///
+    /// # Errors
+    /// [`PlanError`], which says what to do.
+    pub fn ask(question: &Question, schema: &Schema, tables: &Tables, options: &Options) -> Result<Self, PlanError> {
+        let figure = match question {
+            Question::Records(expression) => return Self::new(expression, schema, tables, options),
+            Question::Figure(figure) => figure,
+        };
+        match (FigurePlan::new(figure, schema, tables.aggregate.as_ref()), &figure.of) {
+            (Ok(plan), _) => {
+                let mut plan = Self::of(None, Wanted::Totals(plan), schema, tables, options)?;
+                let why = "the table of counts and sums has it";
+                plan.explain.leaves =
+                    alloc::vec![Leaf { condition: figure.to_string(), engine: Some(Engine::Aggregate), why }];
+                Ok(plan)
+            }
+            (Err(PlanError::NoFigure { .. }), Some(of))
+                if figure.kind == FigureKind::Count && figure.step_ms.is_none() =>
+            {
+                Self::of(Some(of), Wanted::Count, schema, tables, options)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn of(
+        expression: Option<&Expression>,
+        wanted: Wanted,
+        schema: &Schema,
+        tables: &Tables,
+        options: &Options,
+    ) -> Result<Self, PlanError> {
+        if tables.shared.is_some() && (tables.scan.is_some() || tables.keyword.is_some() || tables.catalogue.is_some())
+        {
+            return Err(PlanError::Numbering);
+        }
+        if tables.scanned().is_some_and(|(_, scan)| scan.digits != schema.digits()) {
             return Err(PlanError::Columns);
         }
         let pages = options.pages.clamp(1, 64);
-        let normal = normal(schema, (tables.keyword.is_some(), tables.scan.is_some()), expression)?;
         let mut planner = Planner {
             tables,
             options,
@@ -136,44 +159,45 @@ impl Plan {
             scans: Vec::new(),
             leaves: Vec::new(),
         };
-        let formula = planner.formula(normal);
+        let formula = match expression {
+            Some(expression) => planner.formula(normal(schema, tables, expression)?),
+            None => Formula::Nothing,
+        };
         if formula.is_inverted() && tables.records().is_none() {
             return Err(PlanError::Universe);
         }
         let fetches = tables.keyword.as_ref().map_or(1, |table| table.fetches);
-        let lookups = planner.terms.len().saturating_mul(pages as usize);
-        let needed = Shape { keyword: lookups.div_ceil(fetches), scan: planner.scans.len() };
-        let shape = padded(needed, tables, options.padding)?;
-        if shape.keyword.saturating_add(shape.scan) > MAX_QUERIES {
+        let mut needed = Shape {
+            keyword: planner.lookups_of(Engine::Keyword).div_ceil(fetches),
+            catalogue: planner.lookups_of(Engine::Catalogue),
+            aggregate: usize::from(matches!(wanted, Wanted::Totals(_))),
+            ..Shape::default()
+        };
+        if let Some((engine, _)) = tables.scanned() {
+            needed.put(engine, planner.scans.len());
+        }
+        if needed.total() > MAX_QUERIES {
+            return Err(PlanError::TooLarge);
+        }
+        let shape = options.padding.of(needed, |engine| tables.of(engine).is_some())?;
+        if shape.total() > MAX_QUERIES {
             return Err(PlanError::TooLarge);
         }
         let (rates, padding) = (options.rates, options.padding);
-        let asked = |queries: usize| queries > 0;
-        let keyword = tables.keyword.as_ref().filter(|_| asked(shape.keyword));
-        let scan = tables.scan.as_ref().filter(|_| asked(shape.scan));
-        let explain = Explain {
-            leaves: planner.leaves,
-            keyword: keyword.map(|table| EngineCost::keyword(table, &rates, needed.keyword, shape.keyword)),
-            scan: scan.map(|table| EngineCost::scan(table, &rates, needed.scan, shape.scan)),
-            padding,
-            rates,
-            segments: 0,
-            table_len: 0,
-            blocks: 0,
-            block_records: 0,
-            digits: 0,
-        };
+        let asked = Engine::ALL.into_iter().filter(|engine| shape.of(*engine) > 0);
+        let cost = |engine| EngineCost::new(tables, &rates, engine, needed.of(engine), shape.of(engine));
+        let costs = asked.filter_map(cost).collect();
         Ok(Self {
+            wanted,
             formula,
+            explain: Explain::new(tables, planner.leaves, costs, padding, rates),
             terms: planner.terms,
             scans: planner.scans,
             pages,
             fetches,
             columns: planner.columns,
-            records: tables.records(),
-            states: (tables.keyword.as_ref().map(|t| t.state), tables.scan.as_ref().map(|t| t.state)),
+            tables: tables.clone(),
             shape,
-            explain: explain.sizes(tables),
         })
     }
 
@@ -186,26 +210,12 @@ impl Plan {
     pub const fn explain(&self) -> &Explain {
         &self.explain
     }
-}
 
-fn padded(needed: Shape, tables: &Tables, padding: Padding) -> Result<Shape, PlanError> {
-    let round = |queries: usize| if queries == 0 { 0 } else { queries.next_power_of_two() };
-    let enough = |engine, needed: usize, allowed: usize| match needed <= allowed {
-        true => Ok(allowed),
-        false => Err(PlanError::Padding { engine, needed, allowed }),
-    };
-    Ok(match padding {
-        // What no record can match looks like a question, too.
-        Padding::Rounded if needed == (Shape { keyword: 0, scan: 0 }) => match tables.keyword {
-            Some(_) => Shape { keyword: 1, scan: 0 },
-            None => Shape { keyword: 0, scan: usize::from(tables.scan.is_some()) },
-        },
-        Padding::Rounded => Shape { keyword: round(needed.keyword), scan: round(needed.scan) },
-        Padding::Exactly { keyword, scan } => Shape {
-            keyword: enough(Engine::Keyword, needed.keyword, tables.keyword.map_or(0, |_| keyword))?,
-            scan: enough(Engine::Scan, needed.scan, tables.scan.as_ref().map_or(0, |_| scan))?,
-        },
-    })
+    /// The figure that is read from the table of counts and sums.
+    #[cfg(feature = "tfhe")]
+    pub(super) const fn figure(&self) -> Option<&FigurePlan> {
+        if let Wanted::Totals(figure) = &self.wanted { Some(figure) } else { None }
+    }
 }
 
 struct Planner<'a> {
@@ -213,12 +223,18 @@ struct Planner<'a> {
     options: &'a Options,
     pages: u32,
     columns: usize,
-    terms: Vec<(Term, String)>,
+    terms: Vec<AskedTerm>,
     scans: Vec<Vec<Predicate>>,
     leaves: Vec<Leaf>,
 }
 
 impl Planner<'_> {
+    /// Pages that are looked up by an engine.
+    fn lookups_of(&self, engine: Engine) -> usize {
+        let terms = self.terms.iter().filter(|asked| asked.engine == engine).count();
+        terms.saturating_mul(self.pages as usize)
+    }
+
     fn formula(&mut self, normal: Normal) -> Formula {
         match normal {
             Normal::Leaf { .. } => self.all(alloc::vec![normal]),
@@ -263,7 +279,7 @@ impl Planner<'_> {
             }
         }
         formulas.extend(slots.iter().map(|slot| self.scan(slot)));
-        simplified(formulas, true)
+        Formula::joined(formulas, true)
     }
 
     /// Values of one column of which any may hold become a set.
@@ -296,43 +312,50 @@ impl Planner<'_> {
                 formulas.push(self.scan(&BTreeMap::from([(column, predicate)])));
             }
         }
-        simplified(formulas, false)
+        Formula::joined(formulas, false)
     }
 
     /// What a scan is asked for this condition, or none if it is looked up.
     fn choose<'a>(&mut self, atom: &'a Atom, scanned: bool) -> Option<&'a OfColumn> {
-        let (engine, why) = match (&atom.scan, &atom.keyword) {
+        let scan = self.tables.scanned().map(|(engine, _)| engine);
+        let by_terms = atom.terms.as_ref().map(|of| of.engine);
+        let (engine, why) = match (&atom.scan, &atom.terms) {
             (Some(of), _) if of.ask.is_empty() => (None, "no record can have it"),
-            (Some(_), None) => (Some(Engine::Scan), "a column has it"),
-            (None, _) => (Some(Engine::Keyword), "the keyword index has it"),
-            (Some(_), Some(_)) if scanned => (Some(Engine::Scan), "both have it, and its column is scanned anyway"),
-            (Some(_), Some(terms)) if self.keyword_is_cheaper(terms) => {
-                (Some(Engine::Keyword), "both have it, and looking it up is cheaper")
+            (Some(_), None) => (scan, "a column has it"),
+            (None, _) if by_terms == Some(Engine::Catalogue) => (by_terms, "the public catalogue has it"),
+            (None, _) => (by_terms, "the keyword index has it"),
+            (Some(_), Some(_)) if scanned => (scan, "both have it, and its column is scanned anyway"),
+            (Some(_), Some(terms)) if self.terms_are_cheaper(terms) => {
+                (by_terms, "both have it, and looking it up is cheaper")
             }
-            (Some(_), Some(_)) => (Some(Engine::Scan), "both have it, and scanning is cheaper"),
+            (Some(_), Some(_)) => (scan, "both have it, and scanning is cheaper"),
         };
         self.leaves.push(Leaf { condition: atom.text.clone(), engine, why });
-        atom.scan.as_ref().filter(|_| engine != Some(Engine::Keyword))
+        atom.scan.as_ref().filter(|_| engine.is_none() || engine == scan)
     }
 
-    fn keyword_is_cheaper(&self, of: &OfTerms) -> bool {
-        let (Some(keyword), Some(scan)) = (&self.tables.keyword, &self.tables.scan) else { return true };
-        let rates = &self.options.rates;
-        let queries = (of.terms.len() * self.pages as usize).div_ceil(keyword.fetches);
-        let lookups = EngineCost::keyword(keyword, rates, queries, queries).seconds(rates);
-        lookups <= EngineCost::scan(scan, rates, 1, 1).seconds(rates)
+    fn terms_are_cheaper(&self, of: &OfTerms) -> bool {
+        let (tables, rates) = (self.tables, &self.options.rates);
+        let fetches = if of.engine == Engine::Keyword { tables.keyword.map_or(1, |table| table.fetches) } else { 1 };
+        let queries = (of.terms.len() * self.pages as usize).div_ceil(fetches);
+        let seconds = |engine, queries| EngineCost::new(tables, rates, engine, queries, queries);
+        let scan = tables.scanned().and_then(|(engine, _)| seconds(engine, 1));
+        match (seconds(of.engine, queries), scan) {
+            (Some(terms), Some(scan)) => terms.seconds(rates) <= scan.seconds(rates),
+            _ => true,
+        }
     }
 
     fn lookups(&mut self, atom: Atom, negated: bool) -> Formula {
-        let Some(OfTerms { terms, all }) = atom.keyword else { return Formula::Nothing };
+        let Some(OfTerms { engine, terms, all }) = atom.terms else { return Formula::Nothing };
         let parts = terms.into_iter().map(|term| {
-            let place = self.terms.iter().position(|(known, _)| *known == term);
+            let place = self.terms.iter().position(|known| known.term == term && known.engine == engine);
             Formula::Term(place.unwrap_or_else(|| {
-                self.terms.push((term, atom.field.clone()));
+                self.terms.push(AskedTerm { term, engine, field: atom.field.clone() });
                 self.terms.len() - 1
             }))
         });
-        let formula = simplified(parts.collect(), all);
+        let formula = Formula::joined(parts.collect(), all);
         if negated { Formula::Not(alloc::boxed::Box::new(formula)) } else { formula }
     }
 
@@ -348,7 +371,7 @@ impl Planner<'_> {
 }
 
 fn must_scan(atom: &Atom) -> bool {
-    atom.keyword.is_none() && atom.scan.as_ref().is_some_and(|of| !of.ask.is_empty())
+    atom.terms.is_none() && atom.scan.as_ref().is_some_and(|of| !of.ask.is_empty())
 }
 
 /// Parts of parts of the same kind, in order.
@@ -380,52 +403,4 @@ fn put(slots: &mut Vec<BTreeMap<usize, Predicate>>, column: usize, predicate: Pr
         }
     }
     slots.push(BTreeMap::from([(column, predicate)]));
-}
-
-/// Without parts that decide nothing.
-fn simplified(parts: Vec<Formula>, all: bool) -> Formula {
-    let (decides, neutral) = match all {
-        true => (Formula::Nothing, Formula::Everything),
-        false => (Formula::Everything, Formula::Nothing),
-    };
-    let mut parts: Vec<Formula> = parts.into_iter().filter(|part| *part != neutral).collect();
-    if parts.contains(&decides) {
-        return decides;
-    }
-    match (parts.len(), all) {
-        (0, _) => neutral,
-        (1, _) => parts.remove(0),
-        (_, true) => Formula::All(parts),
-        (_, false) => Formula::Any(parts),
-    }
-}
-
-impl Formula {
-    /// Is the result all records but some, whatever the answers are?
-    fn is_inverted(&self) -> bool {
-        match self {
-            Self::Nothing | Self::Term(_) | Self::Scan(_) => false,
-            Self::Everything => true,
-            Self::Not(inner) => !inner.is_inverted(),
-            Self::All(parts) => parts.iter().all(Self::is_inverted),
-            Self::Any(parts) => parts.iter().any(Self::is_inverted),
-        }
-    }
-
-    /// The records, from those of each term and each scan.
-    pub(super) fn evaluate(&self, terms: &[RecordSet], scans: &[RecordSet]) -> Option<RecordSet> {
-        Some(match self {
-            Self::Nothing => RecordSet::EMPTY,
-            Self::Everything => RecordSet::ALL,
-            Self::Term(place) => terms.get(*place)?.clone(),
-            Self::Scan(place) => scans.get(*place)?.clone(),
-            Self::Not(inner) => inner.evaluate(terms, scans)?.complement(),
-            Self::All(parts) => {
-                parts.iter().try_fold(RecordSet::ALL, |all, part| Some(all.and(&part.evaluate(terms, scans)?)))?
-            }
-            Self::Any(parts) => {
-                parts.iter().try_fold(RecordSet::EMPTY, |any, part| Some(any.or(&part.evaluate(terms, scans)?)))?
-            }
-        })
-    }
 }

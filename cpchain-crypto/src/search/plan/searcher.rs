@@ -1,96 +1,22 @@
 //! Carrying out a plan: queries out, answers in.
 
-use alloc::{vec, vec::Vec};
+use alloc::{collections::BTreeMap, vec, vec::Vec};
 
-use super::{Engine, Plan, RecordSet, RunError};
-#[cfg(feature = "tfhe")]
-use crate::search::{
-    Predicate,
-    scan::{self, ScanIndex},
+use super::{
+    Engine, Found, Indexes, Plan, RecordSet, RunError,
+    leg::{Answer, Ask, Leg},
+    planner::Wanted,
 };
+#[cfg(feature = "tfhe")]
+use crate::search::scan::shared::{SharedFound, WriterId};
 use crate::{
     counter::CounterStore,
     entropy::Entropy,
     search::{
-        SearchClient as _, SearchError,
-        keyword::{self, KeywordClient, Lookup, Page},
+        SearchError,
+        keyword::{Lookup, Page},
     },
 };
-
-/// The indexes that a plan asks, at the side of their owner.
-#[derive(Debug)]
-pub struct Indexes<S> {
-    keyword: Option<KeywordClient<S>>,
-    #[cfg(feature = "tfhe")]
-    scan: Option<ScanIndex>,
-}
-
-impl<S> Default for Indexes<S> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<S> Indexes<S> {
-    /// None.
-    pub const fn new() -> Self {
-        Self {
-            keyword: None,
-            #[cfg(feature = "tfhe")]
-            scan: None,
-        }
-    }
-
-    /// With this keyword index.
-    pub fn with_keyword(mut self, client: KeywordClient<S>) -> Self {
-        self.keyword = Some(client);
-        self
-    }
-
-    /// With this scan table.
-    #[cfg(feature = "tfhe")]
-    pub fn with_scan(mut self, index: ScanIndex) -> Self {
-        self.scan = Some(index);
-        self
-    }
-
-    /// The keyword index.
-    pub const fn keyword(&self) -> Option<&KeywordClient<S>> {
-        self.keyword.as_ref()
-    }
-
-    /// The keyword index, for appending and for preparing queries.
-    pub const fn keyword_mut(&mut self) -> Option<&mut KeywordClient<S>> {
-        self.keyword.as_mut()
-    }
-
-    /// The scan table.
-    #[cfg(feature = "tfhe")]
-    pub const fn scan(&self) -> Option<&ScanIndex> {
-        self.scan.as_ref()
-    }
-
-    /// The scan table, for appending.
-    #[cfg(feature = "tfhe")]
-    pub const fn scan_mut(&mut self) -> Option<&mut ScanIndex> {
-        self.scan.as_mut()
-    }
-}
-
-impl<S: CounterStore> Indexes<S> {
-    /// What a planner must know of them.
-    pub fn tables(&self) -> super::Tables {
-        let mut tables = super::Tables::new();
-        if let Some(client) = &self.keyword {
-            tables = tables.with_keyword(client.index());
-        }
-        #[cfg(feature = "tfhe")]
-        if let Some(index) = &self.scan {
-            tables = tables.with_scan(index);
-        }
-        tables
-    }
-}
 
 /// A query to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,34 +36,33 @@ pub struct Searcher {
     legs: Vec<Leg>,
 }
 
-/// A query and what became of it.
-enum Leg {
-    /// To be made. A keyword query for these lookups, none for nothing; a scan of this number, none for nothing.
-    Keyword(Vec<(usize, Lookup)>),
-    #[cfg_attr(not(feature = "tfhe"), allow(dead_code))]
-    Scan(Option<usize>),
-    /// Sent.
-    KeywordOut(Vec<(usize, Lookup)>, keyword::Pending),
-    #[cfg(feature = "tfhe")]
-    ScanOut(Option<usize>, scan::Pending),
-    /// Answered.
-    Pages(Vec<(usize, Lookup)>, Vec<Page>),
-    #[cfg_attr(not(feature = "tfhe"), allow(dead_code))]
-    Records(Option<usize>, Vec<u64>),
-}
-
 impl Searcher {
     /// Begins to carry out a plan.
     pub fn new(plan: Plan) -> Self {
-        let lookups: Vec<(usize, Lookup)> = (0..)
-            .zip(&plan.terms)
-            .flat_map(|(place, (term, _))| Lookup::pages(*term, plan.pages).into_iter().map(move |page| (place, page)))
-            .collect();
-        let mut asked = lookups.chunks(plan.fetches.max(1)).map(<[_]>::to_vec);
-        let shape = plan.shape();
-        let mut legs: Vec<Leg> = (0..shape.keyword).map(|_| Leg::Keyword(asked.next().unwrap_or_default())).collect();
-        legs.extend((0..shape.scan).map(|place| Leg::Scan(Some(place).filter(|place| *place < plan.scans.len()))));
-        Self { plan, legs }
+        let lookups = |engine: Engine| -> Vec<(usize, Lookup)> {
+            let of_engine = (0..).zip(&plan.terms).filter(|(_, asked)| asked.engine == engine);
+            let pages = |(place, asked): (usize, &super::planner::AskedTerm)| {
+                Lookup::pages(asked.term, plan.pages).into_iter().map(move |page| (place, page))
+            };
+            of_engine.flat_map(pages).collect()
+        };
+        let (keyword, catalogue) = (lookups(Engine::Keyword), lookups(Engine::Catalogue));
+        let mut keyword = keyword.chunks(plan.fetches.max(1)).map(<[_]>::to_vec);
+        let mut catalogue = catalogue.into_iter();
+        let (shape, scanner) = (plan.shape(), plan.tables.scanned().map(|(engine, _)| engine));
+        let mut asks = Vec::with_capacity(shape.total());
+        for engine in Engine::ALL {
+            for number in 0..shape.of(engine) {
+                let place = Some(number).filter(|number| *number < plan.scans.len() && scanner == Some(engine));
+                asks.push(match engine {
+                    Engine::Keyword => Ask::Keyword(keyword.next().unwrap_or_default()),
+                    Engine::Catalogue => Ask::Catalogue(catalogue.next()),
+                    Engine::Scan | Engine::Shared => Ask::Scan(engine, place),
+                    Engine::Aggregate => Ask::Aggregate,
+                });
+            }
+        }
+        Self { plan, legs: asks.into_iter().map(Leg::Waiting).collect() }
     }
 
     /// The plan.
@@ -154,36 +79,14 @@ impl Searcher {
         indexes: &mut Indexes<S>,
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Request>, RunError> {
-        let waiting = |leg: &Leg| matches!(leg, Leg::Keyword(_) | Leg::Scan(_));
-        let mut legs = self.legs.iter_mut().enumerate();
-        let Some((number, leg)) = legs.find(|(_, leg)| waiting(leg)) else { return Ok(None) };
-        let states = self.plan.states;
-        match leg {
-            Leg::Keyword(lookups) => {
-                let client = indexes.keyword.as_mut().ok_or(RunError::NoIndex(Engine::Keyword))?;
-                if states.0 != Some(client.index().state()) {
-                    return Err(RunError::Changed);
-                }
-                let asked: Vec<Lookup> = lookups.iter().map(|(_, lookup)| *lookup).collect();
-                let (query, pending) = client.query(&asked, entropy)?;
-                let lookups = core::mem::take(lookups);
-                *leg = Leg::KeywordOut(lookups, pending);
-                Ok(Some(Request { number, engine: Engine::Keyword, query }))
-            }
-            #[cfg(feature = "tfhe")]
-            Leg::Scan(place) => {
-                let index = indexes.scan.as_mut().ok_or(RunError::NoIndex(Engine::Scan))?;
-                if states.1 != Some(index.state()) {
-                    return Err(RunError::Changed);
-                }
-                let nothing = vec![Predicate::Any; self.plan.columns];
-                let question = place.and_then(|place| self.plan.scans.get(place)).unwrap_or(&nothing);
-                let (query, pending) = index.query(question, entropy)?;
-                *leg = Leg::ScanOut(*place, pending);
-                Ok(Some(Request { number, engine: Engine::Scan, query }))
-            }
-            _ => Err(RunError::NoIndex(Engine::Scan)),
-        }
+        let mut waiting = self.legs.iter_mut().enumerate();
+        let Some((number, leg)) = waiting.find(|(_, leg)| matches!(leg, Leg::Waiting(_))) else { return Ok(None) };
+        let Leg::Waiting(ask) = leg else { return Ok(None) };
+        let (query, out) = ask.make(&self.plan, indexes, entropy)?;
+        let ask = core::mem::replace(ask, Ask::Aggregate);
+        let engine = ask.engine();
+        *leg = Leg::Out(ask, out);
+        Ok(Some(Request { number, engine, query }))
     }
 
     /// Takes the answer to a query. If it is refused, [`next`](Self::next) makes a new query for the same: send it to another host, and tell
@@ -198,68 +101,144 @@ impl Searcher {
         answer: &[u8],
     ) -> Result<(), RunError> {
         let leg = self.legs.get_mut(number).ok_or(RunError::NotAsked)?;
-        match core::mem::replace(leg, Leg::Scan(None)) {
-            Leg::KeywordOut(lookups, pending) => {
-                let client = indexes.keyword.as_ref().ok_or(RunError::NoIndex(Engine::Keyword));
-                match client.and_then(|client| Ok(client.decode(pending, answer)?)) {
-                    Ok(pages) => *leg = Leg::Pages(lookups, pages),
-                    Err(error) => {
-                        *leg = Leg::Keyword(lookups);
-                        return Err(error);
-                    }
+        match core::mem::replace(leg, Leg::Waiting(Ask::Aggregate)) {
+            Leg::Out(ask, out) => match out.read(indexes, answer) {
+                Ok(answer) => {
+                    *leg = Leg::Answered(ask, answer);
+                    Ok(())
                 }
-            }
-            #[cfg(feature = "tfhe")]
-            Leg::ScanOut(place, pending) => {
-                *leg = Leg::Scan(place);
-                let index = indexes.scan.as_ref().ok_or(RunError::NoIndex(Engine::Scan))?;
-                *leg = Leg::Records(place, index.decode(pending, answer)?);
-            }
+                Err(error) => {
+                    *leg = Leg::Waiting(ask);
+                    Err(error)
+                }
+            },
             other => {
                 *leg = other;
-                return Err(RunError::NotAsked);
+                Err(RunError::NotAsked)
             }
         }
-        Ok(())
     }
 
-    /// The records that match, ascending.
+    /// What was found.
     ///
     /// # Errors
-    /// [`RunError::Missing`], [`RunError::MorePages`].
-    pub fn finish(self) -> Result<Vec<u64>, RunError> {
-        let answered = |leg: &&Leg| matches!(leg, Leg::Pages(..) | Leg::Records(..));
+    /// [`RunError::Missing`], [`RunError::MorePages`]; [`SearchError::Tampered`] for a count to which a refused writer's records would belong.
+    pub fn finish(self) -> Result<Found, RunError> {
+        let answered = |leg: &&Leg| matches!(leg, Leg::Answered(..));
         let missing = self.legs.len() - self.legs.iter().filter(answered).count();
         if missing > 0 {
             return Err(RunError::Missing { missing });
         }
-        let mut of_terms = vec![Vec::new(); self.plan.terms.len()];
-        let mut of_scans = vec![RecordSet::EMPTY; self.plan.scans.len()];
-        for leg in self.legs {
-            match leg {
-                Leg::Pages(lookups, pages) => {
-                    for ((place, lookup), page) in lookups.iter().zip(pages) {
-                        if page.more && lookup.page + 1 == self.plan.pages {
-                            let field = self.plan.terms.get(*place).map(|(_, field)| field.clone());
-                            let (field, pages) = (field.unwrap_or_default(), self.plan.pages);
-                            return Err(RunError::MorePages { field, pages });
-                        }
-                        if let Some(records) = of_terms.get_mut(*place) {
-                            records.extend(page.records);
-                        }
-                    }
-                }
-                Leg::Records(Some(place), records) => {
-                    if let Some(of_scan) = of_scans.get_mut(place) {
-                        *of_scan = RecordSet::of(records);
-                    }
-                }
-                _ => {}
+        let Self { plan, legs } = self;
+        let mut answers = Answers::new(&plan);
+        legs.into_iter().for_each(|leg| answers.put(leg));
+        answers.found()
+    }
+}
+
+/// Answers, put together.
+struct Answers<'a> {
+    plan: &'a Plan,
+    /// The pages of each term, by number.
+    pages: Vec<BTreeMap<u32, Page>>,
+    scans: Vec<RecordSet>,
+    #[cfg(feature = "tfhe")]
+    refused: Vec<WriterId>,
+    #[cfg(feature = "tfhe")]
+    totals: Vec<crate::search::aggregate::Totals>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            pages: vec![BTreeMap::new(); plan.terms.len()],
+            scans: vec![RecordSet::EMPTY; plan.scans.len()],
+            #[cfg(feature = "tfhe")]
+            refused: Vec::new(),
+            #[cfg(feature = "tfhe")]
+            totals: Vec::new(),
+        }
+    }
+
+    fn put(&mut self, leg: Leg) {
+        match leg {
+            Leg::Answered(Ask::Keyword(lookups), Answer::Pages(pages)) => self.put_pages(lookups, pages),
+            #[cfg(feature = "tfhe")]
+            Leg::Answered(Ask::Catalogue(lookup), Answer::Pages(pages)) => {
+                self.put_pages(lookup.into_iter().collect(), pages);
+            }
+            #[cfg(feature = "tfhe")]
+            Leg::Answered(Ask::Scan(_, place), Answer::Records(records)) => self.put_scan(place, records),
+            #[cfg(feature = "tfhe")]
+            Leg::Answered(Ask::Scan(_, place), Answer::Shared(found)) => {
+                let numbering = self.plan.tables.shared.as_ref().map(|table| &table.numbering);
+                let number = |found| numbering.and_then(|numbering| numbering.number(found));
+                self.put_scan(place, found.matches.iter().filter_map(number).collect());
+                // Also of queries of nothing: who is refused there is refused.
+                let new = found.refused.into_iter().filter(|writer| !self.refused.contains(writer));
+                let new: Vec<WriterId> = new.collect();
+                self.refused.extend(new);
+            }
+            #[cfg(feature = "tfhe")]
+            Leg::Answered(Ask::Aggregate, Answer::Totals(totals)) => self.totals = totals,
+            _ => {}
+        }
+    }
+
+    fn put_pages(&mut self, lookups: Vec<(usize, Lookup)>, pages: Vec<Page>) {
+        for ((place, lookup), page) in lookups.into_iter().zip(pages) {
+            if let Some(of_term) = self.pages.get_mut(place) {
+                of_term.insert(lookup.page, page);
             }
         }
-        let of_terms: Vec<RecordSet> = of_terms.into_iter().map(RecordSet::of).collect();
-        let set = self.plan.formula.evaluate(&of_terms, &of_scans).ok_or(SearchError::Incomplete)?;
-        Ok(set.numbers(self.plan.records).ok_or(SearchError::Incomplete)?)
+    }
+
+    #[cfg(feature = "tfhe")]
+    fn put_scan(&mut self, place: Option<usize>, records: Vec<u64>) {
+        if let Some(of_scan) = place.and_then(|place| self.scans.get_mut(place)) {
+            *of_scan = RecordSet::of(records);
+        }
+    }
+
+    /// The records of each term: page by page, as long as one says that there is another.
+    fn terms(&self) -> Result<Vec<RecordSet>, RunError> {
+        let mut terms = Vec::with_capacity(self.pages.len());
+        for (asked, pages) in self.plan.terms.iter().zip(&self.pages) {
+            let (mut records, mut more) = (Vec::new(), true);
+            for page in pages.values().take_while(|page| core::mem::replace(&mut more, page.more)) {
+                records.extend_from_slice(&page.records);
+            }
+            if more {
+                return Err(RunError::MorePages { field: asked.field.clone(), pages: self.plan.pages });
+            }
+            terms.push(RecordSet::of(records));
+        }
+        Ok(terms)
+    }
+
+    fn found(self) -> Result<Found, RunError> {
+        #[cfg(feature = "tfhe")]
+        if let Some(figure) = self.plan.figure() {
+            return Ok(Found::Totals(figure.read(&self.totals)));
+        }
+        let set = self.plan.formula.evaluate(&self.terms()?, &self.scans).ok_or(SearchError::Incomplete)?;
+        let numbers = set.numbers(self.plan.tables.records()).ok_or(SearchError::Incomplete)?;
+        #[cfg(feature = "tfhe")]
+        if let Some(table) = &self.plan.tables.shared {
+            let believed = numbers.into_iter().filter_map(|number| table.numbering.named(number));
+            let matches = believed.filter(|found| !self.refused.contains(&found.writer)).collect();
+            let found = SharedFound { matches, refused: self.refused };
+            return match self.plan.wanted {
+                Wanted::Count if !found.refused.is_empty() => Err(SearchError::Tampered.into()),
+                Wanted::Count => Ok(Found::Count(found.matches.len() as u64)),
+                _ => Ok(Found::Shared(found)),
+            };
+        }
+        Ok(match self.plan.wanted {
+            Wanted::Count => Found::Count(numbers.len() as u64),
+            _ => Found::Records(numbers),
+        })
     }
 }
 

@@ -59,10 +59,12 @@
 
 mod reader;
 mod server;
+mod size;
 mod writer;
 
 pub use reader::{Match, SharedFound, SharedPending, SharedReader};
 pub use server::SharedServer;
+pub use size::Numbering;
 pub use writer::SharedWriter;
 
 use super::{

@@ -26,25 +26,25 @@ use crate::{
 /// The reader of one shared table.
 pub struct SharedReader<S> {
     identity: SigningKey,
-    table: Table,
+    pub(super) table: Table,
     key: Key,
     counter: SealCounter<S>,
-    shape: Shape,
+    pub(super) shape: Shape,
     kernel: Kernel,
-    writers: Vec<Writer>,
-    view: Digest,
+    pub(super) writers: Vec<Writer>,
+    pub(super) view: Digest,
 }
 
 /// A writer as the reader knows it.
 #[derive(Clone)]
-struct Writer {
-    id: WriterId,
+pub(super) struct Writer {
+    pub(super) id: WriterId,
     /// None if the announcement does not open: then nothing of it is believed.
     key: Option<Arc<Key>>,
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// The last state that was believed.
     seen: Vec<Entry>,
-    believed: bool,
+    pub(super) believed: bool,
 }
 
 /// The half of a query that stays with the reader. Wiped when dropped.
