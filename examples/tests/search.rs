@@ -28,15 +28,22 @@ fn typed_queries_find_what_the_plaintext_has() {
     let typed = "room:kitchen AND temperature:[20.5 TO 23] AND NOT status:fault\n\
                  room:seattle temperature:>=20\n\
                  id:d-1234* OR log:replaced\n\
+                 MEAN(temperature) BY 1w WHERE temperature:[10 TO 19.9]\n\
+                 COUNT WHERE room:kitchen OR log:replaced\n\
+                 SUM(temperature) BY 1h\n\
                  room:kitchen AND temperature:warm\n\
                  colour:red\n\n";
     let (printed, well) = search(state.path(), &["--pages", "8"], typed);
     assert!(well, "{printed}");
     assert!(printed.contains("indexed 11759 readings"), "{printed}");
-    assert_eq!(printed.matches("equal to the plaintext's answer").count(), 3, "{printed}");
+    assert_eq!(printed.matches("equal to the plaintext's answer").count(), 5, "{printed}");
     for part in [
         "scan    room:kitchen  (a column has it)",
         "keyword id:d-1234*",
+        "totals  MEAN(temperature) BY 1w WHERE temperature:[10.0 TO 19.9]",
+        "totals queries: 1; bins: 101; intervals:",
+        "1 figures in",
+        "no table answers this figure: a step is a multiple",
         "shows to the hosts",
         "^ not a value of this field: write a number, as 21.5",
         "there is no field `colour`",

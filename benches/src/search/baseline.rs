@@ -43,6 +43,11 @@ fn sample<T>(runs: usize, mut operation: impl FnMut() -> T) -> Sample {
 }
 
 impl Baseline {
+    /// Nanoseconds of a record's equality.
+    pub(super) const fn equality(&self) -> f64 {
+        self.equality
+    }
+
     /// Puts the ratio beside figures of one record, posting or entry.
     pub(super) fn beside(&self, figure: Figure) -> Figure {
         let ours = figure.median;

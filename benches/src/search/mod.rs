@@ -3,6 +3,7 @@
 #[cfg(feature = "tfhe-api")]
 mod baseline;
 mod catalogue;
+mod growth;
 mod keyword;
 mod scan;
 mod shared;
@@ -14,7 +15,7 @@ use crate::{measure::Effort, plot, report::Figure};
 /// What `lab search` is asked for.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Search {
-    /// Where the time of an answer against the records of the table goes, from a thousand to ten million, as an SVG.
+    /// Measure instead how the time of an answer grows with the table, from a thousand records to ten million, and draw it into this file (SVG).
     #[arg(long)]
     pub svg: Option<PathBuf>,
 }
@@ -28,6 +29,9 @@ pub fn search(
     effort: Effort,
     mut progress: impl FnMut(&str),
 ) -> Result<Vec<Figure>, Box<dyn std::error::Error>> {
+    if let Some(path) = &work.svg {
+        return drawn(path, effort, &mut progress);
+    }
     let mut figures = catalogue::catalogue(effort, &mut progress)?;
     figures.extend(keyword::keyword(effort, &mut progress)?);
     figures.extend(scan::scan(effort, &mut progress)?);
@@ -38,9 +42,26 @@ pub fn search(
         all.extend(figures.into_iter().map(|figure| baseline.beside(figure)));
         all
     };
-    if let Some(path) = &work.svg {
-        let lines = scan::by_size(&mut progress)?;
-        std::fs::write(path, plot::growth("Private search: an answer on one core", ("records", "ms"), &lines))?;
-    }
+    Ok(figures)
+}
+
+/// Measures growth, and draws it.
+fn drawn(
+    path: &std::path::Path,
+    effort: Effort,
+    progress: &mut impl FnMut(&str),
+) -> Result<Vec<Figure>, Box<dyn std::error::Error>> {
+    let (lines, figures) = growth::growth(effort, progress)?;
+    #[cfg(feature = "tfhe-api")]
+    let (lines, figures) = {
+        let (baseline, mut all) = baseline::baseline(effort, progress);
+        let mut lines = lines;
+        let name = "tfhe's API, equality (one record measured, times records)";
+        lines.push(growth::scaled(name, effort, baseline.equality()));
+        all.extend(figures);
+        (lines, all)
+    };
+    let lines: Vec<_> = lines.into_iter().map(|line| (line.name, line.points)).collect();
+    std::fs::write(path, plot::growth("Private search: an answer on one core", ("records", "ms"), &lines))?;
     Ok(figures)
 }

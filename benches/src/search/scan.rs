@@ -177,24 +177,3 @@ pub(super) fn scan(effort: Effort, mut progress: impl FnMut(&str)) -> Result<Vec
     }
     Ok(figures)
 }
-
-/// The name of a line, and its points.
-type Line = (&'static str, Vec<(f64, f64)>);
-
-/// Milliseconds of an answer against the records of the table, without and with a hint.
-pub(super) fn by_size(mut progress: impl FnMut(&str)) -> Result<Vec<Line>, SearchError> {
-    let mut lines = Vec::new();
-    for (name, hint) in [("scan, equality", false), ("scan, equality, hint held", true)] {
-        let mut points = Vec::new();
-        for records in [1_000, 10_000, 100_000, 1_000_000, 10_000_000] {
-            progress("search::scan, by size");
-            let (table, _) = Table::new(records, hint)?;
-            let mut table = table.ask_in(Shape::Products);
-            let (query, _pending) = table.client.query(&[Predicate::Equal(7)], &mut table.entropy)?;
-            let sample = measure(Effort::Quick, || table.host.answer(&query));
-            points.push((records as f64, sample.median() / 1e6));
-        }
-        lines.push((name, points));
-    }
-    Ok(lines)
-}

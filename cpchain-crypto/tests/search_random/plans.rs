@@ -245,7 +245,7 @@ pub fn ask(dice: &mut Dice, queries: usize) {
     let mut runner =
         TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &dice.bytes::<32>()));
     let served = dice.of(&[Served::Owner, Served::Owner, Served::Public, Served::Writers]);
-    let count = if served == Served::Public { dice.size(8, 64) } else { dice.size(64, 1024) };
+    let count = if served == Served::Public { dice.size(8, 64) } else { dice.size(64, 512) };
     let records = prop::collection::vec(reading(), count).new_tree(&mut runner).unwrap().current();
     let mut world = World::new(dice, served, records);
     // As many pages as the most usual word takes.

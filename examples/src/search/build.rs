@@ -31,12 +31,17 @@ pub(super) async fn build(
     bar.set_message("indexing readings");
     let mut postings = Vec::new();
     let mut number = 0;
+    let totals = schema.summarised().during("finding the table of counts and sums")?.clone();
+    let mut days: Vec<Vec<(u16, u32)>> = Vec::new();
     while number < readings.len() {
         let mut columns = vec![Vec::with_capacity(BLOCK_RECORDS); schema.digits().len()];
         let end = readings.len().min(number + BLOCK_RECORDS as u64);
         for record in number..end {
             let reading = readings.get(record).during("reading a record")?;
             let indexed = schema.index(&reading.fields()).during("indexing a record")?;
+            let cell = totals.cell(&reading.fields()).during("counting a record")?;
+            days.resize_with(days.len().max(cell.interval + 1), Vec::new);
+            days.get_mut(cell.interval).into_iter().for_each(|day| day.push((cell.number, cell.value)));
             columns.iter_mut().zip(indexed.columns).for_each(|(column, number)| column.push(number));
             postings.extend(indexed.terms.into_iter().map(|term| Posting { term, record }));
         }
@@ -49,6 +54,14 @@ pub(super) async fn build(
         }
         number = end;
         bar.set_position(number);
+    }
+    bar.set_message("adding up the days");
+    let tallies: Result<Vec<_>, _> = days.into_iter().map(|day| owner.totals.bins().tally(day)).collect();
+    let updates = owner.totals.append(&tallies.during("adding up a day")?, &mut SystemEntropy);
+    let updates = updates.during("encrypting the index")?;
+    owner.save()?;
+    for update in updates {
+        host.update(Engine::Aggregate, &update).await?;
     }
     bar.set_message("sealing words and devices");
     let count = postings.len();

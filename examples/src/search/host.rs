@@ -1,4 +1,4 @@
-//! The host of both tables, and the owner's way to it.
+//! The host of the three tables, and the owner's way to it.
 
 use std::{path::Path, sync::Arc};
 
@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cpchain_crypto::{
     Signer as _, SigningKey,
     search::{
+        aggregate::AggregateServer,
         keyword::{KeywordServer, Shard},
         plan::Engine,
         scan::ScanServer,
@@ -27,10 +28,12 @@ use crate::{
 /// Bytes of buckets, and blocks, that the host takes.
 const MAX_BYTES: u64 = 1 << 30;
 const MAX_BLOCKS: u32 = 1 << 10;
+/// Intervals that the host takes.
+const MAX_INTERVALS: u32 = 1 << 12;
 /// The longest update: all postings of the keyword table.
 const MAX_CALL: usize = 512 << 20;
 
-/// A node with both tables on disk, and a client of it.
+/// A node with the tables on disk, and a client of it.
 pub(super) struct Host {
     node: NodeHandle,
     client: Client,
@@ -40,21 +43,25 @@ impl Host {
     pub(super) async fn start(state: &Path, owner: &Owner) -> Result<Self, ShareError> {
         let (seed, of_host) = (owner.seed("owner"), owner.seed("host"));
         let key = SigningKey::from_seed(&seed).public_key();
-        let (keyword, scan) = (owner.keyword.table(), owner.scan.table());
-        let (in_keyword, in_scan) = (state.join("host-keyword"), state.join("host-scan"));
+        let (keyword, scan, totals) = (owner.keyword.table(), owner.scan.table(), owner.totals.table());
+        let [in_keyword, in_scan, in_totals] =
+            ["host-keyword", "host-scan", "host-totals"].map(|folder| state.join(folder));
         let opened = tokio::task::spawn_blocking(move || {
             let keyword = HostStore::open(in_keyword, KeywordServer::new(keyword, Shard::WHOLE, MAX_BYTES))?;
             let scan = HostStore::open(in_scan, ScanServer::new(scan, MAX_BLOCKS))?;
-            Ok::<_, cpchain_crypto::search::store::StoreError>((keyword, scan))
+            let totals = HostStore::open(in_totals, AggregateServer::new(totals, MAX_INTERVALS))?;
+            Ok::<_, cpchain_crypto::search::store::StoreError>((keyword, scan, totals))
         });
-        let (keyword, scan) = opened.await.during("opening the host's tables")?.during("opening the host's tables")?;
+        let (keyword, scan, totals) =
+            opened.await.during("opening the host's tables")?.during("opening the host's tables")?;
         let parts = NodeParts::new(
             Arc::new(MemoryBackend::new()),
             Arc::new(MemoryRegistry::new()),
             Arc::new(MemoryGrants::new()),
         )
         .service(Arc::new(SearchService::new(key, keyword).named(service(Engine::Keyword))))
-        .service(Arc::new(SearchService::new(key, scan).named(service(Engine::Scan))));
+        .service(Arc::new(SearchService::new(key, scan).named(service(Engine::Scan))))
+        .service(Arc::new(SearchService::new(key, totals).named(service(Engine::Aggregate))));
         let config = NodeConfig { max_call: MAX_CALL, ..NodeConfig::default() };
         let node = ProxyNode::start(config, &of_host, parts).await.during("starting the host")?;
         let client = Client::connect(&node.address(), &seed).await.during("reaching the host")?;
@@ -82,6 +89,7 @@ impl Host {
 const fn service(engine: Engine) -> &'static str {
     match engine {
         Engine::Keyword => "private-search/keyword",
+        Engine::Aggregate => "private-search/totals",
         _ => "private-search/scan",
     }
 }

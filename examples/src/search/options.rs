@@ -6,6 +6,8 @@ use clap::Parser;
 
 /// Private search: index sensor readings, keep the index at a host that cannot read it, and ask in words.
 ///
+/// In front of a query, or alone: `COUNT`, `SUM(temperature)`, `MEAN(temperature)`, `BY 1d`, `WHERE`.
+///
 /// Fields: room, temperature (°C), status, time (hours from 2010), id (of a device, `d-00000` to `d-49999`), log (text).
 #[derive(Debug, Clone, Parser)]
 #[command(name = "search", version, about)]

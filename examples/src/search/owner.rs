@@ -1,4 +1,4 @@
-//! What the owner keeps: a secret, and the state of both indexes.
+//! What the owner keeps: a secret, and the state of the three indexes.
 
 use std::{
     fs,
@@ -10,18 +10,20 @@ use cpchain_crypto::{
     Digest, Domain, Entropy as _, Key, SystemEntropy,
     counter::{FileCounter, SealCounter},
     search::{
+        aggregate::{AggregateIndex, Bins},
         keyword::{KeywordClient, KeywordIndex, ParameterSet},
         plan::Indexes,
         scan::ScanIndex,
     },
 };
 
-use super::readings::schema;
+use super::readings::{edges, schema};
 use crate::share::{During as _, ShareError};
 
 const SECRET: Domain = Domain::new("cpchain/examples/search-secret/v1");
 const KEYWORD: &str = "keyword-index";
 const SCAN: &str = "scan-index";
+const TOTALS: &str = "totals-index";
 /// Written last: what came before it is whole.
 const WHOLE: &str = "whole";
 /// Buckets that each keyword query fetches.
@@ -33,6 +35,7 @@ pub(super) struct Owner {
     secret: [u8; 32],
     pub(super) keyword: KeywordIndex,
     pub(super) scan: ScanIndex,
+    pub(super) totals: AggregateIndex,
 }
 
 impl Owner {
@@ -43,7 +46,7 @@ impl Owner {
 
     /// A new owner with empty indexes; what a build that did not end left is removed.
     pub(super) fn create(state: &Path) -> Result<Self, ShareError> {
-        for part in ["owner", "host-keyword", "host-scan"] {
+        for part in ["owner", "host-keyword", "host-scan", "host-totals"] {
             match fs::remove_dir_all(state.join(part)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(ShareError::while_doing("removing an unfinished index")(error));
@@ -59,8 +62,10 @@ impl Owner {
         let key = |purpose: &[u8]| derive(&secret, purpose);
         let keyword = KeywordIndex::new(key(KEYWORD.as_bytes()), ParameterSet::Bucket1K, FETCHES);
         let scan = ScanIndex::new(key(SCAN.as_bytes()), &schema()?.digits());
+        let bins = Bins::new(&edges()).during("cutting the temperature into bins")?;
+        let totals = AggregateIndex::new(key(TOTALS.as_bytes()), bins).during("making an index")?;
         let (keyword, scan) = (keyword.during("making an index")?, scan.during("making an index")?);
-        Ok(Self { folder, secret, keyword, scan })
+        Ok(Self { folder, secret, keyword, scan, totals })
     }
 
     /// The owner of an index that was built before.
@@ -70,13 +75,15 @@ impl Owner {
         let secret: [u8; 32] = read("secret")?.try_into().ok().during("reading the owner's secret")?;
         let keyword = KeywordIndex::from_bytes(derive(&secret, KEYWORD.as_bytes()), &read(KEYWORD)?);
         let scan = ScanIndex::from_bytes(derive(&secret, SCAN.as_bytes()), &read(SCAN)?);
+        let totals = AggregateIndex::from_bytes(derive(&secret, TOTALS.as_bytes()), &read(TOTALS)?);
         let (keyword, scan) = (keyword.during("opening an index")?, scan.during("opening an index")?);
-        Ok(Self { folder, secret, keyword, scan })
+        Ok(Self { folder, secret, keyword, scan, totals: totals.during("opening an index")? })
     }
 
     /// Keeps the indexes as they are: before any of their updates is sent.
     pub(super) fn save(&self) -> Result<(), ShareError> {
         write(&self.folder.join(KEYWORD), &self.keyword.to_bytes())?;
+        write(&self.folder.join(TOTALS), &self.totals.to_bytes())?;
         write(&self.folder.join(SCAN), &self.scan.to_bytes())
     }
 
@@ -95,7 +102,7 @@ impl Owner {
         let counter = FileCounter::open(self.folder.join("counter")).during("opening the counter of queries")?;
         let counter = SealCounter::open(counter).during("opening the counter of queries")?;
         let client = KeywordClient::new(self.keyword, derive(&self.secret, b"asker"), counter);
-        Ok(Indexes::new().with_keyword(client).with_scan(self.scan))
+        Ok(Indexes::new().with_keyword(client).with_scan(self.scan).with_aggregate(self.totals))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use cpchain_crypto::search::{
     Field, FieldKind, Language, Value,
-    language::{Column, Schema, SchemaError},
+    language::{Column, Schema, SchemaError, Summary},
 };
 use cpchain_storage::gateway::{CsvOptions, CsvSource};
 
@@ -16,6 +16,7 @@ const START_MS: i64 = 1_262_304_000_000;
 const YEAR_HOURS: u64 = 8760;
 /// Devices that sent the generated readings.
 const DEVICES: u64 = 50_000;
+const DAY_MS: u32 = 86_400_000;
 const ROOMS: [&str; 15] = [
     "kitchen",
     "hall",
@@ -47,6 +48,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Milliseconds since 1970, and tenths of a degree.
+    pub(super) const fn measured(&self) -> (i64, f64) {
+        (self.time, self.temperature)
+    }
+
     pub(super) fn fields(&self) -> Vec<(&'static str, Value<'_>)> {
         let mut out = vec![
             ("room", Value::Category(self.room)),
@@ -125,23 +131,31 @@ impl Readings {
     }
 }
 
+/// Where the bins of the temperature begin: none, then every two degrees from −50 °C on.
+pub(super) fn edges() -> Vec<u16> {
+    std::iter::once(0).chain((0..100).map(|bin| 20 * bin + 1)).collect()
+}
+
 /// What both sides of the search know about the records.
 pub(super) fn schema() -> Result<Schema, ShareError> {
     let made = || -> Result<Schema, SchemaError> {
         let field = |name, kind| Field::new(name, kind).map_err(|_| SchemaError::Kind);
+        let celsius = field("temperature", FieldKind::Decimal { places: 1 })?;
+        let numbers = Column::numbers(Value::Decimal(-50.0), 3)?;
+        let time = field("time", FieldKind::Timestamp { step_ms: HOUR_MS as u32 })?;
+        let by_day = Summary::new(
+            (celsius.clone(), numbers.clone()),
+            (celsius.clone(), Value::Decimal(-50.0)),
+            (time.clone(), START_MS, DAY_MS),
+        )?;
         Schema::new()
             .column(field("room", FieldKind::Category)?, Column::names(&ROOMS)?)?
-            .column(
-                field("temperature", FieldKind::Decimal { places: 1 })?,
-                Column::numbers(Value::Decimal(-50.0), 3)?,
-            )?
+            .column(celsius, numbers)?
             .column(field("status", FieldKind::Category)?, Column::names(&STATUS)?)?
-            .column(
-                field("time", FieldKind::Timestamp { step_ms: HOUR_MS as u32 })?,
-                Column::numbers(Value::Timestamp(START_MS), 4)?,
-            )?
+            .column(time, Column::numbers(Value::Timestamp(START_MS), 4)?)?
             .keyword_prefixes(field("id", FieldKind::Category)?, &[6])?
-            .text("log", Language::English)
+            .text("log", Language::English)?
+            .summary(by_day)
     };
     made().during("making the schema")
 }

@@ -6,8 +6,11 @@ use cpchain_crypto::{
     SystemEntropy,
     counter::FileCounter,
     search::{
-        language::Schema,
-        plan::{Engine, Indexes, Options as PlanOptions, Padding, Plan, Rates, RunError, Searcher},
+        language::{Expression, Figure, FigureKind, Question, Schema},
+        plan::{
+            Engine, Found, Indexes, Interval, Options as PlanOptions, Padding, Plan, Rates, RunError, Searcher,
+            Shape as PlanShape,
+        },
     },
 };
 
@@ -26,6 +29,8 @@ const LOOPBACK: f64 = 1e9;
 pub struct Outcome {
     /// Numbers of the records, ascending.
     pub records: Vec<u64>,
+    /// Figures, if these were asked for.
+    pub figures: Vec<Interval>,
     /// Queries that were sent.
     pub queries: usize,
     /// Bytes of queries and answers.
@@ -36,8 +41,8 @@ pub struct Outcome {
     pub verified: Option<bool>,
 }
 
-/// The records of a plan, and how long each query took.
-type Answered = (Vec<u64>, Vec<(Engine, Duration)>);
+/// What a plan found, and how long each query took.
+type Answered = (Found, Vec<(Engine, Duration)>);
 
 /// An owner who asks its host.
 pub(super) struct Session<'a> {
@@ -89,7 +94,7 @@ impl<'a> Session<'a> {
         let explain = plan.explain().clone();
         let (_, times) = self.carry_out(plan).await?.during("measuring the host")?;
         for (engine, time) in times {
-            let cost = if engine == Engine::Keyword { explain.keyword } else { explain.scan };
+            let cost = explain.cost(engine);
             let slower = time.as_secs_f64() * 1e9 / cost.map_or(1.0, |cost| cost.host_nanos).max(1.0);
             let rates = &mut self.plan.rates;
             match engine {
@@ -107,14 +112,14 @@ impl<'a> Session<'a> {
     pub(super) async fn ask(&mut self, text: &str, say: &mut impl FnMut(&str)) -> Result<Option<Outcome>, ShareError> {
         let begun = Instant::now();
         say(&format!("\n> {text}"));
-        let expression = match self.schema.parse(text) {
-            Ok(expression) => expression,
+        let question = match self.schema.ask(text) {
+            Ok(question) => question,
             Err(error) => {
                 say(&error.show(text));
                 return Ok(None);
             }
         };
-        let plan = match Plan::new(&expression, &self.schema, &self.indexes.tables(), &self.plan) {
+        let plan = match Plan::ask(&question, &self.schema, &self.indexes.tables(), &self.plan) {
             Ok(plan) => plan,
             Err(error) => {
                 say(&error.to_string());
@@ -125,8 +130,8 @@ impl<'a> Session<'a> {
         if self.options.explain {
             return Ok(None);
         }
-        let (queries, bytes) = (plan.shape().keyword + plan.shape().scan, plan.explain().up() + plan.explain().down());
-        let (records, times) = match self.carry_out(plan).await? {
+        let (queries, bytes) = (plan.shape().total(), plan.explain().up() + plan.explain().down());
+        let (found, times) = match self.carry_out(plan).await? {
             Ok(found) => found,
             Err(error @ RunError::MorePages { .. }) => {
                 say(&format!("{error} (--pages)"));
@@ -136,9 +141,21 @@ impl<'a> Session<'a> {
         };
         let seconds = begun.elapsed().as_secs_f64();
         let host: Duration = times.iter().map(|(_, time)| *time).sum();
+        let (records, figures) = match found {
+            Found::Records(records) => (records, Vec::new()),
+            Found::Totals(figures) => (Vec::new(), figures),
+            Found::Count(count) => (Vec::new(), vec![Interval { from_ms: 0, to_ms: 0, count, steps: 0, per_unit: 1 }]),
+            _ => (Vec::new(), Vec::new()),
+        };
+        let what = if matches!(question, Question::Records(_)) {
+            (records.len(), "records")
+        } else {
+            (figures.len(), "figures")
+        };
         say(&format!(
-            "{} records in {:.0} ms, {:.0} ms of them for the host and the way there",
-            records.len(),
+            "{} {} in {:.0} ms, {:.0} ms of them for the host and the way there",
+            what.0,
+            what.1,
             seconds * 1e3,
             host.as_secs_f64() * 1e3
         ));
@@ -146,20 +163,48 @@ impl<'a> Session<'a> {
             let reading = self.readings.get(*number).during("reading a record")?;
             say(&format!("  {number:9}  {reading}"));
         }
+        if let Question::Figure(figure) = &question {
+            figures.iter().take(self.options.show).for_each(|interval| say(&shown(figure, interval)));
+        }
         let verified = if self.options.verify {
-            let mut wanted = Vec::new();
-            for number in 0..self.readings.len() {
-                let reading = self.readings.get(number).during("reading a record")?;
-                if self.schema.matches(&expression, &reading.fields()).during("comparing")? {
-                    wanted.push(number);
-                }
-            }
-            say(if wanted == records { "  equal to the plaintext's answer" } else { "  NOT the plaintext's answer" });
-            Some(wanted == records)
+            let right = match &question {
+                Question::Records(expression) => self.matching(Some(expression))? == records,
+                Question::Figure(figure) => self.right(figure, &figures)?,
+            };
+            say(if right { "  equal to the plaintext's answer" } else { "  NOT the plaintext's answer" });
+            Some(right)
         } else {
             None
         };
-        Ok(Some(Outcome { records, queries, bytes, seconds, verified }))
+        Ok(Some(Outcome { records, figures, queries, bytes, seconds, verified }))
+    }
+
+    /// The records that match in plaintext.
+    fn matching(&self, expression: Option<&Expression>) -> Result<Vec<u64>, ShareError> {
+        let mut wanted = Vec::new();
+        for number in 0..self.readings.len() {
+            let reading = self.readings.get(number).during("reading a record")?;
+            let matches = match expression {
+                Some(expression) => self.schema.matches(expression, &reading.fields()).during("comparing")?,
+                None => true,
+            };
+            wanted.extend(matches.then_some(number));
+        }
+        Ok(wanted)
+    }
+
+    /// Do the figures have all that matches in plaintext, each in its interval?
+    fn right(&self, figure: &Figure, figures: &[Interval]) -> Result<bool, ShareError> {
+        let mut left: Vec<(u64, i128)> = figures.iter().map(|interval| (interval.count, interval.steps)).collect();
+        let timeless = figures.iter().all(|interval| interval.from_ms == interval.to_ms);
+        for number in self.matching(figure.of.as_ref())? {
+            let (at, value) = self.readings.get(number).during("reading a record")?.measured();
+            let of = figures.iter().position(|interval| timeless || (interval.from_ms..interval.to_ms).contains(&at));
+            let Some((count, steps)) = of.and_then(|of| left.get_mut(of)) else { return Ok(false) };
+            let Some(fewer) = count.checked_sub(1) else { return Ok(false) };
+            (*count, *steps) = (fewer, *steps - (value * 10.0).round() as i128);
+        }
+        Ok(left.iter().all(|(count, steps)| *count == 0 && (timeless || *steps == 0)))
     }
 
     /// Sends all queries of a plan, one after another.
@@ -174,10 +219,24 @@ impl<'a> Session<'a> {
             let taken = tokio::task::block_in_place(|| searcher.take(&self.indexes, request.number, &answer));
             taken.during("reading an answer")?;
         }
-        Ok(searcher.finish().map(|records| (records, times)))
+        Ok(searcher.finish().map(|found| (found, times)))
     }
 
     pub(super) async fn stop(self) {
         self.host.stop().await;
     }
+}
+
+/// A figure as a line.
+fn shown(figure: &Figure, interval: &Interval) -> String {
+    let value = match &figure.kind {
+        FigureKind::Count => interval.count.to_string(),
+        FigureKind::Sum(_) => format!("{:.1}", interval.sum()),
+        FigureKind::Mean(_) => interval.mean().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.2}")),
+    };
+    if interval.from_ms == interval.to_ms {
+        return format!("  {value}");
+    }
+    let from = jiff::Timestamp::from_millisecond(interval.from_ms).unwrap_or_default();
+    format!("  from {from}  {value}  of {} records", interval.count)
 }

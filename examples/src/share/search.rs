@@ -6,7 +6,7 @@ use cpchain_crypto::{
     Domain,
     search::{
         FixedPoint, Predicate, SearchClient, SearchError,
-        scan::{ScanIndex, ScanServer},
+        scan::{ScanIndex, ScanServer, Shape},
     },
 };
 use cpchain_otp::{
@@ -73,7 +73,8 @@ pub(crate) async fn private_search(
 ) -> Result<SearchOutcome, ShareError> {
     let plain = plain(source).during("preparing the private search")?;
     let key = seller.secret().derive(INDEX);
-    let mut index = ScanIndex::new(key, &[4, 4]).during("making the search index")?;
+    // Two ranges, so the shape for ranges: the host sees that it is this one, and not which ranges of which field.
+    let mut index = ScanIndex::new(key, &[4, 4]).during("making the search index")?.in_shape(Shape::Ranges);
     let host = IndexHost::start(actors, seller, &index).await?;
     let client =
         Client::connect(&host.0.address(), &seller.client.key().to_seed()).await.during("reaching the index host")?;

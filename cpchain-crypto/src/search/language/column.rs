@@ -71,7 +71,8 @@ impl Column {
         if right { Ok(()) } else { Err(SchemaError::Kind) }
     }
 
-    const fn top(&self) -> u16 {
+    /// The largest number.
+    pub(in crate::search) const fn top(&self) -> u16 {
         u16::MAX >> (16 - 4 * self.digits as u32)
     }
 

@@ -55,7 +55,9 @@ impl FigurePlan {
         if let Some(of) = &figure.of {
             reader.conditions(of, 0)?;
         }
-        let wanted: Vec<bool> = (0..=u16::MAX).map(|number| reader.cuts.iter().all(|cut| cut.has(number))).collect();
+        // A number above the column's largest is no record's.
+        let wanted: Vec<bool> =
+            (0..=summary.cut.1.top()).map(|number| reader.cuts.iter().all(|cut| cut.has(number))).collect();
         let bins =
             bins(&wanted, &table.edges).ok_or(why("a bound lies within a bin of the table: ask for whole bins"))?;
         let per_unit = match summary.value.kind() {
@@ -201,9 +203,10 @@ impl Reader<'_> {
 fn bins(wanted: &[bool], edges: &[u16]) -> Option<Vec<bool>> {
     let ends = edges.iter().skip(1).map(|edge| usize::from(*edge)).chain([wanted.len()]);
     let of_bin = |(begin, end): (&u16, usize)| {
-        let values = wanted.get(usize::from(*begin)..end)?;
-        let first = values.first()?;
-        values.iter().all(|value| value == first).then_some(*first)
+        let (begin, end) = (usize::from(*begin).min(wanted.len()), end.min(wanted.len()));
+        let values = wanted.get(begin..end)?;
+        let first = values.first().copied().unwrap_or(false);
+        values.iter().all(|value| *value == first).then_some(first)
     };
     edges.iter().zip(ends).map(of_bin).collect()
 }
