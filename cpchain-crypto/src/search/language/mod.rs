@@ -31,7 +31,7 @@
 //!
 //! # What is guaranteed, and the tests that hold it
 //! - Any text is read or refused with the place and what to do; nothing panics (`any_text_is_read_or_refused`, `errors_say_where_and_what`).
-//! - What is printed is read as the same expression (`what_is_printed_is_read_again`).
+//! - What is printed is read as the same expression (`what_is_printed_is_read_again`, `questions_are_read_as_they_are_printed`).
 //! - Length, depth, tests and members of a set are bounded before memory is taken for them (`bounds_hold`): see the constants of [`Expression`].
 //! - A bound is rounded as the values of its field are, so a stored value lies within a bound equal to it (`literals_are_rounded_as_values`). `<` and `>`
 //!   exclude the whole step that the bound falls into.
