@@ -30,7 +30,7 @@ const WRITERS: usize = 4;
 /// Bytes of a catalogue's entry.
 const ENTRY: usize = 32;
 /// Entries of a catalogue of this length, at most.
-const MAX_ENTRIES: usize = 2_883_584;
+const MAX_ENTRIES: usize = 2_359_296;
 
 /// A line of the plot: its name, and milliseconds against records.
 pub(super) struct Line {
