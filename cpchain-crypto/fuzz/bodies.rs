@@ -17,6 +17,8 @@ pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target.
 pub const ALL: &[(&str, Body)] = &[
+    #[cfg(feature = "tfhe")]
+    ("aggregate", aggregate),
     ("block_header", block_header),
     ("did", did),
     #[cfg(feature = "search")]
@@ -35,6 +37,8 @@ pub const ALL: &[(&str, Body)] = &[
     ("pre_secret_key", pre::secret_key),
     #[cfg(feature = "tfhe")]
     ("scan", scan),
+    #[cfg(feature = "tfhe")]
+    ("scan_shared", scan_shared),
     ("sealed_block", sealed_block),
     ("sealed_box", sealed_box),
     ("tree_node", tree_node),
@@ -147,6 +151,48 @@ pub fn scan(bytes: &[u8]) {
         let _ = server.answer(bytes);
     }
     let _ = ScanIndex::from_bytes(Key::from_bytes([8; 32]), bytes);
+}
+
+/// Everything that hosts, writers and readers of a shared table read.
+#[cfg(feature = "tfhe")]
+pub fn scan_shared(bytes: &[u8]) {
+    use cpchain_crypto::search::{
+        SearchServer,
+        scan::shared::{SharedServer, SharedTable, SharedWriter},
+    };
+    let key = SigningKey::from_seed(&[0x5a; 32]).public_key();
+    if let Ok(mut server) = SharedServer::from_bytes(bytes, 2) {
+        assert_eq!(server.to_bytes(), bytes);
+        let _ = server.apply(bytes);
+        let _ = server.answer(bytes);
+        assert!(server.blocks() <= 2);
+    }
+    let mut host = SharedServer::new(SharedTable::new(key, &[1]).unwrap(), 2);
+    assert!(host.apply(bytes).is_err() && host.answer(bytes).is_err() && host.blocks() == 0);
+    if let Ok(writer) = SharedWriter::from_bytes(bytes) {
+        assert_eq!(writer.to_bytes().as_slice(), bytes);
+    }
+}
+
+#[cfg(feature = "tfhe")]
+pub fn aggregate(bytes: &[u8]) {
+    use cpchain_crypto::{
+        Key,
+        search::{
+            SearchServer,
+            aggregate::{AggregateIndex, AggregateServer, AggregateTable},
+        },
+    };
+    if let Ok(table) = AggregateTable::from_bytes(bytes) {
+        assert_eq!(table.to_bytes().as_slice(), bytes);
+        assert!(AggregateServer::new(table, 2).apply(bytes).is_err());
+    }
+    if let Ok(mut server) = AggregateServer::from_bytes(bytes, 2) {
+        assert_eq!(server.to_bytes(), bytes);
+        assert!(server.apply(bytes).is_err() && server.intervals() <= 2);
+        let _ = server.answer(bytes);
+    }
+    let _ = AggregateIndex::from_bytes(Key::from_bytes([8; 32]), bytes);
 }
 
 /// The envelopes of proxy re-encryption, against one genuine sale.

@@ -48,10 +48,10 @@ fn genuine(name: &str) -> Vec<u8> {
         "pre_key_fragment" => bodies::pre::SALE.key.expose().to_vec(),
         #[cfg(feature = "umbral")]
         "pre_capsule_fragment" => bodies::pre::SALE.fragment.as_bytes().to_vec(),
-        // Long messages: their own proptests are in `search_keyword_bytes.rs` and `scan.rs`, here they are met by noise.
+        // Long messages: their own proptests are in `search_keyword_bytes.rs`, `scan.rs`, `scan_shared.rs` and `aggregate.rs`, here they are met by noise.
         #[cfg(feature = "search")]
         "keyword" => [vec![1; 33], vec![2]].concat(),
-        "scan" => vec![1; 33],
+        "aggregate" | "scan" | "scan_shared" => vec![1; 33],
         other => panic!("no genuine bytes for {other}: add them"),
     }
 }

@@ -200,6 +200,13 @@ fn a_directory_does_not_go_back() {
     // A writer that was seen cannot be left out.
     let only = World::new(&[1], 1);
     assert_eq!(world.reader.learn(&only.host.directory()), Err(SearchError::Tampered));
+    // A reader that was restarted knows as much.
+    let seen = world.reader.seen();
+    world.reader = reader(world.table).with_seen(&seen).unwrap();
+    assert_eq!((world.reader.seen(), world.reader.records()), (seen, 0));
+    world.reader.learn(&old).unwrap();
+    assert_eq!(world.ask(&all_above(0)).unwrap().refused, [world.writers[0].id()]);
+    assert_eq!(world.reader.learn(&only.host.directory()), Err(SearchError::Tampered));
     world.host = new_host;
     world.reader.learn(&world.host.directory()).unwrap();
     let matches = [world.found(0, &[0, 1]), world.found(1, &[0])].concat();
@@ -243,11 +250,13 @@ fn what_does_not_belong_is_refused() {
 }
 
 /// Messages of one small table.
-fn messages() -> (World, [Vec<u8>; 5]) {
+fn messages() -> (World, [Vec<u8>; 6]) {
     let mut world = World::new(&[1], 1);
     let block = world.append(0, &[&[3, 4]]).remove(0);
     let state = world.writers[0].to_bytes().to_vec();
-    let all = [world.announcements[0].clone(), block, world.host.directory(), world.host.to_bytes(), state];
+    let directory = world.host.directory();
+    world.reader.learn(&directory).unwrap();
+    let all = [world.announcements[0].clone(), block, directory, world.host.to_bytes(), state, world.reader.seen()];
     (world, all)
 }
 
@@ -256,7 +265,7 @@ proptest! {
 
     #[test]
     fn shared_decoders_take_any_bytes(
-        which in 0usize..5, cut in prop::option::of(any::<prop::sample::Index>()),
+        which in 0usize..6, cut in prop::option::of(any::<prop::sample::Index>()),
         change in prop::option::of((any::<prop::sample::Index>(), 1u8..)), noise in prop::collection::vec(any::<u8>(), 0..80),
     ) {
         let (mut world, all) = messages();
@@ -269,9 +278,16 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         for bytes in [&bytes, &noise] {
+            // Whoever asks has another key, and nothing of the host's state.
+            prop_assert!(world.host.answer(bytes).is_err());
+            let (_query, pending) = world.reader.query(&all_above(0), &mut world.entropy).unwrap();
+            prop_assert!(world.reader.decode(pending, bytes).is_err());
             let _ = world.host.apply(bytes);
             let _ = world.reader.learn(bytes);
             let _ = SharedWriter::from_bytes(bytes);
+            if let Ok(reader) = reader(world.table).with_seen(bytes) {
+                prop_assert_eq!(&reader.seen(), bytes);
+            }
             if let Ok(host) = SharedServer::from_bytes(bytes, 2) {
                 prop_assert_eq!(&host.to_bytes(), bytes);
             }
@@ -284,7 +300,7 @@ proptest! {
 fn golden_bytes() {
     let (_, all) = messages();
     let mut lines = String::new();
-    for (name, bytes) in ["announcement", "block", "directory", "host", "writer"].iter().zip(&all) {
+    for (name, bytes) in ["announcement", "block", "directory", "host", "writer", "reader"].iter().zip(&all) {
         lines += &format!("{name} {} {}\n", bytes.len(), Digest::content(bytes));
     }
     assert_eq!(lines, include_str!("../testdata/scan_shared.txt"));

@@ -141,7 +141,7 @@ mod tests {
         };
         let wanted = Noise::wanted(4 * DEGREE as u64);
         let blocks = if wanted > 1_000_000 { 12 } else { 1 };
-        let tallies: Vec<Tally> = (0..blocks * INTERVALS as u64).map(tally).collect();
+        let tallies: Vec<Tally> = (0..blocks * INTERVALS as u64).map(|at| tally(at % INTERVALS as u64)).collect();
         let updates = owner.append(&tallies, &mut entropy).unwrap();
         // As a host that was restarted: one transform of the block, and not one for each interval.
         let mut stored = wire::start(Kind::Server, &owner.table, 0);

@@ -37,6 +37,7 @@ pub(super) enum Kind {
     SharedServer = 8,
     Directory = 9,
     Writer = 10,
+    Reader = 11,
 }
 
 impl Kind {
@@ -52,6 +53,7 @@ impl Kind {
             Self::SharedServer => "stored shared scan table",
             Self::Directory => "directory of a shared scan table",
             Self::Writer => "stored writer of a shared scan table",
+            Self::Reader => "stored reader of a shared scan table",
         };
         SearchError::Format { what }
     }

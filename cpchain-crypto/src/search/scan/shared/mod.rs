@@ -20,8 +20,8 @@
 //! - Matches are exact (`writers_and_readers_agree_with_plaintext`), by writer and by the writer's own numbering.
 //! - A writer reads neither the others' blocks nor the reader's queries: it knows its own key alone (`a_writer_reads_only_its_own`).
 //! - The host learns who wrote which block when, and what a scan's host learns. It can neither make up a block, nor change one, nor its number of
-//!   records (`what_the_host_makes_up_is_refused`); nor bring back a state before one that this reader has seen (`a_directory_does_not_go_back`). It **can** keep new blocks to
-//!   itself: whoever needs more asks the writers how many blocks they sent.
+//!   records (`what_the_host_makes_up_is_refused`); nor bring back a state before one that this reader has seen, also before a restart, if it stored
+//!   [`SharedReader::seen`] (`a_directory_does_not_go_back`). It **can** keep new blocks to itself: whoever needs more asks the writers how many blocks they sent.
 //! - A writer that sends rubbish spoils its own records and nobody else's: they are reported as refused (`rubbish_spoils_its_writer_alone`).
 //! - All decoders are bounded and take any bytes (`shared_decoders_take_any_bytes`).
 //!

@@ -16,7 +16,7 @@ use crate::{
             checks::Weights,
             client::Asked,
             index::Block,
-            wire::{Kind, Masks, Reader, Table},
+            wire::{self, Kind, Masks, Reader, Table},
         },
         simd::Kernel,
     },
@@ -105,6 +105,39 @@ impl<S: CounterStore> SharedReader<S> {
         self
     }
 
+    /// What this reader has seen, to be stored when it has learned something: each writer, and the state of its blocks that was believed last. No secrets.
+    pub fn seen(&self) -> Vec<u8> {
+        let mut out = wire::start(Kind::Reader, &self.table, 64);
+        for writer in &self.writers {
+            out.extend(writer.id.0.0);
+            out.extend((writer.seen.len() as u32).to_le_bytes());
+            writer.seen.iter().for_each(|entry| entry.write(&mut out));
+        }
+        out
+    }
+
+    /// The same reader after a restart: nothing that [`seen`](Self::seen) says is forgotten. It asks when it has learned a directory.
+    ///
+    /// # Errors
+    /// [`SearchError::Format`], [`SearchError::OtherTable`].
+    pub fn with_seen(mut self, seen: &[u8]) -> Result<Self, SearchError> {
+        let (mut reader, table) = Reader::open(Kind::Reader, seen)?;
+        if table != self.table {
+            return Err(SearchError::OtherTable);
+        }
+        let mut writers: Vec<Writer> = Vec::new();
+        while !reader.rest().is_empty() {
+            let id = WriterId(Digest(reader.take()?));
+            if writers.len() >= MAX_WRITERS || writers.iter().any(|writer| writer.id == id) {
+                return Err(Kind::Reader.error());
+            }
+            let seen = entries(&mut reader, Kind::Reader)?;
+            writers.push(Writer { id, key: None, entries: Vec::new(), seen, believed: false });
+        }
+        self.writers = writers;
+        Ok(self)
+    }
+
     /// Records that the writers claim, those of refused ones left out.
     pub fn records(&self) -> u64 {
         let entries = self.writers.iter().filter(|writer| writer.believed).flat_map(|writer| &writer.entries);
@@ -128,16 +161,10 @@ impl<S: CounterStore> SharedReader<S> {
             if writers.len() >= MAX_WRITERS || writers.iter().any(|writer: &Writer| writer.id == id) {
                 return Err(Kind::Directory.error());
             }
-            let mut entries = Vec::new();
-            for number in 0..u32::from_le_bytes(reader.take()?) {
-                let entry = Entry::read(&mut reader)?;
-                if entry.head.number != number {
-                    return Err(Kind::Directory.error());
-                }
-                entries.push(entry);
-            }
+            let entries = entries(&mut reader, Kind::Directory)?;
             let (key, seen) = match self.writers.iter().find(|writer| writer.id == id) {
-                Some(known) => (known.key.clone(), known.seen.clone()),
+                // Its key was not stored, if it was seen before a restart.
+                Some(known) => (known.key.clone().or_else(|| self.open(&sealed)), known.seen.clone()),
                 None => (self.open(&sealed), Vec::new()),
             };
             writers.push(Writer::new(id, key, entries, seen));
@@ -156,6 +183,19 @@ impl<S: CounterStore> SharedReader<S> {
         let opened = zeroize::Zeroizing::new(opened);
         Some(Arc::new(Key::from_bytes(opened.as_slice().try_into().ok()?)))
     }
+}
+
+/// How many entries there are, and these, numbered from 0.
+fn entries(reader: &mut Reader<'_>, kind: Kind) -> Result<Vec<Entry>, SearchError> {
+    let mut entries = Vec::new();
+    for number in 0..u32::from_le_bytes(reader.take()?) {
+        let entry = Entry::read(reader)?;
+        if entry.head.number != number {
+            return Err(kind.error());
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 impl Writer {
