@@ -17,8 +17,8 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64
 # Emulated, a case takes ten times as long.
 export PROPTEST_CASES=2
 run() { cargo test --locked --target "$target" --features search,tfhe "$@"; }
-# The kernels: fourier, keyword, catalogue. `fast_packing` and `products` are what the scan computes around them.
-run --lib -- search::fourier search::keyword::kernel search::catalogue::kernel search::packed
-# A query of each engine, answered by NEON and read.
+# The loops themselves, and the packing around them.
+run --lib -- search::simd search::fourier search::keyword::kernel search::catalogue::kernel search::packed
+# A query of each engine, answered and read by NEON.
 run --test scan --test scan_shared --test aggregate --test search_catalogue --test search_keyword_bytes -- \
     golden_bytes bytes_are_these physical_values stored_states the_largest_numbers
