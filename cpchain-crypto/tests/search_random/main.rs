@@ -4,7 +4,7 @@
 //! failure prints its round, which repeats it: `SEARCH_FIRST=round`.
 //!
 //! At length: `SEARCH_QUERIES=10000000 cargo test --release -p cpchain-crypto --features search,tfhe --test search_random -- --ignored --nocapture`.
-//! A query takes 1.3 ms on a free core and 2 ms on a busy one, making tables included, so that 10⁷ take four to six hours of one core.
+//! 10,000 queries took 16.4 s of processor time, making tables included (AMD EPYC with AVX-512, November 2026), so that 10⁷ take four and a half hours of one core.
 //! `SEARCH_ENGINE=plans` asks one engine alone. Queries are those that were sent: one with eight fetches is one.
 #![cfg(all(feature = "search", feature = "tfhe"))]
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
