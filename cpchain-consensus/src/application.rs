@@ -100,6 +100,13 @@ pub trait Application: Any + Send {
         None
     }
 
+    /// Whether a node of this key, which does not propose now, will in a term that is decided already. It keeps the transactions that it
+    /// hears of, so that its first blocks have them. What is final decides, as of now.
+    fn is_next(&self, key: &PublicKey) -> bool {
+        let _ = key;
+        false
+    }
+
     /// The last height that was executed and kept; [`Height::GENESIS`] at the start.
     fn last_height(&self) -> Height;
 }

@@ -269,11 +269,14 @@ fn an_elected_rnode_cannot_withdraw() {
     assert!(chain.pool(1, PoolCall::Leave).unwrap_err().contains("locked"));
     // Elected at the end of term 0 for term 3, which ends with height 24.
     assert!(chain.view.proposers(Term(3)).unwrap().contains(&id(1)));
+    assert_eq!(chain.view.seated_until(&id(1)), Some(Term(3)));
+    assert!(chain.dpor.is_next(&id(1)) && !chain.dpor.is_next(&id(2)), "its node keeps transactions already");
     chain.run_to(LOCK + 1);
     assert!(chain.pool(1, PoolCall::Leave).unwrap_err().contains("elected up to term 3"));
     chain.run_to(4 * TERM - 1);
     assert!(chain.pool(1, PoolCall::Leave).unwrap_err().contains("elected up to term 3"));
     assert_eq!(chain.pool(1, PoolCall::Leave), Ok(()));
+    assert!(!chain.dpor.is_next(&id(1)));
 }
 
 #[test]

@@ -1,11 +1,14 @@
-//! The chain: validators, proposers and followers running LBFT 2.0, each with its own log, links and ledger.
+//! The chain: validators, candidates and followers running LBFT 2.0, each with its own log, links and ledger.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use cpchain_consensus::{
     Height,
     lbft::Committee,
-    ledger::{Amount, Genesis, Ledger, LedgerView},
+    ledger::{
+        Amount, Genesis, Ledger, LedgerBuilder, LedgerView,
+        dpor::{Dpor, DporView},
+    },
     network::{Libp2pConfig, Libp2pNetwork},
     node::{Node, NodeConfig, NodeHandle},
     storage::RedbStorage,
@@ -15,6 +18,7 @@ use cpchain_market::escrow::Rules;
 
 use super::{
     actors::Actors,
+    candidates::{self, FUNDS},
     error::{During, ShareError},
     options::Options,
 };
@@ -29,16 +33,20 @@ pub(crate) struct ChainNode {
     pub(crate) node: NodeHandle,
     /// Its ledger.
     pub(crate) view: LedgerView,
+    /// Its elections.
+    pub(crate) dpor: DporView,
 }
 
 /// All nodes of the chain.
 pub(crate) struct Chain {
-    /// Who votes and proposes.
+    /// Who votes, and proposes in the first terms.
     pub(crate) committee: Committee,
     /// Validators.
     pub(crate) validators: Vec<ChainNode>,
-    /// Proposers that run; a silent one is in the committee and not here.
-    pub(crate) proposers: Vec<ChainNode>,
+    /// Candidates that run; a silent one campaigns and is not here.
+    pub(crate) candidates: Vec<ChainNode>,
+    /// The keys of all candidates.
+    pub(crate) standing: Vec<SigningKey>,
     /// One for each market.
     pub(crate) followers: Vec<ChainNode>,
 }
@@ -54,17 +62,22 @@ impl Chain {
     ) -> Result<Self, ShareError> {
         let keys = |role: &str, count: usize| (0..count).map(|i| actors.key(role, i)).collect::<Vec<_>>();
         let validators = keys("validator", options.validators.into());
-        let proposers = keys("proposer", options.proposers.into());
+        let candidates = keys("candidate", options.proposers.into());
         let followers = keys("follower", followers);
         let public = |keys: &[SigningKey]| keys.iter().map(Signer::public_key).collect::<Vec<_>>();
 
+        let settings = candidates::settings(&public(&validators), actors, candidates.len())?;
         let genesis = funded.iter().fold(Genesis::new(), |genesis, key| genesis.account(*key, Amount::cpc(1_000_000)));
+        let genesis = public(&candidates).iter().fold(genesis, |genesis, key| genesis.account(*key, FUNDS));
+        let genesis = settings.found(genesis);
         let id = genesis.chain_id("share");
-        let committee = Committee::new(id, cpchain_consensus::Term(0), public(&validators), public(&proposers))
+        let first = settings.first_proposers().to_vec();
+        let committee = Committee::new(id, cpchain_consensus::Term(0), public(&validators), first)
+            .and_then(|committee| committee.until(Height(settings.term_heights())))
             .during("making the committee")?;
-        let silent = proposers.len().saturating_sub(options.silent_proposers.into());
+        let loud = candidates.len().saturating_sub(options.silent_proposers.into());
 
-        let running = validators.iter().chain(proposers.iter().take(silent)).chain(&followers);
+        let running = validators.iter().chain(candidates.iter().take(loud)).chain(&followers);
         let mut networks = Vec::new();
         for key in running {
             let listen = "/ip4/127.0.0.1/tcp/0".parse().during("reading a loopback address")?;
@@ -80,22 +93,24 @@ impl Chain {
                     network.add_peer(*peer, address.clone()).during("linking the nodes of the chain")?;
                 }
             }
-            let ledger = ledger(id, genesis.clone())?;
-            let view = ledger.view();
+            let beacon = candidates::beacon(actors, &key.public_key());
+            let application = Dpor::build(settings.clone(), ledger(id, genesis.clone()), Some(beacon));
+            let application = application.during("making the genesis")?;
+            let (view, dpor) = (application.ledger_view(), application.view());
             let storage =
                 RedbStorage::open(dir.join(format!("node-{index}.redb"))).during("opening the log of a node")?;
             let node = Node::start(
                 config(&committee),
                 Arc::new(key.clone()),
-                Box::new(ledger),
+                Box::new(application),
                 Box::new(storage),
                 Box::new(network),
             );
-            nodes.push(ChainNode { node: node.during("starting a node of the chain")?, view });
+            nodes.push(ChainNode { node: node.during("starting a node of the chain")?, view, dpor });
         }
-        let followers = nodes.split_off(validators.len() + silent);
-        let proposers = nodes.split_off(validators.len());
-        let chain = Self { committee, validators: nodes, proposers, followers };
+        let followers = nodes.split_off(validators.len() + loud);
+        let running = nodes.split_off(validators.len());
+        let chain = Self { committee, validators: nodes, candidates: running, standing: candidates, followers };
         for follower in &chain.followers {
             let first = follower.node.wait_final(Height(1));
             let first = tokio::time::timeout(Duration::from_secs(60), first).await;
@@ -114,12 +129,12 @@ impl Chain {
 
     /// Stops all nodes.
     pub(crate) async fn stop(self) {
-        let nodes = self.validators.into_iter().chain(self.proposers).chain(self.followers);
+        let nodes = self.validators.into_iter().chain(self.candidates).chain(self.followers);
         futures::future::join_all(nodes.map(|node| async move { node.node.stop().await })).await;
     }
 }
 
-fn ledger(id: cpchain_consensus::ChainId, genesis: Genesis) -> Result<Ledger, ShareError> {
+fn ledger(id: cpchain_consensus::ChainId, genesis: Genesis) -> LedgerBuilder {
     Ledger::builder(id, genesis)
         .module(VoucherModule)
         .module(ListingModule)
@@ -127,8 +142,6 @@ fn ledger(id: cpchain_consensus::ChainId, genesis: Genesis) -> Result<Ledger, Sh
         .module(LabelModule)
         .module(RevocationModule)
         .module(EscrowModule::new(Rules::default(), UmbralJudge))
-        .build()
-        .during("making the genesis")
 }
 
 fn config(committee: &Committee) -> NodeConfig {
@@ -136,7 +149,7 @@ fn config(committee: &Committee) -> NodeConfig {
         timeout: Duration::from_millis(1500),
         retry_interval: Duration::from_millis(300),
         block_interval: Duration::from_millis(50),
-        idle_block_interval: Duration::from_millis(500),
+        idle_block_interval: Duration::from_millis(80),
         ..NodeConfig::new(committee.clone())
     }
 }

@@ -4,6 +4,7 @@
 
 mod actors;
 mod buyer;
+mod candidates;
 mod chain;
 mod collusion;
 mod error;
@@ -19,9 +20,9 @@ mod source;
 mod summary;
 mod trade;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use cpchain_consensus::ledger::block_transactions;
+use cpchain_consensus::ledger::{block_transactions, dpor::Settings};
 use cpchain_crypto::{PublicKey, Signer};
 use cpchain_otp::records::ProxyId;
 use cpchain_storage::{
@@ -33,6 +34,7 @@ pub(crate) use self::error::During;
 use self::{
     actors::Actors,
     buyer::Buyer,
+    candidates::Campaign,
     chain::Chain,
     hosts::Hosts,
     market::Market,
@@ -43,6 +45,7 @@ use self::{
     source::Source,
 };
 pub use self::{
+    candidates::TermRow,
     error::ShareError,
     options::Options,
     summary::{Step, Summary},
@@ -77,6 +80,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     funded.extend(operators);
     funded.extend([seller_key.public_key(), buyer_key.public_key()]);
     let mut chain = Chain::start(options, &actors, &funded, 2, &dir).await?;
+    let campaign = Campaign::start(&chain, &actors)?;
     progress.part();
     let hosts = Hosts::start(options.storage_nodes.into(), &actors, &dir).await?;
     progress.part();
@@ -100,14 +104,14 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let buyer = Buyer::new(buyer_account.clone(), buyer_storage, actors.secret("buyer", 0), &mut entropy)?;
     publish_descriptors(&proxies, &actors, &seller_storage).await?;
     let view = second.view.clone();
-    let node = second.node.clone();
+    let (node, dpor) = (second.node.clone(), second.dpor.clone());
     progress.end(
         0,
         format!(
-            "{} validators, {} of {} proposers, {} storage hosts, {PROXIES} proxies, 2 markets",
+            "{} validators, {} of {} candidates, {} storage hosts, {PROXIES} proxies, 2 markets",
             chain.validators.len(),
-            chain.proposers.len(),
-            options.proposers,
+            chain.candidates.len(),
+            chain.standing.len(),
             hosts.nodes.len(),
         ),
     );
@@ -178,6 +182,20 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let fetched = buyer.fetch(&find, &source.wanted).await?;
     progress.end(fetched.bytes, "every byte, block, chain link and leaf is as vouched for".to_owned());
 
+    progress.begin("5 elected proposers", 1);
+    let serving = campaign.take_over(&chain).await?;
+    progress.end(
+        0,
+        format!(
+            "term {} (heights {} to {}): {}; each deposited {} CPC and proved its claim",
+            serving.term,
+            serving.first,
+            serving.last,
+            serving.proposers.join(", "),
+            dpor.settings().deposit(),
+        ),
+    );
+
     progress.begin("5 escrow", 1);
     let agent = seller.clone().serve_orders(uploaded.clone());
     let before = (view.balance(&seller_key.public_key()), buyer.balance());
@@ -225,6 +243,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
         placements: uploaded.placements.clone(),
         stopped_nodes,
         order: bought.events.history.clone(),
+        terms: candidates::terms(&dpor, &chain, status.final_height),
     };
     let mut impeached_heights = 0;
     let mut final_blocks = 0;
@@ -234,8 +253,16 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
         };
         final_blocks += u64::from(!entry.block.impeached);
         impeached_heights += u64::from(entry.block.impeached);
-        page.blocks.push(block_row(&chain, &entry));
+        page.blocks.push(block_row(&chain, dpor.settings(), &entry));
     }
+    let sale: BTreeSet<u64> = page.order.iter().map(|(_, height)| *height).collect();
+    let by_elected = |height: &u64| {
+        let block = page.blocks.iter().find(|block| block.height == *height);
+        let proposed =
+            |term: &TermRow| block.is_some_and(|block| !block.impeached && term.proposers.contains(&block.proposer));
+        page.terms.iter().any(|term| (term.first..=term.last).contains(height) && term.elected && proposed(term))
+    };
+    let sale_blocks_by_elected = sale.iter().filter(|height| by_elected(height)).count();
     let (steps, seconds) = progress.finish();
     let summary = Summary {
         rows_bought: expected.len(),
@@ -245,6 +272,10 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
         chain_height: status.height.0,
         final_blocks,
         impeached_heights,
+        elected_proposers: !sale.is_empty() && sale_blocks_by_elected == sale.len(),
+        sale_blocks: sale.len(),
+        sale_blocks_by_elected,
+        terms: page.terms.clone(),
         seconds,
         steps,
     };
@@ -252,6 +283,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
         std::fs::write(path, page.render(&summary)).during("writing the report")?;
     }
 
+    campaign.stop().await;
     published_here.stop().await;
     searched_here.stop().await;
     futures::future::join_all(proxies.into_iter().map(Proxy::stop)).await;
@@ -357,10 +389,9 @@ fn series(table: &Table) -> Vec<Series> {
         .collect()
 }
 
-fn block_row(chain: &Chain, entry: &cpchain_consensus::lbft::FinalEntry) -> BlockRow {
+fn block_row(chain: &Chain, settings: &Settings, entry: &cpchain_consensus::lbft::FinalEntry) -> BlockRow {
     let block = &entry.block;
     let committee = &chain.committee;
-    let proposer = committee.proposers().iter().position(|key| *key == block.proposer).unwrap_or_default();
     let certificate = entry.certificate.as_ref().filter(|certificate| certificate.height == block.height);
     let signers = certificate.map(|certificate| {
         let signed: Vec<u16> = certificate.signers().collect();
@@ -369,7 +400,8 @@ fn block_row(chain: &Chain, entry: &cpchain_consensus::lbft::FinalEntry) -> Bloc
     BlockRow {
         height: block.height.0,
         digest: block.digest.to_string(),
-        proposer,
+        term: settings.term(block.height).0,
+        proposer: candidates::name(chain, &block.proposer),
         transactions: block_transactions(&block.payload).map_or(0, |all| all.len()),
         impeached: block.impeached,
         signers,

@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=31))]
     pub validators: u16,
 
-    /// Proposers of the chain.
+    /// Nodes that stand for election as proposers; the validators propose until the first elected ones take over.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=31))]
     pub proposers: u16,
 
@@ -66,7 +66,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub stop_validators: u16,
 
-    /// Fault: this many proposers never propose; their heights are impeached.
+    /// Fault: this many candidates campaign and then never propose; their heights are impeached.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub silent_proposers: u16,
 

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::summary::{Summary, grouped};
+use super::{
+    candidates::TermRow,
+    summary::{Summary, grouped},
+};
 
 /// One column of the source data, thinned for drawing.
 #[derive(Debug, Clone)]
@@ -20,8 +23,10 @@ pub(crate) struct BlockRow {
     pub(crate) height: u64,
     /// Hex of the block's digest.
     pub(crate) digest: String,
-    /// Index of the proposer.
-    pub(crate) proposer: usize,
+    /// The term.
+    pub(crate) term: u64,
+    /// Who proposed it.
+    pub(crate) proposer: String,
     /// Transactions inside.
     pub(crate) transactions: usize,
     /// Was the proposer impeached?
@@ -60,6 +65,8 @@ pub(crate) struct Page {
     pub(crate) stopped_nodes: Vec<bool>,
     /// The order, from offer to payment: event and height.
     pub(crate) order: Vec<(String, u64)>,
+    /// Who proposed in each term.
+    pub(crate) terms: Vec<TermRow>,
 }
 
 const STYLE: &str = "
@@ -96,6 +103,7 @@ impl Page {
         timeline(out, summary)?;
         self.data(out)?;
         self.order(out)?;
+        self.elections(out)?;
         self.chain(out)?;
         self.shards(out)?;
         out.write_str("</html>\n")
@@ -155,22 +163,37 @@ impl Page {
         out.write_str("</table></div>")
     }
 
+    fn elections(&self, out: &mut String) -> std::fmt::Result {
+        out.write_str(
+            "<h2>The elections</h2><p>The validators proposed until the candidates' deposits and claims were in and three terms had passed; \
+             from then on the ledger drew the proposers of each term, by reputation.</p>\
+             <div class=wide><table><tr><th class=n>term<th class=n>heights<th>elected<th>proposers, in the order of their turns</tr>",
+        )?;
+        for row in &self.terms {
+            let elected = if row.elected { "<i class='dot on'></i>" } else { "<i class=dot></i>" };
+            write!(out, "<tr><td class=n>{}<td class=n>{}–{}<td>{elected}<td>", row.term, row.first, row.last)?;
+            write!(out, "{}</tr>", escape(&row.proposers.join(", ")))?;
+        }
+        out.write_str("</table></div>")
+    }
+
     fn chain(&self, out: &mut String) -> std::fmt::Result {
         out.write_str(
             "<h2>The chain</h2><p>Each dot is a validator; green ones signed the certificate that made the block final. A block without dots became final with one above it.</p>\
-             <div class=wide><table><tr><th class=n>height<th>digest<th class=n>proposer<th class=n>transactions<th>certificate</tr>",
+             <div class=wide><table><tr><th class=n>height<th class=n>term<th>digest<th>proposer<th class=n>transactions<th>certificate</tr>",
         )?;
         for row in &self.blocks {
             write!(
                 out,
-                "<tr><td class=n>{}<td><code>{}</code>",
+                "<tr><td class=n>{}<td class=n>{}<td><code>{}</code>",
                 row.height,
+                row.term,
                 row.digest.get(..16).unwrap_or(&row.digest)
             )?;
             if row.impeached {
-                write!(out, "<td class='n tag'>{} impeached", row.proposer)?;
+                write!(out, "<td class=tag>{} impeached", row.proposer)?;
             } else {
-                write!(out, "<td class=n>{}", row.proposer)?;
+                write!(out, "<td>{}", row.proposer)?;
             }
             write!(out, "<td class=n>{}<td>", row.transactions)?;
             for signed in row.signers.iter().flatten() {
@@ -212,6 +235,11 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             (if summary.private_search_correct { "correct" } else { "wrong" }).to_owned(),
             "private search",
             summary.private_search_correct,
+        ),
+        (
+            format!("{} / {}", summary.sale_blocks_by_elected, summary.sale_blocks),
+            "blocks of the sale by elected proposers",
+            summary.elected_proposers,
         ),
         (format!("{}", summary.final_blocks), "final blocks", true),
         (format!("{}", summary.impeached_heights), "impeached heights", true),

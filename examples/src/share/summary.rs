@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::candidates::TermRow;
+
 /// One step of the share.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
@@ -33,6 +35,14 @@ pub struct Summary {
     pub final_blocks: u64,
     /// Heights whose proposer was impeached.
     pub impeached_heights: u64,
+    /// Every block of the sale was proposed in a term whose proposers were elected from the candidates, by one of them.
+    pub elected_proposers: bool,
+    /// Blocks with an event of the order.
+    pub sale_blocks: usize,
+    /// How many of them elected proposers made.
+    pub sale_blocks_by_elected: usize,
+    /// The terms, as far as the ledger remembers them.
+    pub terms: Vec<TermRow>,
     /// Wall-clock seconds of the whole run.
     pub seconds: f64,
     /// The steps in order.
@@ -46,6 +56,7 @@ impl Summary {
             && self.rows_bought == self.rows_verified
             && self.unbought_interval_refused
             && self.private_search_correct
+            && self.elected_proposers
     }
 
     /// The table that a person reads at the end.
@@ -57,11 +68,13 @@ impl Summary {
             out += &format!("{title}{:pad$}  {:>6.2} s  {:>11}  {proved}\n", "", seconds, grouped(*bytes));
         }
         out += &format!(
-            "\n{} of {} bought rows verified · unbought interval {} · private search {} · height {}, {} final blocks, {} impeached · {:.1} s\n",
+            "\n{} of {} bought rows verified · unbought interval {} · private search {} · {} of {} blocks of the sale by elected proposers · height {}, {} final blocks, {} impeached · {:.1} s\n",
             self.rows_verified,
             self.rows_bought,
             if self.unbought_interval_refused { "refused" } else { "OPENED" },
             if self.private_search_correct { "correct" } else { "WRONG" },
+            self.sale_blocks_by_elected,
+            self.sale_blocks,
             self.chain_height,
             self.final_blocks,
             self.impeached_heights,
@@ -103,12 +116,14 @@ mod tests {
             rows_verified: 2,
             unbought_interval_refused: true,
             private_search_correct: true,
+            elected_proposers: true,
             ..Summary::default()
         };
         assert!(good.holds());
         assert!(!Summary { rows_verified: 1, ..good.clone() }.holds());
         assert!(!Summary { unbought_interval_refused: false, ..good.clone() }.holds());
         assert!(!Summary { private_search_correct: false, ..good.clone() }.holds());
+        assert!(!Summary { elected_proposers: false, ..good.clone() }.holds());
         assert!(!Summary { rows_bought: 0, rows_verified: 0, ..good }.holds());
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use cpchain_crypto::{
-    Digest,
+    Digest, PublicKey,
     vrf::{VrfProof, VrfSecretKey},
 };
 
@@ -174,6 +174,12 @@ impl Application for Dpor {
             tracing::error!(%error, "the elected committee cannot serve; the last one stays");
             ended.again()
         })
+    }
+
+    /// Those who are elected for this term or one of the next three.
+    fn is_next(&self, key: &PublicKey) -> bool {
+        let last = self.view.get(Campaigns::KIND, &elections::seat(key)).as_deref().and_then(elections::number);
+        last.is_some_and(|last| last >= self.settings.term(self.view.height().next()).0)
     }
 
     fn last_height(&self) -> Height {

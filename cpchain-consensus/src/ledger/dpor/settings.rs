@@ -13,7 +13,10 @@ use super::{
     rnode::{self, RNodes},
 };
 use crate::{
-    dpor::{election::Election, reward::ALL_REWARDS},
+    dpor::{
+        election::{Election, Seats},
+        reward::ALL_REWARDS,
+    },
     ids::{Height, Term},
 };
 
@@ -152,6 +155,11 @@ impl Settings {
     /// Is it the last height of its term?
     pub fn is_last(&self, height: Height) -> bool {
         height.0 > 0 && height.0.is_multiple_of(self.term_heights())
+    }
+
+    /// The seats of a committee.
+    pub const fn seats(&self) -> Seats {
+        self.election.seats()
     }
 
     /// The default proposers, in their order.

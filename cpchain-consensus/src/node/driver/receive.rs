@@ -37,9 +37,11 @@ impl Driver {
                 self.network.judge(receipt, verdict);
             }
             Received::Gossip { topic: Topic::Transactions, bytes, receipt, .. } => {
-                // Proposers judge transactions; the others pass them on, within the size that they would take themselves.
+                // Proposers, and those who soon are, judge transactions; the others pass them on, within the size that they would
+                // take themselves.
                 let fits = bytes.len() <= self.config.max_transaction;
-                let taken = fits && (!self.proposes || self.application.submit(bytes).is_ok());
+                let keeps = self.proposes || self.application.is_next(self.core.key());
+                let taken = fits && (!keeps || self.application.submit(bytes).is_ok());
                 if taken && self.proposes {
                     self.pace.work(Instant::now());
                 }
