@@ -14,7 +14,7 @@ use cpchain_consensus::{
     Height,
     ledger::{
         Outcome, TransactionDraft,
-        dpor::{Campaigns, Claim, admission::Work},
+        dpor::{Campaigns, Claim, SOFTWARE, admission::Work},
     },
 };
 use cpchain_crypto::{Digest, Signer as _, SigningKey, vrf::VrfPublicKey};
@@ -23,8 +23,6 @@ use tokio::sync::watch;
 
 use crate::{claim::prove, rpc::Rpc};
 
-/// The version of this software, which claims name; a chain may ask for a newer one.
-pub const SOFTWARE: u32 = 1;
 /// Heights that are left for a claim to get into a block once its proofs are found.
 const LEFT: u64 = 3;
 
@@ -99,7 +97,7 @@ impl Claimant {
     /// Makes and sends a claim, and waits until it is executed.
     async fn claim(&self) -> Result<(), String> {
         self.state.send_replace(Campaigning::Proving);
-        let (cpu_bits, memory_bits) = self.rpc.dpor.settings().difficulty();
+        let (cpu_bits, memory_bits) = self.rpc.dpor.difficulty();
         let memory = self.proof(Work::Memory, memory_bits).await?;
         let cpu = self.proof(Work::Cpu, cpu_bits).await?;
         let claim = Claim { terms: self.terms, software: SOFTWARE, key: self.beacon, cpu, memory };

@@ -10,7 +10,7 @@ use std::{
 use cpchain_consensus::{
     dpor::election::ElectionError,
     lbft::{Committee, CommitteeError},
-    ledger::dpor::SettingsError,
+    ledger::{dpor::SettingsError, governance::GovernanceError},
     network::PROTOCOL_VERSION,
     node::NodeConfig,
 };
@@ -49,6 +49,9 @@ pub enum ConfigError {
     /// Nobody could be elected.
     #[error("`seats` or `proposers` of the genesis: {0}")]
     Election(#[from] ElectionError),
+    /// Votes could not be held.
+    #[error("`validators` of the genesis: {0}")]
+    Governance(#[from] GovernanceError),
     /// The rest of what proposers are elected by.
     #[error("`proposers` or `rounds` of the genesis: {0}")]
     Settings(#[from] SettingsError),

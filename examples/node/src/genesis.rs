@@ -15,6 +15,7 @@ use cpchain_consensus::{
             Dpor, Settings,
             economy::{Economy, EconomySettings},
         },
+        governance::GovernanceSettings,
         identity::Identities,
     },
 };
@@ -29,8 +30,7 @@ use crate::{
     service::ServiceError,
 };
 
-/// Who votes, who proposes first, who stands for election, and what everybody has. The id of the chain commits to all of it but the
-/// validators.
+/// Who votes, who proposes first, who stands for election, and what everybody has. The id of the chain commits to all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisFile {
@@ -144,7 +144,11 @@ impl GenesisFile {
         write(path, self)
     }
 
-    /// How proposers are elected.
+    fn validators(&self) -> Result<Vec<PublicKey>, ConfigError> {
+        self.validators.iter().map(|text| key(text)).collect()
+    }
+
+    /// How proposers are elected, and what is voted on.
     ///
     /// # Errors
     /// [`ConfigError`] for a key or an amount that is none, or settings that cannot work.
@@ -155,7 +159,8 @@ impl GenesisFile {
         let election = Election::new(Seats::of(table.seats)?, defaults)?;
         let settings = Settings::new(election, beacons)?.with_rounds(table.rounds)?;
         let settings = settings.with_deposit(amount(&table.deposit)?, table.lock).with_version(table.software);
-        Ok(settings.with_difficulty(table.cpu_bits, table.memory_bits))
+        let settings = settings.with_difficulty(table.cpu_bits, table.memory_bits);
+        Ok(settings.with_governance(GovernanceSettings::new(self.validators()?)?)?)
     }
 
     /// The pool whose deposits earn.
@@ -190,7 +195,7 @@ impl GenesisFile {
     /// # Errors
     /// [`ConfigError`], also for a committee that cannot work.
     pub fn committee(&self) -> Result<Committee, ConfigError> {
-        let validators = self.validators.iter().map(|text| key(text)).collect::<Result<Vec<_>, _>>()?;
+        let validators = self.validators()?;
         let (chain, settings) = (self.genesis()?.chain_id(&self.chain), self.settings()?);
         let first = Committee::new(chain, Term(0), validators, settings.first_proposers().to_vec())?;
         Ok(first.until(Height(settings.term_heights()))?)
@@ -267,7 +272,7 @@ mod tests {
             wrong(|f| f.proposers[0].beacon = "ff".repeat(32)),
             ConfigError::Settings(SettingsError::Keys)
         ));
-        assert!(matches!(wrong(|f| f.validators.clear()), ConfigError::Committee(_)));
+        assert!(matches!(wrong(|f| f.validators.clear()), ConfigError::Governance(_)));
         assert!(matches!(wrong(|f| f.economy.bonus = "much".into()), ConfigError::Amount(_)));
         assert!(matches!(wrong(|f| f.candidates[0].key = "3".into()), ConfigError::Key(_)));
     }

@@ -12,6 +12,10 @@ use std::{
 };
 
 use clap::Parser as _;
+use cpchain_consensus::{
+    Height,
+    ledger::governance::{Action, Electorate, Parameter, ProposalId},
+};
 use cpchain_crypto::{Did, PublicKey, Signer as _, vrf::VrfPublicKey};
 use cpchain_node::{
     client::Client,
@@ -20,9 +24,9 @@ use cpchain_node::{
     keys,
     service::Service,
     setup::{ACCOUNT_FILE, Plan, init, seats},
-    wallet::{Wallet, money::Pool, text},
+    wallet::{Wallet, money::Pool, text, vote},
 };
-use options::{At, By, Command, Keys, Options};
+use options::{At, Ballot, By, Command, Keys, Options, Proposed};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
@@ -83,6 +87,17 @@ async fn carry_out(options: &Options) -> Result<(), Failure> {
         Command::Deposit { by, pool, amount } => wallet(by, key_of(&by.dir, *pool)?)?.deposit(*pool, *amount).await?,
         Command::Withdraw { by, pool, amount } => wallet(by, key_of(&by.dir, *pool)?)?.withdraw(*pool, *amount).await?,
         Command::Interest(by) => wallet(by, by.dir.join(ACCOUNT_FILE))?.take_interest().await?,
+        Command::Proposals { at, after } => ask(at, "proposals", json!({ "after": after })).await?,
+        Command::Propose { by, heights, action } => {
+            let action = proposed(action)?;
+            let key = voter(&by.dir, action.electorate() == Electorate::Validators)?;
+            wallet(by, key)?.propose(action, *heights).await?
+        }
+        Command::Vote { by, proposal, ballot } => {
+            let proposal = ProposalId(*proposal);
+            let validators = vote::is_for_validators(&Client::of(&by.dir)?, proposal).await?;
+            wallet(by, voter(&by.dir, validators)?)?.vote(proposal, *ballot == Ballot::Yes).await?
+        }
         Command::Campaign { by, terms, beacon } => {
             let path = beacon.clone().unwrap_or_else(|| by.dir.join(BEACON_FILE));
             let beacon =
@@ -98,6 +113,28 @@ fn key_of(dir: &Path, pool: Pool) -> Result<PathBuf, Failure> {
     Ok(match pool {
         Pool::Rnode => NodeFile::read(dir)?.key,
         Pool::Economy => dir.join(ACCOUNT_FILE),
+    })
+}
+
+/// The file of the key that votes: that of the node or the account.
+fn voter(dir: &Path, validators: bool) -> Result<PathBuf, Failure> {
+    key_of(dir, if validators { Pool::Rnode } else { Pool::Economy })
+}
+
+fn proposed(action: &Proposed) -> Result<Action, Failure> {
+    Ok(match action {
+        Proposed::CpuBits { bits } => Action::Set(Parameter::CpuBits, (*bits).into()),
+        Proposed::MemoryBits { bits } => Action::Set(Parameter::MemoryBits, (*bits).into()),
+        Proposed::RnodeDeposit { amount } => Action::Set(Parameter::RNodeDeposit, amount.0),
+        Proposed::SoftUpdate { version, from } => Action::SoftUpdate { version: *version, from: Height(*from) },
+        Proposed::HardUpdate { version, from } => Action::HardUpdate { version: *version, from: Height(*from) },
+        Proposed::AdmitIndustry { account, weight } => {
+            Action::AdmitIndustry { account: read_account(account)?, weight: *weight }
+        }
+        Proposed::RemoveIndustry { account } => Action::RemoveIndustry(read_account(account)?),
+        Proposed::Spend { to, amount } => Action::Spend { to: read_account(to)?, amount: *amount },
+        Proposed::AddValidator { key } => Action::AddValidator(read_account(key)?),
+        Proposed::RemoveValidator { key } => Action::RemoveValidator(read_account(key)?),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpchain_consensus::ledger::Amount;
 use cpchain_node::wallet::money::Pool;
 
@@ -131,6 +131,33 @@ pub(crate) enum Command {
         #[arg(long)]
         beacon: Option<PathBuf>,
     },
+    /// What was put to the vote, and what came of it.
+    Proposals {
+        #[command(flatten)]
+        at: At,
+        /// From the one after this number on.
+        #[arg(long)]
+        after: Option<u64>,
+    },
+    /// Put something to the vote. The key is node.key for what validators vote on, and account.key for the rest, if not given.
+    Propose {
+        #[command(flatten)]
+        by: By,
+        /// For how many heights votes are taken.
+        #[arg(long, default_value_t = 8_640)]
+        heights: u64,
+        #[command(subcommand)]
+        action: Proposed,
+    },
+    /// Vote: as a validator with node.key or as an economy node with account.key if no key is given.
+    Vote {
+        #[command(flatten)]
+        by: By,
+        /// The number of the proposal.
+        proposal: u64,
+        /// For or against it.
+        ballot: Ballot,
+    },
     /// The term that the node is in.
     Term(At),
     /// Who votes and who proposes.
@@ -158,6 +185,38 @@ pub(crate) enum Command {
         #[arg(default_value = "{}")]
         params: String,
     },
+}
+
+/// How to vote.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ballot {
+    Yes,
+    No,
+}
+
+/// What can be put to the vote.
+#[derive(Subcommand)]
+pub(crate) enum Proposed {
+    /// Zero bits of the CPU proof of a claim.
+    CpuBits { bits: u32 },
+    /// Zero bits of the memory proof of a claim.
+    MemoryBits { bits: u32 },
+    /// The least deposit of an RNode, in CPC.
+    RnodeDeposit { amount: Amount },
+    /// From a height on, claims need this software.
+    SoftUpdate { version: u32, from: u64 },
+    /// From a height on, blocks need this software: older nodes stop.
+    HardUpdate { version: u32, from: u64 },
+    /// An industry node, with the reputation that it has at least: 1000 to 10000.
+    AdmitIndustry { account: String, weight: u32 },
+    /// It is an industry node no more.
+    RemoveIndustry { account: String },
+    /// Money of the public vault.
+    Spend { to: String, amount: Amount },
+    /// A validator from the next term on.
+    AddValidator { key: String },
+    /// No validator from the next term on.
+    RemoveValidator { key: String },
 }
 
 #[derive(Subcommand)]

@@ -130,6 +130,47 @@ async fn every_command_against_a_network() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn votes_change_the_chain() {
+    let net = network().await;
+    let dir = net.nodes[RNODE].to_str().unwrap().to_owned();
+    let terminal = Terminal(&dir);
+
+    // Economy nodes, by the weight of their deposits.
+    terminal.fails("vote 0 yes", "no such proposal");
+    terminal.does("deposit economy 20000");
+    let proposed = terminal.does("propose --heights 8 cpu-bits 5");
+    terminal.does("vote 0 no");
+    terminal.does("vote 0 yes");
+    let open = &terminal.does("proposals")["proposals"][0];
+    assert_eq!(
+        (&open["status"], &open["action"], &open["voters"]),
+        (&"open".into(), &"cpu-bits 5".into(), &"economy".into())
+    );
+    assert_eq!((&open["yes"], &open["no"]), (&"20000 CPC".into(), &"0 CPC".into()), "the vote was changed");
+    terminal.fails("withdraw economy 1", "changed nothing");
+    net.reaches(RNODE, proposed["height"].as_u64().unwrap() + 9).await;
+    assert_eq!(terminal.does("proposals")["proposals"][0]["status"], "passed");
+    let asked = net.client(RNODE).call("campaign", serde_json::json!({ "account": net.keys[RNODE].to_string() })).await;
+    assert_eq!(asked.unwrap()["cpu_bits"], 5);
+
+    // Validators: the only one takes another in, which is one of two from the next term on.
+    let validator = net.nodes[0].to_str().unwrap().to_owned();
+    let validator = Terminal(&validator);
+    validator.does(&format!("send --to {} --amount 200", net.keys[0]));
+    validator.does(&format!("propose add-validator {}", net.keys[RNODE]));
+    validator.does("vote 1 yes");
+    assert_eq!(validator.does("proposals --after 0")["proposals"][0]["status"], "passed");
+    let term = terminal.does("term")["term"].as_u64().unwrap();
+    net.reaches(RNODE, 6 * (term + 2)).await;
+    let committee = terminal.does("committee");
+    assert_eq!(committee["validators"].as_array().unwrap().len(), 2, "{committee}");
+    assert_eq!(terminal.does("status")["role"], "validator");
+    let height = net.highest().await;
+    net.all_reach(height + 3).await;
+    net.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fails_says_why() {
     let mut net = network().await;
     let dir = net.nodes[RNODE].to_str().unwrap().to_owned();

@@ -13,7 +13,7 @@ use cpchain_consensus::{
     ledger::{
         Amount,
         dpor::{
-            Campaigns, Claim, DporView, PoolCall, RNodes, Settings,
+            Campaigns, Claim, DporView, PoolCall, RNodes, SOFTWARE, Settings,
             admission::{Work, find},
         },
     },
@@ -32,8 +32,6 @@ use crate::adapters::ChainClient;
 
 /// CPC that a candidate begins with: its deposit, and a rest that is not the same for all.
 pub(crate) const FUNDS: Amount = Amount::cpc(250_000);
-/// The version of software that claims name.
-const SOFTWARE: u32 = 1;
 const ROUNDS: u32 = 2;
 const MEMORY_BITS: u32 = 1;
 /// Between two looks of a candidate at its claim.

@@ -5,7 +5,12 @@ use std::{fmt, sync::Arc};
 use cpchain_crypto::{Digest, PublicKey};
 
 use super::{
-    super::{module::MAX_SCAN, transaction::AccountId, view::LedgerView},
+    super::{
+        governance::{GovernanceView, Parameter},
+        module::MAX_SCAN,
+        transaction::AccountId,
+        view::LedgerView,
+    },
     activity,
     campaign::{Campaigns, candidates, recent},
     elections,
@@ -85,6 +90,15 @@ impl DporView {
     /// What stands for a recent final block in the proofs of a [`Claim`](super::Claim).
     pub fn recent_block(&self, height: Height) -> Option<Digest> {
         Digest::from_slice(&self.ledger.get(Campaigns::KIND, &recent(height))?)
+    }
+
+    /// Zero bits that the CPU proof and the memory proof of a claim need now: those of the settings, or as voted.
+    pub fn difficulty(&self) -> (u32, u32) {
+        let (cpu, memory) = self.settings.difficulty();
+        let votes = GovernanceView::new(self.ledger.clone());
+        let voted =
+            |parameter, first| votes.parameter(parameter).and_then(|value| u32::try_from(value).ok()).unwrap_or(first);
+        (voted(Parameter::CpuBits, cpu), voted(Parameter::MemoryBits, memory))
     }
 
     /// The newest final block that a proof may be over: the last one that was not impeached.

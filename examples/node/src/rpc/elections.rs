@@ -6,14 +6,17 @@ use cpchain_consensus::{
         reputation::{FORGIVEN, Record, Scores},
         season::Phase,
     },
-    ledger::{Amount, dpor::Campaigns, dpor::RNodes},
+    ledger::{
+        Amount,
+        dpor::{Campaigns, RNodes, SOFTWARE},
+    },
 };
 use cpchain_crypto::PublicKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{INTERNAL, NOT_FOUND, PARAMS, RpcError, methods::Rpc};
-use crate::{campaign::SOFTWARE, keys};
+use crate::keys;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +43,7 @@ fn texts(keys: &[PublicKey]) -> Vec<String> {
 
 impl Rpc {
     /// Answers a question of the state after one block: between equal heights nothing was executed.
-    fn steady<T>(&self, question: impl Fn() -> T) -> (u64, T) {
+    pub(super) fn steady<T>(&self, question: impl Fn() -> T) -> (u64, T) {
         loop {
             let before = self.view.height();
             let answer = question();
@@ -124,13 +127,12 @@ impl Rpc {
     /// What a claim is made of.
     pub(super) fn campaign(&self, of: &Of) -> Result<Value, RpcError> {
         let account = of.account()?;
-        let settings = self.dpor.settings();
         let question = || {
             let last = self.dpor.claimed_until(&account).map(|term| term.0);
             (self.dpor.rnode_since(&account), last, self.dpor.term(), self.dpor.last_recent_block())
         };
         let (height, (since, claimed_until, term, recent)) = self.steady(question);
-        let (cpu_bits, memory_bits) = settings.difficulty();
+        let (cpu_bits, memory_bits) = self.dpor.difficulty();
         Ok(json!({
             "height": height,
             "term": term.0,
@@ -141,7 +143,7 @@ impl Rpc {
             "expires": recent.map(|(height, _)| height.0.saturating_add(Campaigns::RECENT)),
             "cpu_bits": cpu_bits,
             "memory_bits": memory_bits,
-            "software": SOFTWARE.max(settings.version()),
+            "software": SOFTWARE,
         }))
     }
 

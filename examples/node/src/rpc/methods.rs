@@ -125,6 +125,7 @@ impl Rpc {
             "committee" => self.committee(&read(params)?),
             "deposits" => self.deposits(&read(params)?),
             "campaign" => self.campaign(&read(params)?),
+            "proposals" => read(params).map(|page| self.proposals(&page)),
             "reputation" => self.reputation(read(params)?).await,
             "balance" => self.balance(read(params)?).await,
             "submit" => self.submit(read(params)?).await,

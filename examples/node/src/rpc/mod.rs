@@ -10,6 +10,7 @@
 //! | `committee` | `term`? | validators, proposers and which of them are default ones, quorum; from 16 terms back to 3 ahead |
 //! | `deposits` | `account` | its deposits as an RNode and in the economy pool, when they are free, the season |
 //! | `campaign` | `account` | what a claim needs: the last one, the block for its proofs, the difficulties |
+//! | `proposals` | `after`? | 100 proposals from the one after that number: action, votes, status; the public vault |
 //! | `reputation` | `account` | its rank, weight and points in each dimension, its impeachments |
 //! | `balance` | `account`, `min_height`? | balance and next nonce, and the final height at which that was so |
 //! | `submit` | `transaction` (hex), `wait`?: `accepted` or `final`, `timeout_ms`? | its id and status |
@@ -45,6 +46,7 @@ pub mod http;
 mod methods;
 mod patient;
 mod stream;
+mod votes;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -9,7 +9,7 @@ use cpchain_consensus::{
 use cpchain_crypto::{Digest, vrf::VrfPublicKey};
 use serde_json::{Value, json};
 
-use super::{Wallet, WalletError};
+use super::{Wallet, WalletError, number};
 use crate::{claim::prove, client::ClientError, keys};
 
 /// How often stale proofs are found anew.
@@ -76,9 +76,4 @@ impl Wallet {
         let height = Height(number(&asked, "block_height")?);
         Ok(nonce.map(|nonce| ((nonce, height), height.0.saturating_add(Campaigns::RECENT))))
     }
-}
-
-fn number(of: &Value, field: &str) -> Result<u64, ClientError> {
-    let missing = || ClientError::Answer(format!("`{field}` is missing"));
-    of.get(field).and_then(Value::as_u64).ok_or_else(missing)
 }

@@ -5,6 +5,7 @@
 //! | [`Wallet`] | one key at one node: signs, sends, waits for the receipt |
 //! | [`money`] | send, deposit, withdraw, take interest |
 //! | [`election`] | stand for election |
+//! | [`vote`] | propose and vote |
 //! | [`text`] | answers as text for people |
 //!
 //! # Rules, and the tests that hold them (`tests/wallet.rs`)
@@ -16,6 +17,7 @@
 pub mod election;
 pub mod money;
 pub mod text;
+pub mod vote;
 
 use std::time::Duration;
 
@@ -64,6 +66,11 @@ pub enum WalletError {
         "no block took the claim while its proofs were fresh, {0} times: the chain is faster than this computer, or has stopped"
     )]
     Stale(u32),
+}
+
+fn number(of: &Value, field: &str) -> Result<u64, ClientError> {
+    let missing = || ClientError::Answer(format!("`{field}` is missing"));
+    of.get(field).and_then(Value::as_u64).ok_or_else(missing)
 }
 
 /// One key at one node.
