@@ -23,6 +23,10 @@ fn holds(arguments: &[&str]) -> Value {
     assert!(report["rows_bought"].as_u64().unwrap() > 0);
     assert_eq!(report["unbought_interval_refused"], true);
     assert_eq!(report["private_search_correct"], true);
+    assert_eq!(
+        (&report["elected_proposers"], &report["sale_blocks"]),
+        (&true.into(), &report["sale_blocks_by_elected"])
+    );
     report
 }
 
@@ -35,11 +39,24 @@ fn the_real_file() {
     // March to May are 2,208 hours; the intervals that overlap them are bought whole.
     assert_eq!(report["rows_bought"], 2352);
     let names: Vec<_> = report["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
-    for step in ["1 gateway", "2 store", "3 list", "4 private search", "5 fetch", "5 escrow", "6 decrypt"] {
+    let terms = report["terms"].as_array().unwrap();
+    let elected = |term: &&Value| term["elected"] == true;
+    assert!(terms[0]["elected"] == false && terms.iter().filter(elected).count() > 0, "{terms:?}");
+    for term in terms.iter().filter(elected) {
+        let proposers = term["proposers"].as_array().unwrap();
+        assert!(proposers.len() == 3 && proposers.iter().all(|name| name.as_str().unwrap().starts_with("candidate")));
+    }
+    for step in ["1 gateway", "2 store", "3 list", "4 private search", "5 fetch", "5 elected", "5 escrow", "6 decrypt"]
+    {
         assert!(names.iter().any(|name| name.starts_with(step)), "{step} is not among {names:?}");
     }
     let html = std::fs::read_to_string(page).unwrap();
-    assert!(html.contains("temperature") && html.contains("upload 13") && !html.contains("http://"));
+    assert!(
+        html.contains("temperature")
+            && html.contains("The elections")
+            && html.contains("upload 13")
+            && !html.contains("http://")
+    );
     assert!(kept.join("host-11").is_dir() && kept.join("node-0.redb").is_file());
     // Nothing of another run is written over.
     let again = share(&["--keep", kept.to_str().unwrap()]);
@@ -52,8 +69,9 @@ fn one_validator_stopped() {
 }
 
 #[test]
-fn one_proposer_never_proposes() {
-    let report = holds(&["--silent-proposers", "1", "--from", "2010-04-01", "--to", "2010-04-10"]);
+fn elected_proposers_that_never_propose() {
+    // Two of four candidates: at least one of the three seats of each term is silent.
+    let report = holds(&["--silent-proposers", "2", "--from", "2010-04-01", "--to", "2010-04-10"]);
     assert!(report["impeached_heights"].as_u64().unwrap() > 0);
 }
 

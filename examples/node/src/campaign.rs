@@ -1,10 +1,10 @@
 //! A candidate's own work: it renews its claim before the last one ends, as long as its account has a deposit.
 //!
-//! # Rules, and the tests that hold them (`tests/terms.rs`)
+//! # Rules, and the tests that hold them (`tests/terms.rs`, `tests/candidates.rs`)
 //! - The proofs are found on blocking threads: the engine's task never waits for them, and the node ends at once when it is told to
 //!   (`claim.rs`).
-//! - A claim is sent once and awaited. It expires with the block that its memory proof is over, so an old one never comes in late; then
-//!   a new one is made (`a_claim_that_never_gets_in_is_made_again`).
+//! - A claim is sent once and awaited. It expires ten heights after the block that its memory proof is over, so an old one never comes in
+//!   late; then a new one is made (`a_claim_that_never_gets_in_is_made_again`).
 //! - It never asks for a claim that the ledger would refuse: not without a deposit, and not before the last claim's last term
 //!   (`candidates_are_elected_and_renew_their_claims`).
 
