@@ -102,13 +102,13 @@ impl Campaign {
         Ok(Self { tasks, view: elsewhere.dpor.clone(), node: elsewhere.node.clone() })
     }
 
-    /// Waits until those who were elected propose, and will in the next term too; says who they are.
+    /// Waits until those who were elected propose, and will in the next two terms too; says who they are.
     pub(crate) async fn take_over(&self, chain: &Chain) -> Result<TermRow, ShareError> {
         let mut status = self.node.watch();
         let serve = async {
             loop {
                 let term = self.view.term();
-                if [term, term.next()].into_iter().all(|term| is_elected(&self.view, chain, term)) {
+                if (term.0..=term.0 + 2).all(|term| is_elected(&self.view, chain, Term(term))) {
                     return row(&self.view, chain, term);
                 }
                 status.changed().await.ok()?;

@@ -149,7 +149,7 @@ fn config(committee: &Committee) -> NodeConfig {
         timeout: Duration::from_millis(1500),
         retry_interval: Duration::from_millis(300),
         block_interval: Duration::from_millis(50),
-        idle_block_interval: Duration::from_millis(80),
+        idle_block_interval: Duration::from_millis(150),
         ..NodeConfig::new(committee.clone())
     }
 }
