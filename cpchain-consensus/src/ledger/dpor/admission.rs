@@ -32,6 +32,10 @@ pub enum Work {
 /// assert!(holds(Work::Cpu, &account, &block, nonce, 12));
 /// ```
 pub fn holds(work: Work, account: &PublicKey, block: &Digest, nonce: u64, bits: u32) -> bool {
+    // Every hash begins with no zero bits.
+    if bits == 0 {
+        return true;
+    }
     let mut input = [0; 72];
     let bytes = account.0.iter().chain(&block.0).copied().chain(nonce.to_le_bytes());
     input.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
@@ -101,6 +105,7 @@ mod tests {
             assert!((0..nonce).all(|nonce| !holds(work, &account, &block, nonce, bits)));
         }
         assert_eq!(find(Work::Cpu, &account, &block, 256, 0..10), None);
+        assert_eq!(find(Work::Memory, &account, &block, 0, 7..9), Some(7), "no work is asked for");
     }
 
     #[test]
