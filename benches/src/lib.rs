@@ -6,6 +6,7 @@ mod crypto;
 mod dht;
 mod dpor;
 pub mod lbft;
+mod market;
 mod measure;
 mod pipeline;
 mod plot;
@@ -23,6 +24,7 @@ pub use {
     crypto::crypto,
     dht::{Networks, dht},
     dpor::dpor,
+    market::market,
     measure::{Effort, Sample, compare, measure},
     pipeline::pipeline,
     read::read,

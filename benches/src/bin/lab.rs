@@ -10,8 +10,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use cpchain_benches::{
-    Effort, Networks, Relaying, audit, compress, crypto, dht, dpor, json, lbft, pipeline, read, relay, search, store,
-    table, terms,
+    Effort, Networks, Relaying, audit, compress, crypto, dht, dpor, json, lbft, market, pipeline, read, relay, search,
+    store, table, terms,
 };
 use indicatif::ProgressBar;
 
@@ -42,6 +42,8 @@ enum Bench {
         #[command(subcommand)]
         work: lbft::Work,
     },
+    /// The market: a catalogue of a million listings, its synchroniser, and orders under escrow with all fragments verified.
+    Market,
     /// Private search: the keyword engine and the predicate scan, by kernel and by size of the table.
     Search(search::Search),
     /// The local store: processor time of a durable put, disk, memory and recovery, beside sled, redb and fjall alone.
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Bench::Search(work) => search::search(&work, effort, |name| spinner.set_message(name.to_owned())),
         Bench::Dht(networks) => dht(&networks, effort, &|text| spinner.set_message(text)),
         Bench::Dpor => dpor(effort, |name| spinner.set_message(name)).map_err(Into::into),
+        Bench::Market => market(effort, |text| spinner.set_message(text)),
         Bench::Lbft { work } => lbft::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Store(work) => store::run(&work, effort, &|text| spinner.set_message(text)),
         Bench::Terms(work) => terms::run(&work, effort, &|text| spinner.set_message(text)),
