@@ -92,11 +92,11 @@ impl<'a> Life<'a> {
     }
 }
 
+/// Who sent which payload.
+type Sent = (SigningKey, Vec<u8>);
+
 /// Everything up to the last bundle that is needed, and the order then.
-fn start(
-    trade: &mut Trade,
-    terms: cpchain_market::escrow::Terms,
-) -> Result<(Vec<(SigningKey, Vec<u8>)>, Order), AnyError> {
+fn start(trade: &mut Trade, terms: cpchain_market::escrow::Terms) -> Result<(Vec<Sent>, Order), AnyError> {
     let candidates = candidates(trade);
     let mut sent = vec![(trade.buyer.clone(), Command::Offer(terms.clone()).to_bytes())];
     let step = with(trade.buyer.public_key(), &candidates, |context| Order::offer(terms, &trade.listing, context))?;
