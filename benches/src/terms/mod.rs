@@ -8,7 +8,7 @@ use std::{error::Error, path::PathBuf, time::Instant};
 use clap::Args;
 
 use crate::{Effort, Figure};
-pub use chain::{CLASSES, Class, Plan, Row, simulate};
+pub use chain::{CLASSES, Class, Plan, Row, SimulationError, simulate};
 pub use panels::{Panel, panels};
 
 /// What to simulate.

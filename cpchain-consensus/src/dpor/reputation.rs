@@ -90,6 +90,7 @@ pub struct Scores {
     pub impeached: u64,
 }
 
+#[cfg(feature = "ledger")]
 impl Reputation {
     /// What is left of it after so many impeached heights, without a floor.
     pub(crate) const fn after(self, impeached: u64) -> Self {

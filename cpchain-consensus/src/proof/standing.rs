@@ -13,6 +13,7 @@ use crate::ids::Height;
 const VERSION: u8 = 1;
 const REVOKED: u8 = 0;
 const SPEAKS: u8 = 1;
+#[cfg(feature = "ledger")]
 const LEN: usize = 58;
 
 /// A state value that is not a standing.
