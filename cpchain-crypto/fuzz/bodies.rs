@@ -17,7 +17,7 @@ pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target.
 pub const ALL: &[(&str, Body)] = &[
-    #[cfg(feature = "tfhe")]
+    #[cfg(feature = "search")]
     ("aggregate", aggregate),
     ("block_header", block_header),
     ("did", did),
@@ -35,9 +35,9 @@ pub const ALL: &[(&str, Body)] = &[
     ("pre_public_key", pre::public_key),
     #[cfg(feature = "umbral")]
     ("pre_secret_key", pre::secret_key),
-    #[cfg(feature = "tfhe")]
+    #[cfg(feature = "search")]
     ("scan", scan),
-    #[cfg(feature = "tfhe")]
+    #[cfg(feature = "search")]
     ("scan_shared", scan_shared),
     ("sealed_block", sealed_block),
     ("sealed_box", sealed_box),
@@ -132,7 +132,7 @@ pub fn keyword(bytes: &[u8]) {
     let _ = KeywordIndex::from_bytes(Key::from_bytes([8; 32]), bytes);
 }
 
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 pub fn scan(bytes: &[u8]) {
     use cpchain_crypto::{
         Key,
@@ -154,7 +154,7 @@ pub fn scan(bytes: &[u8]) {
 }
 
 /// Everything that hosts, writers and readers of a shared table read.
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 pub fn scan_shared(bytes: &[u8]) {
     use cpchain_crypto::search::{
         SearchServer,
@@ -174,7 +174,7 @@ pub fn scan_shared(bytes: &[u8]) {
     }
 }
 
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 pub fn aggregate(bytes: &[u8]) {
     use cpchain_crypto::{
         Key,

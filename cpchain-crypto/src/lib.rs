@@ -17,7 +17,7 @@
 //! | never use a nonce twice, whatever fails | [`counter`] |
 //! | give away a range of them with a few seeds | [`key_tree`] |
 //! | let proxies hand a key to a buyer without seeing it | [`pre`] (feature `umbral` for the implementation) |
-//! | ask a host about records that it cannot read | [`search`] (features `search`: by keyword, `tfhe`: by ranges) |
+//! | ask a host about records that it cannot read | [`search`] (feature `search`) |
 //!
 //! # What you may implement
 //! | trait | promise | ours |
@@ -28,7 +28,7 @@
 //! | [`Aead`] | nothing that was changed opens | [`ChaCha20Poly1305`] |
 //! | [`counter::CounterStore`] | what it stored is there after a power cut | `counter::FileCounter` (feature `std`) |
 //! | `pre::ProxyReEncryption` (feature `alloc`) | only verified fragments are combined | `pre::Umbral` (feature `umbral`) |
-//! | `search::SearchClient`, `search::SearchServer` (feature `alloc`) | the server needs no key | `search::keyword` (feature `search`), `search::scan` (feature `tfhe`) |
+//! | `search::SearchClient`, `search::SearchServer` (feature `alloc`) | the server needs no key | `search::keyword`, `search::scan` (feature `search`) |
 //!
 //! # Features
 //! The core needs neither the standard library, nor a heap, nor a C compiler.
@@ -40,11 +40,10 @@
 //! | `std` | `alloc`; `SystemEntropy`, `identity::KeyFile`, `counter::FileCounter`, faster signatures | – |
 //! | `did-document` | `alloc`; reading DID documents back, over `serde_json` | – |
 //! | `umbral` | `alloc`; proxy re-encryption over `umbral-pre` | **GPL-3.0-only**: so is a binary that contains it |
-//! | `search` | `std`; private search by keyword, words of texts, typed fields. Its kernels are the crate's one `unsafe` code | permissive; Unicode-3.0, BSD-3-Clause |
-//! | `tfhe` | `std`; private search over lattices: ranges, aggregates, a public catalogue | permissive |
+//! | `search` | `std`; private search by keyword, words of texts, typed fields, ranges; counts and sums; a public catalogue. Its kernels are the crate's one `unsafe` code | permissive; Unicode-3.0, BSD-3-Clause |
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
-#![cfg_attr(not(any(feature = "search", feature = "tfhe")), forbid(unsafe_code))]
+#![cfg_attr(not(feature = "search"), forbid(unsafe_code))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 #[cfg(feature = "alloc")]

@@ -16,7 +16,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64
 # Emulated, a case takes ten times as long.
 export PROPTEST_CASES=2
-run() { cargo test --locked --target "$target" --features search,tfhe "$@"; }
+run() { cargo test --locked --target "$target" --features search "$@"; }
 # The loops themselves, and the packing around them.
 run --lib -- search::simd search::fourier search::keyword::kernel search::catalogue::kernel search::packed
 # A query of each engine, answered and read by NEON.

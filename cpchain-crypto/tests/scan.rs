@@ -1,5 +1,5 @@
 //! The predicate scan from the outside: exact, of constant length, and refusing what it can see to be false.
-#![cfg(feature = "tfhe")]
+#![cfg(feature = "search")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use cpchain_crypto::{

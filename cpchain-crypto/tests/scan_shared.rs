@@ -1,5 +1,5 @@
 //! A scan table of several writers, from the outside.
-#![cfg(feature = "tfhe")]
+#![cfg(feature = "search")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use cpchain_crypto::{

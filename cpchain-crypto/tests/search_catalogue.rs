@@ -1,7 +1,7 @@
 //! The catalogue lookup from the outside: exact, of constant length, and refusing what is false.
 //!
-//! `CATALOGUE_LOOKUPS=10000 cargo test --release -p cpchain-crypto --features tfhe --test search_catalogue -- --ignored` runs the long ones.
-#![cfg(feature = "tfhe")]
+//! `CATALOGUE_LOOKUPS=10000 cargo test --release -p cpchain-crypto --features search --test search_catalogue -- --ignored` runs the long ones.
+#![cfg(feature = "search")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use cpchain_crypto::{

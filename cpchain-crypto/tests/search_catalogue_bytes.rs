@@ -1,5 +1,5 @@
 //! Bytes of the catalogue lookup: pinned, and bounded against any others.
-#![cfg(feature = "tfhe")]
+#![cfg(feature = "search")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::{LazyLock, Mutex};

@@ -1,5 +1,5 @@
 //! Figures, public catalogues and several writers' tables, as the planner takes them and refuses them.
-#![cfg(all(feature = "search", feature = "tfhe"))]
+#![cfg(feature = "search")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod readings;

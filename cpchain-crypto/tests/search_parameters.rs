@@ -76,13 +76,13 @@ fn the_failure_is_this_unlikely() {
 }
 
 /// Standard deviation of TUniform(20).
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 fn scan_deviation() -> f64 {
     (((1u64 << 41) + 1) as f64 / 6.0).sqrt()
 }
 
 /// As [`block_size`], with a secret of TUniform(3): its part of the lattice is scaled by the ratio of the deviations (Bai and Galbraith, 2014). Only the error before rounding counts: what the host sees is less exact.
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 #[test]
 fn the_scan_is_estimated() {
     use cpchain_crypto::search::scan::Parameters;
@@ -103,7 +103,7 @@ fn the_scan_is_estimated() {
 
 /// The client refuses what is 2⁻¹⁸ from a message. Errors of the selectors are sub-Gaussian, as above; with the worst rows, −2¹⁵ in every coefficient of all 15, each
 /// coefficient sums 15 · 2048 of them. What rounding takes from the answer's mask meets the secret, of 8 at most.
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 #[test]
 fn the_scan_fails_this_rarely() {
     use cpchain_crypto::search::scan::Parameters;

@@ -1,5 +1,5 @@
 //! Plans from the outside: exact over both engines, alike to hosts, and never partial.
-#![cfg(all(feature = "search", feature = "tfhe"))]
+#![cfg(feature = "search")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod readings;

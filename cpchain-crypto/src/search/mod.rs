@@ -10,10 +10,10 @@
 //!   of all buckets times these numbers is the wanted bucket.
 //! - **Predicate scan** (`scan`): for every digit of a field and every value of that digit, one bitmap says which records have it. The question is
 //!   one encrypted 0 or 1 for each bitmap (a *selector*). The sum is the bitmap of the records whose digit is among the wanted ones.
-//! - **Catalogue lookup** (`catalogue`, feature `tfhe`): the table is public. An encrypted 0 or 1 for each row of its pages selects one, and encrypted bits choose the
+//! - **Catalogue lookup** (`catalogue`): the table is public. An encrypted 0 or 1 for each row of its pages selects one, and encrypted bits choose the
 //!   column. Anyone may ask, without a key, and downloads nothing first.
 //!
-//! | which to take | `keyword` (feature `search`) | `scan` (feature `tfhe`) |
+//! | which to take | `keyword` | `scan` |
 //! | --- | --- | --- |
 //! | what is asked | which records have this word or value | ranges, prefixes, sets, equality of numbers |
 //! | who may ask | whoever has the table's key | the owner; of a table that several fill, its reader |
@@ -31,7 +31,7 @@
 //! | [`Term`], `Language`, `Field` (feature `search`) | words of texts and typed values, as the engines know them |
 //! | [`Predicate`] | what can be asked of a field by a scan |
 //! | `language` (feature `search`) | what a person types, and the schema that it is about |
-//! | `aggregate` (feature `tfhe`) | counts, sums and means over what matches, by interval |
+//! | `aggregate` | counts, sums and means over what matches, by interval |
 //! | `store` | a host's table on disk |
 //! | `plan` (feature `search`) | which engine answers which part, what that costs and shows, and carrying it out |
 //! | [`FixedPoint`] | physical values as 16-bit numbers in the same order |
@@ -45,45 +45,45 @@
 //!   as far as the host is**, or from two hosts that do not collude, unless the engine proves it as `keyword` and `scan` do: what an engine can see of tampering is
 //!   written at the engine.
 
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 pub mod aggregate;
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 pub mod catalogue;
 #[cfg(feature = "search")]
 mod field;
 mod fixed_point;
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 mod fourier;
 #[cfg(feature = "search")]
 pub mod keyword;
 #[cfg(feature = "search")]
 pub mod language;
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 mod lattice;
-#[cfg(all(test, feature = "tfhe"))]
+#[cfg(all(test, feature = "search"))]
 mod noise;
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 mod packed;
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 mod pages;
 #[cfg(feature = "search")]
 pub mod plan;
 mod predicate;
-#[cfg(feature = "tfhe")]
+#[cfg(feature = "search")]
 pub mod scan;
-#[cfg(any(feature = "search", feature = "tfhe"))]
+#[cfg(feature = "search")]
 mod simd;
-#[cfg(any(feature = "search", feature = "tfhe"))]
+#[cfg(feature = "search")]
 pub mod store;
 mod term;
 #[cfg(feature = "search")]
 mod text;
-#[cfg(any(feature = "search", feature = "tfhe"))]
+#[cfg(feature = "search")]
 mod wire;
 
 use alloc::vec::Vec;
 
-#[cfg(any(feature = "search", feature = "tfhe"))]
+#[cfg(feature = "search")]
 pub use simd::Kernel;
 #[cfg(feature = "search")]
 pub use {

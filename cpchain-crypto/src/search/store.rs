@@ -295,7 +295,6 @@ const fn doing(doing: &'static str) -> impl Fn(io::Error) -> StoreError + Copy {
     move |source| StoreError::Io { doing, source }
 }
 
-#[cfg(feature = "search")]
 impl StoredServer for super::keyword::KeywordServer {
     fn snapshot(&self) -> Vec<u8> {
         self.to_bytes()
@@ -308,7 +307,6 @@ impl StoredServer for super::keyword::KeywordServer {
     }
 }
 
-#[cfg(feature = "tfhe")]
 impl StoredServer for super::scan::ScanServer {
     fn snapshot(&self) -> Vec<u8> {
         self.to_bytes()
@@ -320,7 +318,6 @@ impl StoredServer for super::scan::ScanServer {
     }
 }
 
-#[cfg(feature = "tfhe")]
 impl StoredServer for super::aggregate::AggregateServer {
     fn snapshot(&self) -> Vec<u8> {
         self.to_bytes()

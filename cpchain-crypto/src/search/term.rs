@@ -21,7 +21,7 @@ impl Term {
         Self(Digest::of(TERM, &[kind.as_bytes(), value]))
     }
 
-    #[cfg(any(feature = "search", feature = "tfhe"))]
+    #[cfg(feature = "search")]
     pub(super) const fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }

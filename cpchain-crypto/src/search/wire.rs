@@ -71,7 +71,6 @@ impl<'a, K: Kind> Reader<'a, K> {
     }
 
     /// What stands behind a head that was read elsewhere.
-    #[cfg(feature = "tfhe")]
     pub(super) const fn part(kind: K, bytes: &'a [u8]) -> Self {
         Self { kind, rest: bytes }
     }
@@ -92,7 +91,6 @@ impl<'a, K: Kind> Reader<'a, K> {
         Ok(head)
     }
 
-    #[cfg(feature = "search")]
     pub(super) fn words(&mut self, count: usize) -> Result<Vec<u32>, SearchError> {
         let (words, _) = self.slice(count.saturating_mul(4))?.as_chunks::<4>();
         Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
@@ -113,7 +111,6 @@ impl<'a, K: Kind> Reader<'a, K> {
 }
 
 /// Which sealing of which block, or interval: what pads, weights and the view depend on.
-#[cfg(feature = "tfhe")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) number: u32,
@@ -121,7 +118,6 @@ pub(super) struct Head {
     pub(super) salt: [u8; 16],
 }
 
-#[cfg(feature = "tfhe")]
 impl Head {
     pub(super) const LEN: usize = 24;
 
@@ -210,7 +206,6 @@ mod tests {
     fn a_length_beyond_the_end_takes_no_memory() {
         let mut reader = Reader::begin(Letter, &[3, 7, 1]).unwrap();
         assert!(reader.slice(usize::MAX).is_err());
-        #[cfg(feature = "search")]
         assert!(reader.words(usize::MAX / 2).is_err());
         assert_eq!(reader.rest(), [1]);
     }

@@ -3,10 +3,10 @@
 //! Each round makes a table of 64 to 4,096 records for every engine and asks it as often as [`ROUND`] says; what is found must be what the plaintext has. A
 //! failure prints its round, which repeats it: `SEARCH_FIRST=round`.
 //!
-//! At length: `SEARCH_QUERIES=10000000 cargo test --release -p cpchain-crypto --features search,tfhe --test search_random -- --ignored --nocapture`.
+//! At length: `SEARCH_QUERIES=10000000 cargo test --release -p cpchain-crypto --features search --test search_random -- --ignored --nocapture`.
 //! 10,000 queries took 16.4 s of processor time, making tables included (AMD EPYC with AVX-512, November 2026), so that 10⁷ take four and a half hours of one core.
 //! `SEARCH_ENGINE=plans` asks one engine alone. Queries are those that were sent: one with eight fetches is one.
-#![cfg(all(feature = "search", feature = "tfhe"))]
+#![cfg(feature = "search")]
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod catalogue;

@@ -81,7 +81,6 @@ mod lattice;
 mod listing;
 mod page;
 mod parameters;
-#[cfg(feature = "search")]
 mod posted;
 mod publisher;
 mod server;

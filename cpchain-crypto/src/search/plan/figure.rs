@@ -6,14 +6,12 @@
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::ops::Range;
 
-#[cfg(feature = "tfhe")]
 use super::Interval;
 use super::{
     PlanError,
     leaves::{Ask, of_column},
     tables::AggregateTable,
 };
-#[cfg(feature = "tfhe")]
 use crate::search::aggregate::Totals;
 use crate::search::{
     FieldKind,
@@ -69,7 +67,6 @@ impl FigurePlan {
     }
 
     /// The figures, from counts and sums of all intervals.
-    #[cfg(feature = "tfhe")]
     pub(super) fn read(&self, totals: &[Totals]) -> Vec<Interval> {
         let begins = |interval: usize| self.first_ms.saturating_add(self.interval_ms.saturating_mul(interval as i64));
         let nothing = |from_ms, to_ms| Interval { from_ms, to_ms, count: 0, steps: 0, per_unit: self.per_unit };

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-#[cfg(feature = "tfhe")]
 use crate::search::scan::shared::SharedFound;
 
 /// What a plan found.
@@ -12,7 +11,6 @@ pub enum Found {
     /// Numbers of the records that match, ascending.
     Records(Vec<u64>),
     /// Records of several writers, and the writers of whom nothing is believed: what these have is in no part of the result.
-    #[cfg(feature = "tfhe")]
     Shared(SharedFound),
     /// How many records match.
     Count(u64),

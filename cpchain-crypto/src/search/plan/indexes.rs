@@ -1,7 +1,6 @@
 //! The indexes that a plan asks, at the side of whoever asks.
 
 use crate::{counter::CounterStore, search::keyword::KeywordClient};
-#[cfg(feature = "tfhe")]
 use crate::{
     hash::{Digest, Domain},
     search::{
@@ -11,20 +10,15 @@ use crate::{
     },
 };
 
-#[cfg(feature = "tfhe")]
 const VERSION: Domain = Domain::new("cpchain/crypto/search/plan-catalogue/v1");
 
 /// The indexes that a plan asks, at the side of whoever asks. `S` keeps the counters of queries.
 #[derive(Debug)]
 pub struct Indexes<S> {
     pub(super) keyword: Option<KeywordClient<S>>,
-    #[cfg(feature = "tfhe")]
     pub(super) scan: Option<ScanIndex>,
-    #[cfg(feature = "tfhe")]
     pub(super) shared: Option<SharedReader<S>>,
-    #[cfg(feature = "tfhe")]
     pub(super) catalogue: Option<CatalogueClient>,
-    #[cfg(feature = "tfhe")]
     pub(super) aggregate: Option<AggregateIndex>,
 }
 
@@ -37,17 +31,7 @@ impl<S> Default for Indexes<S> {
 impl<S> Indexes<S> {
     /// None.
     pub const fn new() -> Self {
-        Self {
-            keyword: None,
-            #[cfg(feature = "tfhe")]
-            scan: None,
-            #[cfg(feature = "tfhe")]
-            shared: None,
-            #[cfg(feature = "tfhe")]
-            catalogue: None,
-            #[cfg(feature = "tfhe")]
-            aggregate: None,
-        }
+        Self { keyword: None, scan: None, shared: None, catalogue: None, aggregate: None }
     }
 
     /// With this keyword index.
@@ -67,7 +51,6 @@ impl<S> Indexes<S> {
     }
 }
 
-#[cfg(feature = "tfhe")]
 impl<S> Indexes<S> {
     /// With this scan table.
     pub fn with_scan(mut self, index: ScanIndex) -> Self {
@@ -141,7 +124,6 @@ impl<S: CounterStore> Indexes<S> {
         if let Some(client) = &self.keyword {
             tables = tables.with_keyword(client.index());
         }
-        #[cfg(feature = "tfhe")]
         {
             tables = self.scan.iter().fold(tables, |tables, index| tables.with_scan(index));
             tables = self.shared.iter().fold(tables, |tables, reader| tables.with_shared(reader));
@@ -153,7 +135,6 @@ impl<S: CounterStore> Indexes<S> {
 }
 
 /// Names a version of a catalogue.
-#[cfg(feature = "tfhe")]
 pub(super) fn version(listing: &Listing) -> Digest {
     Digest::of(VERSION, &[&listing.to_bytes()])
 }

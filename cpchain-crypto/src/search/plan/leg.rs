@@ -1,11 +1,9 @@
 //! One query of a plan: made, sent, answered.
 
 use alloc::vec::Vec;
-#[cfg(feature = "tfhe")]
 use alloc::{boxed::Box, vec};
 
 use super::{Engine, Indexes, Plan, RunError};
-#[cfg(feature = "tfhe")]
 use crate::search::{
     Predicate, SearchError, Term,
     aggregate::{self, Totals},
@@ -50,13 +48,9 @@ pub(super) enum Leg {
 /// The half of a query that stays here.
 pub(super) enum Out {
     Keyword(keyword::Pending),
-    #[cfg(feature = "tfhe")]
     Catalogue(catalogue::Pending),
-    #[cfg(feature = "tfhe")]
     Scan(scan::Pending),
-    #[cfg(feature = "tfhe")]
     Shared(SharedPending),
-    #[cfg(feature = "tfhe")]
     Aggregate(Box<aggregate::Pending>),
 }
 
@@ -64,11 +58,8 @@ pub(super) enum Out {
 pub(super) enum Answer {
     /// A page for each lookup.
     Pages(Vec<Page>),
-    #[cfg(feature = "tfhe")]
     Records(Vec<u64>),
-    #[cfg(feature = "tfhe")]
     Shared(SharedFound),
-    #[cfg(feature = "tfhe")]
     Totals(Vec<Totals>),
 }
 
@@ -100,7 +91,6 @@ impl Ask {
         if state != planned {
             return Err(RunError::Changed);
         }
-        #[cfg(feature = "tfhe")]
         let question = |place: &Option<usize>| {
             let asked = place.and_then(|place| plan.scans.get(place)).cloned();
             asked.unwrap_or_else(|| vec![Predicate::Any; plan.columns])
@@ -111,7 +101,6 @@ impl Ask {
                 let (query, pending) = indexes.keyword.as_mut().ok_or(none)?.query(&asked, entropy)?;
                 (query, Out::Keyword(pending))
             }
-            #[cfg(feature = "tfhe")]
             Self::Catalogue(lookup) => {
                 let wanted = match lookup {
                     Some((_, lookup)) => Wanted::posted(lookup),
@@ -124,17 +113,14 @@ impl Ask {
                 let (query, pending) = indexes.catalogue.as_mut().ok_or(none)?.query(&wanted, entropy)?;
                 (query, Out::Catalogue(pending))
             }
-            #[cfg(feature = "tfhe")]
             Self::Scan(Engine::Shared, place) => {
                 let (query, pending) = indexes.shared.as_mut().ok_or(none)?.query(&question(place), entropy)?;
                 (query, Out::Shared(pending))
             }
-            #[cfg(feature = "tfhe")]
             Self::Scan(_, place) => {
                 let (query, pending) = indexes.scan.as_mut().ok_or(none)?.query(&question(place), entropy)?;
                 (query, Out::Scan(pending))
             }
-            #[cfg(feature = "tfhe")]
             Self::Aggregate => {
                 let index = indexes.aggregate.as_ref().ok_or(none)?;
                 let nothing = || vec![false; index.bins().edges().len()];
@@ -142,8 +128,6 @@ impl Ask {
                 let (query, pending) = index.ask(asked, entropy)?;
                 (query, Out::Aggregate(Box::new(pending)))
             }
-            #[cfg(not(feature = "tfhe"))]
-            _ => return Err(none),
         })
     }
 }
@@ -157,23 +141,19 @@ impl Out {
                 let client = indexes.keyword.as_ref().ok_or(none(Engine::Keyword))?;
                 Answer::Pages(client.decode(pending, answer)?)
             }
-            #[cfg(feature = "tfhe")]
             Self::Catalogue(pending) => {
                 let client = indexes.catalogue.as_ref().ok_or(none(Engine::Catalogue))?;
                 let entry = client.decode(pending, answer)?;
                 Answer::Pages(vec![Catalogue::posted_page(entry.as_deref())?])
             }
-            #[cfg(feature = "tfhe")]
             Self::Scan(pending) => {
                 let index = indexes.scan.as_ref().ok_or(none(Engine::Scan))?;
                 Answer::Records(index.decode(pending, answer)?)
             }
-            #[cfg(feature = "tfhe")]
             Self::Shared(pending) => {
                 let reader = indexes.shared.as_ref().ok_or(none(Engine::Shared))?;
                 Answer::Shared(reader.decode(pending, answer)?)
             }
-            #[cfg(feature = "tfhe")]
             Self::Aggregate(pending) => {
                 let index = indexes.aggregate.as_ref().ok_or(none(Engine::Aggregate))?;
                 Answer::Totals(index.decode(*pending, answer)?)

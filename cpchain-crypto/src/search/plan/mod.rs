@@ -57,7 +57,6 @@ mod searcher;
 mod shape;
 mod tables;
 
-#[cfg(feature = "tfhe")]
 pub use crate::search::scan::shared::{Match, SharedFound, WriterId};
 pub use {
     cost::{EngineCost, Rates},

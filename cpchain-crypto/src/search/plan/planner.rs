@@ -69,7 +69,6 @@ pub struct Plan {
     pub(super) scans: Vec<Vec<Predicate>>,
     pub(super) pages: u32,
     pub(super) fetches: usize,
-    #[cfg_attr(not(feature = "tfhe"), allow(dead_code))]
     pub(super) columns: usize,
     /// The states that it is for.
     pub(super) tables: Tables,
@@ -212,7 +211,6 @@ impl Plan {
     }
 
     /// The figure that is read from the table of counts and sums.
-    #[cfg(feature = "tfhe")]
     pub(super) const fn figure(&self) -> Option<&FigurePlan> {
         if let Wanted::Totals(figure) = &self.wanted { Some(figure) } else { None }
     }

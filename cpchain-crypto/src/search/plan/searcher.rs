@@ -7,7 +7,6 @@ use super::{
     leg::{Answer, Ask, Leg},
     planner::Wanted,
 };
-#[cfg(feature = "tfhe")]
 use crate::search::scan::shared::{SharedFound, WriterId};
 use crate::{
     counter::CounterStore,
@@ -142,9 +141,7 @@ struct Answers<'a> {
     /// The pages of each term, by number.
     pages: Vec<BTreeMap<u32, Page>>,
     scans: Vec<RecordSet>,
-    #[cfg(feature = "tfhe")]
     refused: Vec<WriterId>,
-    #[cfg(feature = "tfhe")]
     totals: Vec<crate::search::aggregate::Totals>,
 }
 
@@ -154,9 +151,7 @@ impl<'a> Answers<'a> {
             plan,
             pages: vec![BTreeMap::new(); plan.terms.len()],
             scans: vec![RecordSet::EMPTY; plan.scans.len()],
-            #[cfg(feature = "tfhe")]
             refused: Vec::new(),
-            #[cfg(feature = "tfhe")]
             totals: Vec::new(),
         }
     }
@@ -164,13 +159,10 @@ impl<'a> Answers<'a> {
     fn put(&mut self, leg: Leg) {
         match leg {
             Leg::Answered(Ask::Keyword(lookups), Answer::Pages(pages)) => self.put_pages(lookups, pages),
-            #[cfg(feature = "tfhe")]
             Leg::Answered(Ask::Catalogue(lookup), Answer::Pages(pages)) => {
                 self.put_pages(lookup.into_iter().collect(), pages);
             }
-            #[cfg(feature = "tfhe")]
             Leg::Answered(Ask::Scan(_, place), Answer::Records(records)) => self.put_scan(place, records),
-            #[cfg(feature = "tfhe")]
             Leg::Answered(Ask::Scan(_, place), Answer::Shared(found)) => {
                 let numbering = self.plan.tables.shared.as_ref().map(|table| &table.numbering);
                 let number = |found| numbering.and_then(|numbering| numbering.number(found));
@@ -180,7 +172,6 @@ impl<'a> Answers<'a> {
                 let new: Vec<WriterId> = new.collect();
                 self.refused.extend(new);
             }
-            #[cfg(feature = "tfhe")]
             Leg::Answered(Ask::Aggregate, Answer::Totals(totals)) => self.totals = totals,
             _ => {}
         }
@@ -194,7 +185,6 @@ impl<'a> Answers<'a> {
         }
     }
 
-    #[cfg(feature = "tfhe")]
     fn put_scan(&mut self, place: Option<usize>, records: Vec<u64>) {
         if let Some(of_scan) = place.and_then(|place| self.scans.get_mut(place)) {
             *of_scan = RecordSet::of(records);
@@ -218,13 +208,11 @@ impl<'a> Answers<'a> {
     }
 
     fn found(self) -> Result<Found, RunError> {
-        #[cfg(feature = "tfhe")]
         if let Some(figure) = self.plan.figure() {
             return Ok(Found::Totals(figure.read(&self.totals)));
         }
         let set = self.plan.formula.evaluate(&self.terms()?, &self.scans).ok_or(SearchError::Incomplete)?;
         let numbers = set.numbers(self.plan.tables.records()).ok_or(SearchError::Incomplete)?;
-        #[cfg(feature = "tfhe")]
         if let Some(table) = &self.plan.tables.shared {
             let believed = numbers.into_iter().filter_map(|number| table.numbering.named(number));
             let matches = believed.filter(|found| !self.refused.contains(&found.writer)).collect();

@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::Engine;
-#[cfg(feature = "tfhe")]
 use crate::search::{
     aggregate::AggregateIndex,
     catalogue::CatalogueClient,
@@ -31,7 +30,6 @@ pub(super) struct ScanTable {
     pub(super) block_records: usize,
     pub(super) records: u64,
     /// Of several writers.
-    #[cfg(feature = "tfhe")]
     pub(super) numbering: Numbering,
     pub(super) table: Table,
 }
@@ -88,7 +86,6 @@ impl Tables {
     }
 
     /// With this scan table, whose records are the universe.
-    #[cfg(feature = "tfhe")]
     pub fn with_scan(mut self, index: &ScanIndex) -> Self {
         self.scan = Some(ScanTable {
             digits: index.digits(),
@@ -103,7 +100,6 @@ impl Tables {
 
     /// With the scan table of several writers, in the state that this reader learned last: its records are the universe. It numbers records by
     /// writer, so no other table goes with it.
-    #[cfg(feature = "tfhe")]
     pub fn with_shared<S>(mut self, reader: &SharedReader<S>) -> Self {
         let numbering = reader.numbering();
         self.shared = Some(ScanTable {
@@ -118,7 +114,6 @@ impl Tables {
     }
 
     /// With this public catalogue of postings ([`Catalogue::of_postings`](crate::search::catalogue::Catalogue::of_postings)).
-    #[cfg(feature = "tfhe")]
     pub fn with_catalogue(mut self, client: &CatalogueClient) -> Self {
         let listing = client.listing();
         self.catalogue = Some(CatalogueTable {
@@ -135,7 +130,6 @@ impl Tables {
     }
 
     /// With this table of counts and sums.
-    #[cfg(feature = "tfhe")]
     pub fn with_aggregate(mut self, index: &AggregateIndex) -> Self {
         self.aggregate = Some(AggregateTable {
             edges: index.bins().edges().to_vec(),

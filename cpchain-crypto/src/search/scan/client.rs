@@ -321,7 +321,7 @@ mod tests {
     };
 
     /// Measures the distance of every phase from its message: over more than 10⁶ coefficients of honest answers in the usual run, over as many as
-    /// `SCAN_NOISE` says (10⁸: `SCAN_NOISE=100000000 cargo test --release -p cpchain-crypto --features tfhe,search --lib noise_margin -- --nocapture`) in a long
+    /// `SCAN_NOISE` says (10⁸: `SCAN_NOISE=100000000 cargo test --release -p cpchain-crypto --features search --lib noise_margin -- --nocapture`) in a long
     /// one.
     #[test]
     fn noise_margin() {
