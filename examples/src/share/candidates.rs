@@ -29,7 +29,10 @@ use super::{
     chain::Chain,
     error::{During, ShareError},
 };
-use crate::adapters::ChainClient;
+use crate::adapters::{
+    ChainClient,
+    chain::{EscrowModule, VoucherModule},
+};
 
 /// CPC that a candidate begins with: its deposit, and a rest that is not the same for all.
 pub(crate) const FUNDS: Amount = Amount::cpc(250_000);
@@ -53,13 +56,14 @@ fn seats(candidates: usize, validators: usize) -> Result<Seats, ShareError> {
     (1..=most).rev().find_map(|seats| Seats::of(seats).ok()).during("counting the seats")
 }
 
-/// How proposers are elected; the validators are the default proposers.
+/// How proposers are elected, by what vouchers and trades report, too; the validators are the default proposers.
 pub(crate) fn settings(validators: &[PublicKey], actors: &Actors, candidates: usize) -> Result<Settings, ShareError> {
     let keys = validators.iter().map(|key| beacon(actors, key).public_key()).collect();
     let election = Election::new(seats(candidates, validators.len())?, validators.to_vec());
     let settings = Settings::new(election.during("setting up elections")?, keys).during("setting up elections")?;
     let (cpu, _) = settings.difficulty();
-    Ok(settings.with_rounds(ROUNDS).during("setting up elections")?.with_difficulty(cpu, MEMORY_BITS))
+    let settings = settings.with_rounds(ROUNDS).during("setting up elections")?.with_difficulty(cpu, MEMORY_BITS);
+    Ok(settings.with_reporter(VoucherModule::KIND).with_reporter(EscrowModule::<()>::KIND))
 }
 
 /// Those who stand for election, each with a task that claims again and again. Dropping it ends their campaigns.
