@@ -194,7 +194,7 @@ async fn the_door_is_narrow() {
         format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{extra}Content-Length: {length}\r\n\r\n")
     };
     let good = pair.raw((post("", request.len()) + request).as_bytes()).await;
-    assert!(good.starts_with("HTTP/1.1 200") && good.contains("\"term\":0"), "{good}");
+    assert!(good.starts_with("HTTP/1.1 200") && good.contains("\"term\":"), "{good}");
     let page = pair.raw((post("Origin: http://evil\r\n", request.len()) + request).as_bytes()).await;
     assert!(page.starts_with("HTTP/1.1 403"), "{page}");
     let long = pair.raw(&[post("", MAX_BODY + 1).as_bytes(), &vec![b' '; MAX_BODY + 1]].concat()).await;
