@@ -48,7 +48,7 @@ pub(super) fn catalogue(effort: Effort, progress: &impl Fn(&'static str)) -> Res
     drop(catalog);
 
     progress("market::catalogue, the index from its rows");
-    std::fs::remove_dir_all(dir.path().join("index"))?;
+    disk::remove(&dir.path().join("index"))?;
     let clock = ProcessClock::now();
     let catalog = TantivyCatalog::open(dir.path())?;
     let build = Figure::count("market::build", format!("{params} of=index"), "ns", clock.elapsed_nanos());

@@ -1,6 +1,6 @@
 //! What a directory and this process take.
 
-use std::{io, path::Path};
+use std::{io, path::Path, thread::sleep, time::Duration};
 
 /// Bytes of all files below `path`.
 pub(super) fn bytes_below(path: &Path) -> io::Result<u64> {
@@ -10,6 +10,17 @@ pub(super) fn bytes_below(path: &Path) -> io::Result<u64> {
         bytes += if entry.file_type()?.is_dir() { bytes_below(&entry.path())? } else { entry.metadata()?.len() };
     }
     Ok(bytes)
+}
+
+/// Removes a directory into which the merges of an index that was just closed may still write.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    for _ in 0..100 {
+        match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => sleep(Duration::from_millis(100)),
+            done => return done,
+        }
+    }
+    std::fs::remove_dir_all(path)
 }
 
 /// Bytes of memory that this process holds which no file backs; `None` where the system does not say.
