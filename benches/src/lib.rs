@@ -4,10 +4,12 @@ mod audit;
 mod compress;
 mod crypto;
 mod dht;
+mod diff;
 mod dpor;
 pub mod lbft;
 mod market;
 mod measure;
+mod page;
 mod pipeline;
 mod plot;
 mod pre;
@@ -23,9 +25,11 @@ pub use {
     compress::{CompressError, compress},
     crypto::crypto,
     dht::{Networks, dht},
+    diff::{Moved, diff},
     dpor::dpor,
     market::market,
     measure::{Effort, Sample, compare, measure},
+    page::{machine, page},
     pipeline::pipeline,
     read::read,
     relay::{Relaying, relay},

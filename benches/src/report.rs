@@ -145,7 +145,8 @@ pub fn table(figures: &[Figure]) -> String {
     out
 }
 
-fn human(value: f64, unit: &str) -> String {
+/// A value with its unit, as a person reads it.
+pub(crate) fn human(value: f64, unit: &str) -> String {
     match unit {
         "ns" if value >= 1e6 => format!("{:.2} ms", value / 1e6),
         "ns" if value >= 1e3 => format!("{:.2} µs", value / 1e3),
