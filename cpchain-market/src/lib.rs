@@ -5,6 +5,7 @@
 //! | put data up for sale | [`listing::Operation::sign`], then [`sync::Publisher::enqueue`] |
 //! | check what somebody else put up | [`listing::SignedOperation::from_bytes`] |
 //! | keep a catalogue of all that is for sale | [`sync::Follower`] into a [`catalog::Catalog`] |
+//! | know who sold and bought what, and what buyers say of it | [`catalog::Catalog::account`], [`catalog::Catalog::history`], [`book`] |
 //! | search it in natural language | [`catalog::Catalog::search`] with a [`catalog::Query`] |
 //! | exchange data for money without trusting anybody | [`escrow::Order`] |
 //!
@@ -67,6 +68,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod book;
 pub mod catalog;
 pub mod escrow;
 pub mod listing;
@@ -76,6 +78,6 @@ pub mod sync;
 mod units;
 mod wire;
 
-pub use log::{Cursor, ListingLog, LogEntry, LogError, Page};
+pub use log::{Cursor, ListingLog, LogEntry, LogError, Origin, Page};
 pub use memory_log::MemoryLog;
 pub use units::{Amount, Height};

@@ -37,11 +37,22 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// One operation in the log, unchecked.
+/// Who wrote an entry of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Somebody's operation; its signature says whose.
+    Party,
+    /// The chain itself: a [`ChainRecord`](crate::book::ChainRecord).
+    Chain,
+}
+
+/// One entry of the log, unchecked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     /// Where it stands.
     pub at: Cursor,
+    /// Who wrote it. A log never takes a party's word for it.
+    pub origin: Origin,
     /// Its bytes, as they were appended. A log may hold bytes that are no valid operation.
     pub bytes: Vec<u8>,
 }

@@ -47,7 +47,7 @@ fn fields(message: &MessageDescriptor, all: &mut BTreeSet<String>) {
 #[test]
 fn proto_files_describe_the_same_messages() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
-    let files = protox::compile(["listing.proto", "escrow.proto"], [root]).unwrap();
+    let files = protox::compile(["listing.proto", "escrow.proto", "book.proto"], [root]).unwrap();
     let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();
     let mut seen = BTreeSet::new();
 
@@ -84,8 +84,13 @@ fn proto_files_describe_the_same_messages() {
         describe(&pool, "Command", &command.to_bytes()[1..], &mut seen);
     }
 
+    for (name, bytes) in book_messages() {
+        describe(&pool, name, &bytes, &mut seen);
+    }
+
     let mut all = BTreeSet::new();
-    for name in ["Operation", "Order", "Command"] {
+    let rows = ["ChainRecord", "Placed", "StandingRow", "AccountRow", "TradeRow", "PreviewRow"];
+    for name in ["Operation", "Order", "Command"].into_iter().chain(rows) {
         fields(&pool.get_message_by_name(&format!("cpchain.market.v1.{name}")).unwrap(), &mut all);
     }
     let missed: Vec<_> = all.difference(&seen).collect();
@@ -93,10 +98,81 @@ fn proto_files_describe_the_same_messages() {
 }
 
 fn operations(content: cpchain_market::listing::Listing) -> Vec<cpchain_market::listing::SignedOperation> {
-    use cpchain_market::listing::{Action, Operation};
+    use cpchain_market::listing::{
+        Action, Answer, Offered, OpenedLeaf, Operation, PreviewOpening, Rating, Unit, Wanted,
+    };
     let listing = signed().listing_id();
-    [(0, Action::Publish(content.clone())), (1, Action::Update { listing, content }), (2, Action::Withdraw { listing })]
+    let wanted = Wanted {
+        title: "t".into(),
+        description: "d".into(),
+        tags: vec!["a".into()],
+        category: "c".into(),
+        max_price: cpchain_market::Amount(1),
+        unit: Unit::Stream,
+        period_ms: 1,
+        until: cpchain_market::Height(9),
+        created_ms: 1,
+    };
+    let digest = cpchain_crypto::Digest([1; 32]);
+    let answer = |offered| {
+        Action::Answer(Answer { wanted: listing, offered, price: cpchain_market::Amount(1), note: "n".into() })
+    };
+    let goods = Goods::new(Cheat::No);
+    let leaf = OpenedLeaf { evidence: goods.leaf(5), secrets: Goods::secrets_of(5) };
+    let actions = [
+        (0, Action::Publish(content.clone())),
+        (1, Action::Update { listing, content }),
+        (2, Action::Withdraw { listing }),
+        (0, Action::Want(wanted)),
+        (1, answer(Offered::Listing(listing))),
+        (2, answer(Offered::Object { manifest: digest, uri: "u".into() })),
+        (0, Action::Rate(Rating { order: OrderId(digest), score: 5, text: "t".into() })),
+        (0, Action::OfferPreview(offer())),
+        (0, Action::OpenPreview(PreviewOpening { listing, manifest: digest, leaves: vec![leaf] })),
+    ];
+    actions
         .into_iter()
         .map(|(sequence, action)| Operation { seller: seller(), sequence, action }.sign(&key(2)).unwrap())
         .collect()
+}
+
+fn offer() -> cpchain_market::listing::PreviewOffer {
+    let digest = cpchain_crypto::Digest([1; 32]);
+    let listing = signed().listing_id();
+    cpchain_market::listing::PreviewOffer { listing, manifest: digest, leaf_root: digest, leaf_count: 9, leaves: 4 }
+}
+
+fn book_messages() -> Vec<(&'static str, Vec<u8>)> {
+    use cpchain_market::{
+        Amount, Cursor,
+        book::{
+            Account, ChainRecord, Fact, Preview, PreviewDraw, Ratings, Side, Standing, Trade, TradeEnd, TradeRecord,
+        },
+        catalog::Entry,
+    };
+    let digest = cpchain_crypto::Digest([1; 32]);
+    let at = Cursor { height: cpchain_market::Height(7), index: 3 };
+    let placed = || Entry { operation: signed(), at };
+    let record = TradeRecord {
+        order: OrderId(digest),
+        listing: signed().listing_id(),
+        buyer: buyer(),
+        seller: seller(),
+        end: TradeEnd::Settled,
+        intervals: 2,
+        paid: Amount(1 << 70 | 1),
+        false_complaint: true,
+    };
+    let draw = PreviewDraw { seller: seller(), manifest: digest, randomness: digest };
+    let (ratings, side) = (Ratings { count: 1, sum: 5 }, Side { settled: 1, faults: 2, lapsed: 3 });
+    let preview = Preview { offered: placed(), drawn: Some((digest, at)), opened: Some(placed()) };
+    vec![
+        ("ChainRecord", ChainRecord::Trade(record).to_bytes()[1..].to_vec()),
+        ("ChainRecord", ChainRecord::Draw(draw).to_bytes()[1..].to_vec()),
+        ("Placed", Fact::Answer(placed()).to_bytes()),
+        ("StandingRow", Fact::Standing(Standing { ratings, sold: 4, preview: Some(digest) }).to_bytes()),
+        ("AccountRow", Fact::Account(Account { selling: side, buying: side, false_complaints: 1, ratings }).to_bytes()),
+        ("TradeRow", Fact::Trade(Box::new(Trade { record, at, rated: Some(placed()) })).to_bytes()),
+        ("PreviewRow", Fact::Preview(Box::new(preview)).to_bytes()),
+    ]
 }

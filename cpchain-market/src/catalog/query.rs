@@ -11,6 +11,16 @@ pub const MAX_QUERY: usize = 1024;
 /// Most hits of one search.
 pub const MAX_HITS: usize = 1000;
 
+/// What a search is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// What sellers offer.
+    #[default]
+    Offers,
+    /// What buyers want, as long as it can be answered. The price filter then looks at the most that they pay.
+    Wanted,
+}
+
 /// Words in natural language, and filters that a hit must pass.
 ///
 /// ```
@@ -37,12 +47,23 @@ pub struct Query {
     pub seller: Option<PublicKey>,
     /// Only listings sold by this unit.
     pub unit: Option<Unit>,
+    /// Offers, or what is wanted.
+    pub kind: Kind,
 }
 
 impl Query {
     /// Looks for these words in all fields; without any word, everything that passes the filters is found. 10 hits.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), limit: 10, price: None, period: None, category: None, seller: None, unit: None }
+        Self {
+            text: text.into(),
+            limit: 10,
+            price: None,
+            period: None,
+            category: None,
+            seller: None,
+            unit: None,
+            kind: Kind::Offers,
+        }
     }
 
     /// How many hits, 1 to [`MAX_HITS`].
@@ -77,6 +98,13 @@ impl Query {
     #[must_use]
     pub const fn seller(mut self, seller: PublicKey) -> Self {
         self.seller = Some(seller);
+        self
+    }
+
+    /// What buyers want, instead of what sellers offer.
+    #[must_use]
+    pub const fn wanted(mut self) -> Self {
+        self.kind = Kind::Wanted;
         self
     }
 

@@ -1,10 +1,11 @@
 //! The rows and the cursor, in sled.
 //!
-//! Row and cursor change in one batch. Beside the cursor stands a fingerprint, the XOR of a hash of each row: when the files are
-//! opened it is computed again, so that rows which sled lost or changed in a crash are noticed and the log is read anew.
+//! Rows and cursor change in one batch. Beside the cursor stand two fingerprints, the XOR of a hash of each listing's row, and of each row
+//! of the book: when the files are opened they are computed again, so that rows which sled lost or changed in a crash are noticed and the log is read anew.
 
 use std::{
     collections::BTreeSet,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::Duration,
@@ -14,15 +15,17 @@ use cpchain_crypto::{Digest, Domain};
 
 use super::{CatalogError, Entry};
 use crate::{
+    book::{Fact, FactError, FactKey},
     listing::{ListingId, Operation, SignedOperation},
     log::Cursor,
     units::Height,
 };
 
-const ROW: Domain = Domain::new("cpchain/market/catalog-row/v1");
-const ALL: Domain = Domain::new("cpchain/market/catalog/v1");
-const STATE: &[u8] = b"state/v1";
+const ROW: Domain = Domain::new("cpchain/market/catalog-row/v2");
+const ALL: Domain = Domain::new("cpchain/market/catalog/v2");
+const STATE: &[u8] = b"state/v2";
 const ROWS: u8 = b'r';
+const BOOK: u8 = b'b';
 const PLACE: usize = 12;
 /// Bytes of rows that sled keeps in memory.
 const CACHE: u64 = 64 << 20;
@@ -37,6 +40,7 @@ pub(super) struct Rows {
 struct State {
     cursor: Cursor,
     fingerprint: Digest,
+    book: Digest,
 }
 
 impl Rows {
@@ -57,7 +61,7 @@ impl Rows {
         self.state.cursor
     }
 
-    /// Changes exactly when a row does.
+    /// Changes exactly when a listing's row does.
     pub(super) const fn fingerprint(&self) -> Digest {
         self.state.fingerprint
     }
@@ -67,7 +71,12 @@ impl Rows {
     }
 
     /// Tells which listings were there before.
-    pub(super) fn apply(&mut self, entries: &[Entry], next: Cursor) -> Result<BTreeSet<ListingId>, CatalogError> {
+    pub(super) fn apply(
+        &mut self,
+        entries: &[Entry],
+        facts: &[(FactKey, Fact)],
+        next: Cursor,
+    ) -> Result<BTreeSet<ListingId>, CatalogError> {
         let mut replaced = BTreeSet::new();
         let mut state = State { cursor: next, ..self.state };
         let mut batch = sled::Batch::default();
@@ -75,17 +84,50 @@ impl Rows {
             let id = entry.operation.listing_id();
             let value = value(entry);
             if let Some(old) = self.db.get(key(id)).map_err(failed)? {
-                state.fingerprint = xor(state.fingerprint, row_hash(id, &old));
+                state.fingerprint = xor(state.fingerprint, row_hash(&key(id), &old));
                 replaced.insert(id);
             }
-            state.fingerprint = xor(state.fingerprint, row_hash(id, &value));
+            state.fingerprint = xor(state.fingerprint, row_hash(&key(id), &value));
             batch.insert(&key(id)[..], value);
         }
-        batch.insert(STATE, [place(state.cursor).as_slice(), &state.fingerprint.0].concat());
+        for (key, fact) in facts {
+            let (key, value) = (book_key(&key.to_bytes()), fact.to_bytes());
+            if let Some(old) = self.db.get(&key).map_err(failed)? {
+                state.book = xor(state.book, row_hash(&key, &old));
+            }
+            state.book = xor(state.book, row_hash(&key, &value));
+            batch.insert(key, value);
+        }
+        batch.insert(STATE, [place(state.cursor).as_slice(), &state.fingerprint.0, &state.book.0].concat());
         self.db.apply_batch(batch).map_err(failed)?;
         self.db.flush().map_err(failed)?;
         self.state = state;
         Ok(replaced)
+    }
+
+    pub(super) fn fact(&self, key: &FactKey) -> Result<Option<Fact>, CatalogError> {
+        let value = self.db.get(book_key(&key.to_bytes())).map_err(failed)?;
+        value.map(|value| Fact::from_bytes(key, &value).map_err(unreadable)).transpose()
+    }
+
+    pub(super) fn facts(
+        &self,
+        prefix: &[u8],
+        after: Option<FactKey>,
+        limit: usize,
+    ) -> Result<Vec<(FactKey, Fact)>, CatalogError> {
+        let prefix = book_key(prefix);
+        let from = after.map_or(Bound::Included(prefix.clone()), |key| Bound::Excluded(book_key(&key.to_bytes())));
+        let mut found = Vec::new();
+        for row in self.db.range((from, Bound::Unbounded)).take(limit) {
+            let (key, value) = row.map_err(failed)?;
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            let key = FactKey::from_bytes(key.get(1..).unwrap_or_default()).map_err(unreadable)?;
+            found.push((key, Fact::from_bytes(&key, &value).map_err(unreadable)?));
+        }
+        Ok(found)
     }
 
     /// What all rows say, in order of id. Signatures are not checked again: every row was verified before it was written, the
@@ -101,9 +143,11 @@ impl Rows {
 
     pub(super) fn digest(&self) -> Result<Digest, CatalogError> {
         let mut all = Vec::new();
-        for row in self.db.scan_prefix([ROWS]) {
-            let (key, value) = row.map_err(failed)?;
-            all.extend_from_slice(&row_hash(id_of(&key)?, &value).0);
+        for prefix in [ROWS, BOOK] {
+            for row in self.db.scan_prefix([prefix]) {
+                let (key, value) = row.map_err(failed)?;
+                all.extend_from_slice(&row_hash(&key, &value).0);
+            }
         }
         Ok(Digest::of(ALL, &[&all]))
     }
@@ -143,19 +187,27 @@ fn check(db: &sled::Db) -> Result<State, CatalogError> {
     let state = match db.get(STATE).map_err(failed)? {
         None => State::default(),
         Some(bytes) => {
-            let (place, fingerprint) = bytes.split_at_checked(PLACE).ok_or_else(|| broken("its state is cut"))?;
+            let (place, fingerprints) = bytes.split_at_checked(PLACE).ok_or_else(|| broken("its state is cut"))?;
+            let (rows, book) = fingerprints.split_at_checked(32).ok_or_else(|| broken("its state is cut"))?;
             State {
                 cursor: cursor(place).ok_or_else(|| broken("its cursor is cut"))?,
-                fingerprint: Digest::from_slice(fingerprint).ok_or_else(|| broken("its fingerprint is cut"))?,
+                fingerprint: Digest::from_slice(rows).ok_or_else(|| broken("its fingerprint is cut"))?,
+                book: Digest::from_slice(book).ok_or_else(|| broken("its fingerprint is cut"))?,
             }
         }
     };
-    let mut found = Digest::ZERO;
-    for row in db.scan_prefix([ROWS]) {
-        let (key, value) = row.map_err(failed)?;
-        found = xor(found, row_hash(id_of(&key)?, &value));
+    let mut found = [Digest::ZERO; 2];
+    for (found, prefix) in found.iter_mut().zip([ROWS, BOOK]) {
+        for row in db.scan_prefix([prefix]) {
+            let (key, value) = row.map_err(failed)?;
+            *found = xor(*found, row_hash(&key, &value));
+        }
     }
-    if found == state.fingerprint { Ok(state) } else { Err(broken("its rows are not those that were written")) }
+    if found == [state.fingerprint, state.book] {
+        Ok(state)
+    } else {
+        Err(broken("its rows are not those that were written"))
+    }
 }
 
 pub(super) fn wipe(path: &Path) -> Result<(), CatalogError> {
@@ -218,8 +270,16 @@ fn entry(id: ListingId, value: &[u8]) -> Result<Entry, CatalogError> {
     Ok(Entry { operation, at })
 }
 
-fn row_hash(id: ListingId, value: &[u8]) -> Digest {
-    Digest::of(ROW, &[&id.0.0, value])
+fn book_key(key: &[u8]) -> Vec<u8> {
+    [&[BOOK], key].concat()
+}
+
+fn row_hash(key: &[u8], value: &[u8]) -> Digest {
+    Digest::of(ROW, &[key, value])
+}
+
+fn unreadable(error: FactError) -> CatalogError {
+    CatalogError::Broken(error.to_string())
 }
 
 fn xor(mut a: Digest, b: Digest) -> Digest {

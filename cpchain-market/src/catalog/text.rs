@@ -18,10 +18,14 @@ use tantivy::{
     schema::{BytesOptions, FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions, Value},
 };
 
-use super::{CatalogError, Hit, query::Query, words};
+use super::{
+    CatalogError, Hit,
+    query::{Kind, Query},
+    words,
+};
 use crate::{
-    listing::{Listing, ListingId, Operation},
-    units::Amount,
+    listing::{Listing, ListingId, Operation, Wanted},
+    units::{Amount, Height},
 };
 
 /// The least that tantivy takes; one indexing thread.
@@ -55,6 +59,10 @@ struct Fields {
     seller: Field,
     price: Field,
     period: Field,
+    /// All words of something wanted.
+    wish: Field,
+    /// First block in which something wanted is over; offers have none.
+    until: Field,
 }
 
 pub(super) struct TextIndex {
@@ -110,10 +118,12 @@ impl TextIndex {
             if replaces {
                 self.writer.delete_term(Term::from_field_bytes(self.fields.id, &id.0.0));
             }
-            if let Some(listing) = operation.content() {
-                let document = self.document(id, &operation, listing);
-                self.writer.add_document(document).map_err(failed)?;
-            }
+            let document = match (operation.content(), operation.wanted()) {
+                (Some(listing), _) => self.document(id, &operation, listing),
+                (None, Some(wanted)) => self.wish(id, &operation, wanted),
+                (None, None) => continue,
+            };
+            self.writer.add_document(document).map_err(failed)?;
         }
         let mut commit = self.writer.prepare_commit().map_err(failed)?;
         commit.set_payload(label);
@@ -142,19 +152,43 @@ impl TextIndex {
         document
     }
 
-    pub(super) fn search(&self, query: &Query) -> Result<Vec<Hit>, CatalogError> {
+    fn wish(&self, id: ListingId, operation: &Operation, wanted: &Wanted) -> TantivyDocument {
+        let (buyer, text) = (operation.seller, self.fields.wish);
+        let mut document = TantivyDocument::new();
+        document.add_bytes(self.fields.id, &id.0.0);
+        (0..TITLE).for_each(|_| document.add_text(text, &wanted.title));
+        wanted.tags.iter().for_each(|tag| (0..TAG).for_each(|_| document.add_text(text, tag)));
+        let facts = [&wanted.category, &wanted.description, words::period(wanted.period_ms), wanted.unit.name()];
+        facts.iter().for_each(|words| document.add_text(text, words));
+        document.add_text(text, Did::from(buyer).to_string());
+        document.add_text(self.fields.category, wanted.category.to_lowercase());
+        document.add_text(self.fields.unit, wanted.unit.name());
+        document.add_bytes(self.fields.seller, &buyer.0);
+        document.add_ip_addr(self.fields.price, column(wanted.max_price));
+        document.add_u64(self.fields.period, wanted.period_ms);
+        document.add_u64(self.fields.until, wanted.until.0);
+        document
+    }
+
+    /// The `limit` listings that fit best, or what is wanted and not over at `now`.
+    pub(super) fn search(&self, query: &Query, limit: usize, now: Height) -> Result<Vec<Hit>, CatalogError> {
         let searcher = self.reader.searcher();
-        let words = self.words(&searcher, &query.text)?;
-        let filters = self.filters(query);
+        let fields: &[Field] = match query.kind {
+            Kind::Offers => &[self.fields.text, self.fields.facts],
+            Kind::Wanted => &[self.fields.wish],
+        };
+        let words = self.words(&searcher, &query.text, fields)?;
+        let filters = self.filters(query, words.is_none(), now);
+        let words = words.unwrap_or_else(|| Box::new(AllQuery));
         // Blocks are skipped where the terms stand alone.
         let asked = if filters.is_empty() {
             words
         } else {
             let silent = |filter| Box::new(BoostQuery::new(filter, 0.0)) as Box<dyn TantivyQuery>;
-            let filters = filters.into_iter().map(|filter| (Occur::Must, silent(filter)));
+            let filters = filters.into_iter().map(|(occur, filter)| (occur, silent(filter)));
             Box::new(BooleanQuery::new([(Occur::Must, words)].into_iter().chain(filters).collect()))
         };
-        let top = TopDocs::with_limit(query.limit).order_by_score();
+        let top = TopDocs::with_limit(limit).order_by_score();
         let found = searcher.search(&asked, &top).map_err(failed)?;
         let mut hits = Vec::with_capacity(found.len());
         for (score, address) in found {
@@ -167,64 +201,42 @@ impl TextIndex {
         Ok(hits)
     }
 
-    fn words(&self, searcher: &Searcher, text: &str) -> Result<Box<dyn TantivyQuery>, CatalogError> {
+    /// `None` if the text has no word.
+    fn words(
+        &self,
+        searcher: &Searcher,
+        text: &str,
+        fields: &[Field],
+    ) -> Result<Option<Box<dyn TantivyQuery>>, CatalogError> {
         let mut any = Vec::new();
         let terms = words::terms(text, MAX_TERMS);
         if terms.is_empty() {
-            return Ok(Box::new(AllQuery));
+            return Ok(None);
         }
         for term in terms {
-            match self.field_of(searcher, &term)? {
+            match field_of(searcher, fields, &term)? {
                 Some(field) => any.push(whole(field, &term)),
-                None => any.extend(self.near(searcher, &term)?.iter().map(|near| {
-                    let near = whole(self.fields.text, near);
-                    Box::new(BoostQuery::new(near, TYPO_WEIGHT)) as Box<dyn TantivyQuery>
-                })),
-            }
-        }
-        Ok(Box::new(BooleanQuery::union(any)))
-    }
-
-    /// Where a term is to be looked for; `None` if no listing has it.
-    fn field_of(&self, searcher: &Searcher, term: &str) -> Result<Option<Field>, CatalogError> {
-        for field in [self.fields.text, self.fields.facts] {
-            if searcher.doc_freq(&Term::from_field_text(field, term)).map_err(failed)? > 0 {
-                return Ok(Some(field));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The nearest terms of the dictionary: one edit away, or two for long words if there is none at one. Numbers have no typos.
-    fn near(&self, searcher: &Searcher, term: &str) -> Result<Vec<String>, CatalogError> {
-        let length = term.chars().count();
-        if length < 4 || term.chars().any(|c| c.is_ascii_digit()) {
-            return Ok(Vec::new());
-        }
-        for distance in 1..=if length < 7 { 1 } else { 2 } {
-            let mut found: BTreeMap<String, u64> = BTreeMap::new();
-            let fuzzy = FuzzyTermQuery::new(Term::from_field_text(self.fields.text, term), distance, true);
-            for segment in searcher.segment_readers() {
-                let inverted = segment.inverted_index(self.fields.text).map_err(failed)?;
-                let automaton = fuzzy.automaton().map_err(failed)?;
-                let mut stream = inverted.terms().search(automaton).into_stream().map_err(io)?;
-                while stream.advance() {
-                    if let Ok(near) = core::str::from_utf8(stream.key()) {
-                        *found.entry(near.to_owned()).or_default() += u64::from(stream.value().doc_freq);
-                    }
+                None => {
+                    let nearest = fields.first().map(|field| near(searcher, *field, &term)).transpose()?;
+                    any.extend(nearest.into_iter().flatten().map(|(field, near)| {
+                        Box::new(BoostQuery::new(whole(field, &near), TYPO_WEIGHT)) as Box<dyn TantivyQuery>
+                    }));
                 }
             }
-            if !found.is_empty() {
-                let mut found: Vec<_> = found.into_iter().collect();
-                found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-                return Ok(found.into_iter().take(MAX_EXPANSIONS).map(|(near, _)| near).collect());
-            }
         }
-        Ok(Vec::new())
+        Ok(Some(Box::new(BooleanQuery::union(any))))
     }
 
-    fn filters(&self, query: &Query) -> Vec<Box<dyn TantivyQuery>> {
+    /// `any` if no word keeps what is wanted out of what is offered.
+    fn filters(&self, query: &Query, any: bool, now: Height) -> Vec<(Occur, Box<dyn TantivyQuery>)> {
         let mut filters: Vec<Box<dyn TantivyQuery>> = Vec::new();
+        let until = |from| {
+            let from = Bound::Excluded(Term::from_field_u64(self.fields.until, from));
+            Box::new(RangeQuery::new(from, Bound::Unbounded)) as Box<dyn TantivyQuery>
+        };
+        if query.kind == Kind::Wanted {
+            filters.push(until(now.0));
+        }
         let exact = |term| Box::new(TermQuery::new(term, IndexRecordOption::Basic));
         if let Some(range) = &query.price {
             let bound = |amount: &Amount| Bound::Included(Term::from_field_ip_addr(self.fields.price, column(*amount)));
@@ -243,8 +255,51 @@ impl TextIndex {
         if let Some(unit) = query.unit {
             filters.push(exact(Term::from_field_text(self.fields.unit, unit.name())));
         }
+        let mut filters: Vec<_> = filters.into_iter().map(|filter| (Occur::Must, filter)).collect();
+        if query.kind == Kind::Offers && any {
+            let all = Bound::Included(Term::from_field_u64(self.fields.until, 0));
+            filters.push((Occur::MustNot, Box::new(RangeQuery::new(all, Bound::Unbounded))));
+        }
         filters
     }
+}
+
+/// Where a term is to be looked for; `None` if no listing has it.
+fn field_of(searcher: &Searcher, fields: &[Field], term: &str) -> Result<Option<Field>, CatalogError> {
+    for field in fields {
+        if searcher.doc_freq(&Term::from_field_text(*field, term)).map_err(failed)? > 0 {
+            return Ok(Some(*field));
+        }
+    }
+    Ok(None)
+}
+
+/// The nearest terms of a field's dictionary: one edit away, or two for long words if there is none at one. Numbers have no typos.
+fn near(searcher: &Searcher, field: Field, term: &str) -> Result<Vec<(Field, String)>, CatalogError> {
+    let length = term.chars().count();
+    if length < 4 || term.chars().any(|c| c.is_ascii_digit()) {
+        return Ok(Vec::new());
+    }
+    for distance in 1..=if length < 7 { 1 } else { 2 } {
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        let fuzzy = FuzzyTermQuery::new(Term::from_field_text(field, term), distance, true);
+        for segment in searcher.segment_readers() {
+            let inverted = segment.inverted_index(field).map_err(failed)?;
+            let automaton = fuzzy.automaton().map_err(failed)?;
+            let mut stream = inverted.terms().search(automaton).into_stream().map_err(io)?;
+            while stream.advance() {
+                if let Ok(near) = core::str::from_utf8(stream.key()) {
+                    *found.entry(near.to_owned()).or_default() += u64::from(stream.value().doc_freq);
+                }
+            }
+        }
+        if !found.is_empty() {
+            let mut found: Vec<_> = found.into_iter().collect();
+            found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            return Ok(found.into_iter().take(MAX_EXPANSIONS).map(|(near, _)| (field, near)).collect());
+        }
+    }
+    Ok(Vec::new())
 }
 
 fn whole(field: Field, term: &str) -> Box<dyn TantivyQuery> {
@@ -267,6 +322,8 @@ fn schema() -> (Schema, Fields) {
     let fields = Fields {
         id: schema.add_bytes_field("id", BytesOptions::default().set_indexed().set_stored()),
         text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
+        wish: schema.add_text_field("wish", TextOptions::default().set_indexing_options(names.clone())),
+        until: schema.add_u64_field("until", FAST),
         facts: schema.add_text_field("facts", TextOptions::default().set_indexing_options(names)),
         category: schema.add_text_field("category", exact.clone()),
         unit: schema.add_text_field("unit", exact),

@@ -143,25 +143,49 @@ fn bad_key(
             // The seed came from the seller's own grant, so that secrets off the commitment are the seller's fault.
             let key = NodeSeed::from_bytes(granted.node, seed).interval_key(header.interval);
             let secrets = key.map(|key| LeafSecrets::derive(&key, header.index, evidence.leaf));
-            secrets.is_some_and(|secrets| !matches!(compare(&header, evidence, &secrets), Leaf::AsCommitted))
+            secrets.is_some_and(|secrets| !matches!(compare(&header, evidence, &secrets), Leaf::AsCommitted(_)))
         }
+    }
+}
+
+/// What key and salt make of a leaf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenedAs {
+    /// This plaintext, to which the manifest commits.
+    Committed(Vec<u8>),
+    /// The leaf is not under the root, or of another stream.
+    NotInManifest,
+    /// Key, salt or plaintext are not those of the commitment.
+    Otherwise,
+}
+
+/// Opens one leaf of `stream` that is under `root`, with `count` leaves, as the judge does.
+pub fn open_leaf(evidence: &LeafEvidence, secrets: &LeafSecrets, stream: Digest, root: Digest, count: u64) -> OpenedAs {
+    let Some(header) = under_root(evidence, stream, root, count) else { return OpenedAs::NotInManifest };
+    match compare(&header, evidence, secrets) {
+        Leaf::AsCommitted(plain) => OpenedAs::Committed(plain),
+        Leaf::OtherSecrets | Leaf::DoesNotOpen | Leaf::OtherContent => OpenedAs::Otherwise,
     }
 }
 
 /// The header, if the leaf is one that was bought and that the order's root commits to.
 fn committed(order: &Order, evidence: &LeafEvidence) -> Option<BlockHeader> {
-    let header = BlockHeader::from_bytes(&evidence.header).ok()?;
     let terms = order.terms();
-    let bought = header.stream == order.stream() && terms.intervals.contains(&header.interval.0);
-    if !bought || evidence.leaf >= header.leaf_count() {
+    let header = under_root(evidence, order.stream(), terms.leaf_root, terms.leaf_count)?;
+    terms.intervals.contains(&header.interval.0).then_some(header)
+}
+
+fn under_root(evidence: &LeafEvidence, stream: Digest, root: Digest, count: u64) -> Option<BlockHeader> {
+    let header = BlockHeader::from_bytes(&evidence.header).ok()?;
+    if header.stream != stream || evidence.leaf >= header.leaf_count() {
         return None;
     }
     let leaf = evidence.commitment.merkle_leaf(&header, evidence.leaf, &evidence.sealed);
-    merkle::verify(terms.leaf_root, leaf, evidence.index, terms.leaf_count, &evidence.path).then_some(header)
+    merkle::verify(root, leaf, evidence.index, count, &evidence.path).then_some(header)
 }
 
 enum Leaf {
-    AsCommitted,
+    AsCommitted(Vec<u8>),
     OtherSecrets,
     DoesNotOpen,
     OtherContent,
@@ -176,6 +200,6 @@ fn compare(header: &BlockHeader, evidence: &LeafEvidence, secrets: &LeafSecrets)
     match secrets.open(header, evidence.leaf, &mut sealed) {
         Err(_) => Leaf::DoesNotOpen,
         Ok(plain) if secrets.plain_hash(plain) != evidence.commitment.plain => Leaf::OtherContent,
-        Ok(_) => Leaf::AsCommitted,
+        Ok(plain) => Leaf::AsCommitted(plain.to_vec()),
     }
 }

@@ -66,7 +66,7 @@ pub use event::{
     Complaint, Effect, EscrowError, Event, GrantedNode, LeafEvidence, Outcome, PostedFragment, ProxyGrant, Purpose,
     Reason,
 };
-pub use judge::{FragmentError, FragmentId, FragmentKeys, FragmentVerifier, Recovered};
+pub use judge::{FragmentError, FragmentId, FragmentKeys, FragmentVerifier, OpenedAs, Recovered, open_leaf};
 pub use machine::{Context, Rules, Step};
 pub use order::{Order, OrderId, Slot, State};
 pub use terms::{

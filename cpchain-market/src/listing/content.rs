@@ -130,16 +130,16 @@ impl Listing {
     }
 }
 
-fn within(field: &'static str, length: usize, most: usize) -> Result<(), ListingError> {
+pub(super) fn within(field: &'static str, length: usize, most: usize) -> Result<(), ListingError> {
     if length > most { Err(ListingError::TooLong { field }) } else { Ok(()) }
 }
 
-fn line(field: &'static str, text: &str, most: usize) -> Result<(), ListingError> {
+pub(super) fn line(field: &'static str, text: &str, most: usize) -> Result<(), ListingError> {
     within(field, text.len(), most)?;
     if text.chars().any(char::is_control) { Err(ListingError::Text { field }) } else { Ok(()) }
 }
 
-fn repeats<T: Ord>(items: &[T]) -> bool {
+pub(super) fn repeats<T: Ord>(items: &[T]) -> bool {
     let mut seen = std::collections::BTreeSet::new();
     !items.iter().all(|item| seen.insert(item))
 }

@@ -4,7 +4,13 @@ use core::fmt;
 
 use cpchain_crypto::{Digest, Domain, PublicKey, Signature, SignatureError, Signer, batch::Batch};
 
-use super::{content::Listing, wire};
+use super::{
+    content::Listing,
+    preview::{PreviewOffer, PreviewOpening},
+    rating::Rating,
+    wanted::{Answer, Wanted},
+    wire,
+};
 
 /// Longest signed operation, in bytes.
 pub const MAX_OPERATION_LEN: usize = 32 * 1024;
@@ -58,9 +64,12 @@ pub enum ListingError {
     /// The end of the data is not after its start.
     #[error("the time range ends before it starts: give an end after the start, or 0 for data that goes on")]
     TimeRange,
-    /// A published listing starts at 0, an update or withdrawal above it.
+    /// What is done once has number 0, an update or withdrawal a higher one.
     #[error("sequence number {0} does not fit the action: publish with 0, then count up")]
     Sequence(u64),
+    /// A score out of range.
+    #[error("score {0} is not one of 1 to {most}", most = super::rating::MAX_SCORE)]
+    Score(u8),
     /// The bytes are not an operation of this version.
     #[error("not a listing operation that this build reads: {0}")]
     Format(&'static str),
@@ -69,7 +78,7 @@ pub enum ListingError {
     Signature(#[from] SignatureError),
 }
 
-/// What a seller wants done.
+/// What a seller, or a buyer, wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Puts a new listing up.
@@ -81,19 +90,30 @@ pub enum Action {
         /// All of its new content.
         content: Listing,
     },
-    /// Takes a listing down for good.
+    /// Takes a listing down for good, or what was wanted.
     Withdraw {
         /// Which listing.
         listing: ListingId,
     },
+    /// Says what the signer would buy.
+    Want(Wanted),
+    /// Answers what somebody wants.
+    Answer(Answer),
+    /// Rates what the signer bought.
+    Rate(Rating),
+    /// Commits to a manifest, so that preview leaves are drawn.
+    OfferPreview(PreviewOffer),
+    /// Opens the leaves that were drawn.
+    OpenPreview(PreviewOpening),
 }
 
 /// An action in the name of a seller, before it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// Who sells: the key that signs.
+    /// Who acts: the key that signs. A seller, but for [`Action::Want`] and [`Action::Rate`], which are a buyer's.
     pub seller: PublicKey,
-    /// 0 to publish; above that of every earlier operation on the same listing to update or withdraw it.
+    /// 0 to publish, want, rate and preview; above that of every earlier operation on the same listing to update or withdraw
+    /// it; above that of the same seller's last answer to answer again.
     pub sequence: u64,
     /// What is to be done.
     pub action: Action,
@@ -142,12 +162,17 @@ impl Operation {
         SignedOperation::from_bytes(&bytes)
     }
 
-    /// The listing's content after this operation; `None` for a withdrawal.
+    /// The listing's content after this operation; `None` for a withdrawal and for what is no listing.
     pub const fn content(&self) -> Option<&Listing> {
         match &self.action {
             Action::Publish(listing) | Action::Update { content: listing, .. } => Some(listing),
-            Action::Withdraw { .. } => None,
+            _ => None,
         }
+    }
+
+    /// What the signer wants to buy, if this says so.
+    pub const fn wanted(&self) -> Option<&Wanted> {
+        if let Action::Want(wanted) = &self.action { Some(wanted) } else { None }
     }
 
     /// Reads signed bytes of which it is known that their signature holds.
@@ -161,6 +186,11 @@ impl Operation {
             Action::Publish(listing) if self.sequence == 0 => listing.validate(),
             Action::Update { content, .. } if self.sequence > 0 => content.validate(),
             Action::Withdraw { .. } if self.sequence > 0 => Ok(()),
+            Action::Answer(answer) => answer.validate(),
+            Action::Want(wanted) if self.sequence == 0 => wanted.validate(),
+            Action::Rate(rating) if self.sequence == 0 => rating.validate(),
+            Action::OfferPreview(offer) if self.sequence == 0 => offer.validate(),
+            Action::OpenPreview(opening) if self.sequence == 0 => opening.validate(),
             _ => Err(ListingError::Sequence(self.sequence)),
         }
     }
@@ -235,15 +265,23 @@ impl SignedOperation {
         self.id
     }
 
-    /// The listing that it is about.
+    /// The listing, or what is wanted, that it is about; for a rating, which names an order instead, its own id.
     pub const fn listing_id(&self) -> ListingId {
         match &self.operation.action {
-            Action::Publish(_) => ListingId(self.id.0),
+            Action::Publish(_) | Action::Want(_) | Action::Rate(_) => ListingId(self.id.0),
             Action::Update { listing, .. } | Action::Withdraw { listing } => *listing,
+            Action::Answer(answer) => answer.wanted,
+            Action::OfferPreview(offer) => offer.listing,
+            Action::OpenPreview(opening) => opening.listing,
         }
     }
 
-    /// The listing's content after this operation; `None` for a withdrawal.
+    /// What the signer wants to buy, if this says so.
+    pub const fn wanted(&self) -> Option<&Wanted> {
+        self.operation.wanted()
+    }
+
+    /// The listing's content after this operation; `None` for a withdrawal and for what is no listing.
     pub const fn content(&self) -> Option<&Listing> {
         self.operation.content()
     }

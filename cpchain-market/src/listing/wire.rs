@@ -5,13 +5,14 @@ use prost::Message;
 
 use super::{
     content::{self, Unit},
+    messages as m,
     operation::{Action, ListingError, ListingId, Operation},
 };
 use crate::wire::Amount;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
-enum UnitMessage {
+pub(super) enum UnitMessage {
     Unspecified = 0,
     File = 1,
     Interval = 2,
@@ -74,6 +75,16 @@ enum ActionMessage {
     Update(UpdateMessage),
     #[prost(message, tag = "5")]
     Withdraw(WithdrawMessage),
+    #[prost(message, tag = "6")]
+    Want(m::Wanted),
+    #[prost(message, tag = "7")]
+    Answer(m::Answer),
+    #[prost(message, tag = "8")]
+    Rate(m::Rating),
+    #[prost(message, tag = "9")]
+    OfferPreview(m::PreviewOffer),
+    #[prost(message, tag = "10")]
+    OpenPreview(m::PreviewOpening),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -82,7 +93,7 @@ struct OperationMessage {
     seller: Vec<u8>,
     #[prost(uint64, tag = "2")]
     sequence: u64,
-    #[prost(oneof = "ActionMessage", tags = "3, 4, 5")]
+    #[prost(oneof = "ActionMessage", tags = "3, 4, 5, 6, 7, 8, 9, 10")]
     action: Option<ActionMessage>,
 }
 
@@ -93,6 +104,11 @@ pub(super) fn encode(operation: &Operation) -> Vec<u8> {
             ActionMessage::Update(UpdateMessage { listing: listing.0.0.to_vec(), content: Some(listing_out(content)) })
         }
         Action::Withdraw { listing } => ActionMessage::Withdraw(WithdrawMessage { listing: listing.0.0.to_vec() }),
+        Action::Want(wanted) => ActionMessage::Want(m::wanted_out(wanted)),
+        Action::Answer(answer) => ActionMessage::Answer(m::answer_out(answer)),
+        Action::Rate(rating) => ActionMessage::Rate(m::rating_out(rating)),
+        Action::OfferPreview(offer) => ActionMessage::OfferPreview(m::offer_out(offer)),
+        Action::OpenPreview(opening) => ActionMessage::OpenPreview(m::opening_out(opening)),
     };
     OperationMessage { seller: operation.seller.0.to_vec(), sequence: operation.sequence, action: Some(action) }
         .encode_to_vec()
@@ -107,6 +123,11 @@ pub(super) fn decode(body: &[u8]) -> Result<Operation, ListingError> {
             content: listing_in(update.content.ok_or(ListingError::Format("an update without content"))?)?,
         },
         Some(ActionMessage::Withdraw(withdraw)) => Action::Withdraw { listing: ListingId(digest(&withdraw.listing)?) },
+        Some(ActionMessage::Want(wanted)) => Action::Want(m::wanted_in(wanted)?),
+        Some(ActionMessage::Answer(answer)) => Action::Answer(m::answer_in(answer)?),
+        Some(ActionMessage::Rate(rating)) => Action::Rate(m::rating_in(rating)?),
+        Some(ActionMessage::OfferPreview(offer)) => Action::OfferPreview(m::offer_in(&offer)?),
+        Some(ActionMessage::OpenPreview(opening)) => Action::OpenPreview(m::opening_in(opening)?),
         None => return Err(ListingError::Format("no action that this version knows")),
     };
     Ok(Operation { seller: key(&message.seller)?, sequence: message.sequence, action })
@@ -119,11 +140,7 @@ fn listing_out(listing: &content::Listing) -> ListingMessage {
         tags: listing.tags.clone(),
         category: listing.category.clone(),
         price: Some(listing.price.into()),
-        unit: match listing.unit {
-            Unit::File => UnitMessage::File,
-            Unit::Interval => UnitMessage::Interval,
-            Unit::Stream => UnitMessage::Stream,
-        } as i32,
+        unit: unit_out(listing.unit),
         period_ms: listing.period_ms,
         from_ms: listing.from_ms,
         to_ms: listing.to_ms,
@@ -143,12 +160,7 @@ fn listing_in(message: ListingMessage) -> Result<content::Listing, ListingError>
         tags: message.tags,
         category: message.category,
         price: message.price.ok_or(ListingError::Format("no price"))?.into(),
-        unit: match UnitMessage::try_from(message.unit) {
-            Ok(UnitMessage::File) => Unit::File,
-            Ok(UnitMessage::Interval) => Unit::Interval,
-            Ok(UnitMessage::Stream) => Unit::Stream,
-            _ => return Err(ListingError::Format("no unit that this version knows")),
-        },
+        unit: unit_in(message.unit)?,
         period_ms: message.period_ms,
         from_ms: message.from_ms,
         to_ms: message.to_ms,
@@ -161,7 +173,24 @@ fn listing_in(message: ListingMessage) -> Result<content::Listing, ListingError>
     })
 }
 
-fn digest(bytes: &[u8]) -> Result<Digest, ListingError> {
+pub(super) const fn unit_out(unit: Unit) -> i32 {
+    (match unit {
+        Unit::File => UnitMessage::File,
+        Unit::Interval => UnitMessage::Interval,
+        Unit::Stream => UnitMessage::Stream,
+    }) as i32
+}
+
+pub(super) fn unit_in(unit: i32) -> Result<Unit, ListingError> {
+    match UnitMessage::try_from(unit) {
+        Ok(UnitMessage::File) => Ok(Unit::File),
+        Ok(UnitMessage::Interval) => Ok(Unit::Interval),
+        Ok(UnitMessage::Stream) => Ok(Unit::Stream),
+        _ => Err(ListingError::Format("no unit that this version knows")),
+    }
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Result<Digest, ListingError> {
     Digest::from_slice(bytes).ok_or(ListingError::Format("a hash has 32 bytes"))
 }
 

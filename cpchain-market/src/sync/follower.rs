@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    catalog::{Catalog, CatalogError, Entry},
-    listing::{
-        ListingError, ListingId, SignedOperation,
-        rule::{self, Known, Skip},
+    book::{
+        ChainRecord, Fact, FactKey,
+        rule::{self, Changes, Refusal, View},
     },
-    log::{Cursor, ListingLog, LogError, Page},
+    catalog::{Catalog, CatalogError, Entry},
+    listing::{ListingError, ListingId, SignedOperation, rule::Skip},
+    log::{Cursor, ListingLog, LogEntry, LogError, Origin, Page},
 };
 
 /// Why a step was cut short. The catalogue is as it was.
@@ -102,7 +103,7 @@ impl Follower {
         }
         let mut progress =
             Progress { applied: 0, skipped: Vec::new(), cursor: next, caught_up: next == from, rebuilt: false };
-        let mut changed: BTreeMap<ListingId, Entry> = BTreeMap::new();
+        let mut ahead = Ahead { entries: BTreeMap::new(), facts: BTreeMap::new(), catalog };
         let mut last = None;
         let operations = SignedOperation::from_many(entries.iter().map(|entry| entry.bytes.as_slice()));
         for (entry, operation) in entries.iter().zip(operations) {
@@ -110,36 +111,61 @@ impl Follower {
                 return Err(FollowError::Backwards { from, found: entry.at });
             }
             last = Some(entry.at);
-            match judge(operation, &changed, catalog)? {
-                Ok(operation) => {
-                    changed.insert(operation.listing_id(), Entry { operation, at: entry.at });
+            match judge(entry, operation, &ahead) {
+                Ok(changes) => {
+                    ahead.add(changes);
                     progress.applied += 1;
                 }
-                Err(skip) => progress.skipped.push((entry.at, skip)),
+                Err(Refusal::Skip(skip)) => progress.skipped.push((entry.at, skip)),
+                Err(Refusal::Unknown(error)) => return Err(error.into()),
             }
         }
+        let entries: Vec<_> = ahead.entries.into_values().collect();
+        let facts: Vec<_> = ahead.facts.into_iter().collect();
         if !progress.caught_up {
-            let changed: Vec<_> = changed.into_values().collect();
-            catalog.apply(&changed, next)?;
+            catalog.commit(&entries, &facts, next)?;
         }
         Ok(progress)
     }
 }
 
-/// The verified operation if it changes the catalogue, else why every market skips it.
+/// What one entry of the log changes, or why every market skips it.
 fn judge(
+    entry: &LogEntry,
     operation: Result<SignedOperation, ListingError>,
-    changed: &BTreeMap<ListingId, Entry>,
-    catalog: &dyn Catalog,
-) -> Result<Result<SignedOperation, Skip>, CatalogError> {
-    let operation = match operation {
-        Ok(operation) => operation,
-        Err(error) => return Ok(Err(error.into())),
-    };
-    let id = operation.listing_id();
-    let known = match changed.get(&id) {
-        Some(entry) => Some(Known::from(&entry.operation)),
-        None => catalog.get(id)?.map(|entry| Known::from(&entry.operation)),
-    };
-    Ok(rule::decide(known.as_ref(), &operation).map(|()| operation))
+    ahead: &Ahead<'_>,
+) -> Result<Changes, Refusal<CatalogError>> {
+    match entry.origin {
+        Origin::Party => rule::operation(operation.map_err(Skip::from)?, entry.at, ahead),
+        Origin::Chain => {
+            let record = ChainRecord::from_bytes(&entry.bytes).map_err(|_| Skip::Record)?;
+            rule::record(&record, entry.at, ahead)
+        }
+    }
+}
+
+/// A catalogue and what is not yet committed to it.
+struct Ahead<'a> {
+    entries: BTreeMap<ListingId, Entry>,
+    facts: BTreeMap<FactKey, Fact>,
+    catalog: &'a dyn Catalog,
+}
+
+impl Ahead<'_> {
+    fn add(&mut self, changes: Changes) {
+        self.entries.extend(changes.entry.map(|entry| (entry.operation.listing_id(), entry)));
+        self.facts.extend(changes.facts);
+    }
+}
+
+impl View for Ahead<'_> {
+    type Error = CatalogError;
+
+    fn entry(&self, id: ListingId) -> Result<Option<Entry>, CatalogError> {
+        self.entries.get(&id).map_or_else(|| self.catalog.get(id), |entry| Ok(Some(entry.clone())))
+    }
+
+    fn fact(&self, key: FactKey) -> Result<Option<Fact>, CatalogError> {
+        self.facts.get(&key).map_or_else(|| self.catalog.fact(key), |fact| Ok(Some(fact.clone())))
+    }
 }

@@ -173,6 +173,32 @@ impl Goods {
         }
     }
 
+    /// The leaf at `place` of all, with its path; each block has two.
+    pub fn leaf(&self, place: usize) -> LeafEvidence {
+        let (interval, leaf) = (place / 2, place % 2);
+        let block = SealedBlock::parse(&self.blocks[interval]).unwrap();
+        LeafEvidence {
+            header: block.header().to_bytes(),
+            leaf: leaf as u32,
+            sealed: block.leaf(leaf as u32).unwrap().to_vec(),
+            commitment: self.commitments[interval][leaf],
+            index: place as u64,
+            path: merkle::path(&self.leaves, place).unwrap(),
+        }
+    }
+
+    /// Key and salt of that leaf, as the tree gives them.
+    pub fn secrets_of(place: usize) -> LeafSecrets {
+        let interval = (place / 2) as u32;
+        LeafSecrets::derive(&secret().interval_key(IntervalId(interval)), u64::from(interval), (place % 2) as u32)
+    }
+
+    /// What is in that leaf.
+    pub fn plain(place: usize) -> Vec<u8> {
+        let body: Vec<u8> = (0..5000u32).map(|i| (i * 7 + (place / 2) as u32) as u8).collect();
+        body.chunks(LEAF_LEN).nth(place % 2).unwrap().to_vec()
+    }
+
     /// Key and salt of that same leaf, as a buyer derives them.
     pub fn leaf_secrets(interval: u32) -> LeafSecrets {
         LeafSecrets::derive(&secret().interval_key(IntervalId(interval)), u64::from(interval), 1)
