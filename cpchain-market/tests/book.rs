@@ -7,7 +7,7 @@ mod support;
 
 use cpchain_crypto::{Digest, PublicKey, Signer};
 use cpchain_market::{
-    Amount, Height, ListingLog as _, MemoryLog,
+    Amount, Height, MemoryLog,
     book::{Account, ChainRecord, Fact, FactKey, PreviewStatus, Ratings, Side, TradeEnd, TradeRecord},
     catalog::{Catalog as _, Query, TantivyCatalog},
     escrow::OrderId,

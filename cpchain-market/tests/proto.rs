@@ -6,7 +6,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use cpchain_market::escrow::{Command, Complaint, Event, OrderId, PostedFragment};
+use cpchain_market::escrow::{
+    Ask, Command, Complaint, Event, OrderId, PostedFragment, StreamEvent, StreamOrder, StreamTerms,
+};
 use protox::prost_reflect::{
     DescriptorPool, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value, prost::Message,
 };
@@ -80,6 +82,25 @@ fn proto_files_describe_the_same_messages() {
         ]
         .map(|event| Command::Event { order: OrderId(cpchain_crypto::Digest([1; 32])), event }),
     );
+    let (digest, terms) = (cpchain_crypto::Digest([1; 32]), stream_terms());
+    let step = with(buyer(), 100, |context| StreamOrder::offer(terms.clone(), &signed(), context)).unwrap();
+    let order = step.order;
+    let stream = |order: &StreamOrder, sender, event| {
+        with(sender, 110, |context| order.apply(&event, context, &Toy)).unwrap().order
+    };
+    let open = stream(&order, seller(), StreamEvent::Order(accept()));
+    let ask = StreamEvent::Ask(Ask { buyer_key: vec![1], manifest: digest, leaf_root: digest, leaf_count: 4 });
+    let asked = stream(&open, buyer(), ask.clone());
+    let granted = stream(&asked, seller(), StreamEvent::Order(grant(asked.interval().unwrap())));
+    let fragments = Event::Fragments(bundle(granted.interval().unwrap(), 0));
+    let settled = stream(&granted, granted.drawn()[0], StreamEvent::Order(fragments));
+    let settled = stream(&settled, buyer(), ask.clone());
+    describe(&pool, "StreamOrder", &settled.to_bytes()[1..], &mut seen);
+    commands.push(Command::OfferStream(terms));
+    commands.extend(
+        [ask, StreamEvent::Stop, StreamEvent::Order(Event::Confirm)]
+            .map(|event| Command::Stream { order: OrderId(digest), event }),
+    );
     for command in commands {
         describe(&pool, "Command", &command.to_bytes()[1..], &mut seen);
     }
@@ -90,7 +111,7 @@ fn proto_files_describe_the_same_messages() {
 
     let mut all = BTreeSet::new();
     let rows = ["ChainRecord", "Placed", "StandingRow", "AccountRow", "TradeRow", "PreviewRow"];
-    for name in ["Operation", "Order", "Command"].into_iter().chain(rows) {
+    for name in ["Operation", "Order", "StreamOrder", "Command"].into_iter().chain(rows) {
         fields(&pool.get_message_by_name(&format!("cpchain.market.v1.{name}")).unwrap(), &mut all);
     }
     let missed: Vec<_> = all.difference(&seen).collect();
@@ -136,6 +157,12 @@ fn operations(content: cpchain_market::listing::Listing) -> Vec<cpchain_market::
         .collect()
 }
 
+fn stream_terms() -> StreamTerms {
+    let (listing, revision) = (signed().listing_id(), signed().id());
+    let (price, fee, bond) = (cpchain_market::Amount(500), cpchain_market::Amount(1), cpchain_market::Amount(500));
+    StreamTerms { listing, revision, first: 1, count: 3, price, fee, bond, threshold: 1, proxies: 2, nonce: 1 }
+}
+
 fn offer() -> cpchain_market::listing::PreviewOffer {
     let digest = cpchain_crypto::Digest([1; 32]);
     let listing = signed().listing_id();
@@ -169,7 +196,7 @@ fn book_messages() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("ChainRecord", ChainRecord::Trade(record).to_bytes()[1..].to_vec()),
         ("ChainRecord", ChainRecord::Draw(draw).to_bytes()[1..].to_vec()),
-        ("Placed", Fact::Answer(placed()).to_bytes()),
+        ("Placed", Fact::Answer(Box::new(placed())).to_bytes()),
         ("StandingRow", Fact::Standing(Standing { ratings, sold: 4, preview: Some(digest) }).to_bytes()),
         ("AccountRow", Fact::Account(Account { selling: side, buying: side, false_complaints: 1, ratings }).to_bytes()),
         ("TradeRow", Fact::Trade(Box::new(Trade { record, at, rated: Some(placed()) })).to_bytes()),

@@ -80,6 +80,7 @@ impl<'a> Life<'a> {
                     Command::Event { event, .. } => {
                         Order::from_bytes(stored.as_deref()?).ok()?.apply(&event, context, &UmbralJudge).ok()
                     }
+                    Command::OfferStream(_) | Command::Stream { .. } => None,
                 });
             stored = Some(step?.order.to_bytes());
         }

@@ -34,7 +34,7 @@ pub enum FactKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// Of [`FactKey::Answer`].
-    Answer(Placed),
+    Answer(Box<Placed>),
     /// Of [`FactKey::Account`].
     Account(Account),
     /// Of [`FactKey::History`]: the key says all.

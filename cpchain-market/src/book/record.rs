@@ -4,7 +4,7 @@ use cpchain_crypto::{Digest, PublicKey};
 
 use super::wire;
 use crate::{
-    escrow::{Effect, Order, OrderId, Outcome, Reason, State},
+    escrow::{Effect, Order, OrderId, Outcome, Reason, State, StreamOrder, StreamState},
     listing::ListingId,
     units::Amount,
 };
@@ -79,6 +79,32 @@ impl TradeRecord {
         })
     }
 
+    /// The record of a stream order that the step with these effects ended; `None` if it goes on.
+    pub fn of_stream(order: &StreamOrder, effects: &[Effect]) -> Option<Self> {
+        let intervals = order.settled();
+        let end = match order.state() {
+            StreamState::Stopped if intervals > 0 => TradeEnd::Settled,
+            StreamState::Stopped => TradeEnd::Cancelled,
+            StreamState::Refunded => TradeEnd::Refunded,
+            StreamState::SellerFault => TradeEnd::SellerFault,
+            StreamState::Offered
+            | StreamState::Open
+            | StreamState::Asked
+            | StreamState::Granted
+            | StreamState::Delivered => return None,
+        };
+        Some(Self {
+            order: order.id(),
+            listing: order.terms().listing,
+            buyer: order.buyer(),
+            seller: order.seller(),
+            end,
+            intervals,
+            paid: order.terms().price.checked_mul(u128::from(intervals)).unwrap_or(Amount::LIMIT),
+            false_complaint: lied(effects),
+        })
+    }
+
     /// Something was paid for, so that the buyer may rate it.
     pub const fn is_sale(&self) -> bool {
         self.intervals > 0
@@ -86,7 +112,7 @@ impl TradeRecord {
 }
 
 /// What went to the seller as the price.
-pub(crate) fn paid(effects: &[Effect]) -> Amount {
+fn paid(effects: &[Effect]) -> Amount {
     let prices = effects.iter().filter_map(|effect| match effect {
         Effect::Transfer { amount, reason: Reason::Price, .. } => Some(*amount),
         _ => None,
@@ -94,7 +120,7 @@ pub(crate) fn paid(effects: &[Effect]) -> Amount {
     prices.fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Amount::LIMIT))
 }
 
-pub(crate) fn lied(effects: &[Effect]) -> bool {
+fn lied(effects: &[Effect]) -> bool {
     effects.iter().any(|effect| matches!(effect, Effect::Reputation { outcome: Outcome::FalseComplaint, .. }))
 }
 

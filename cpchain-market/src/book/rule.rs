@@ -138,7 +138,7 @@ fn answered<V: View>(placed: &Placed, answer: &Answer, known: &V) -> Result<Chan
             return Err(Skip::Stale { given, current }.into());
         }
     }
-    Ok(Changes { entry: None, facts: vec![(key, Fact::Answer(placed.clone()))] })
+    Ok(Changes { entry: None, facts: vec![(key, Fact::Answer(Box::new(placed.clone())))] })
 }
 
 fn rated<V: View>(placed: &Placed, rating: &Rating, known: &V) -> Result<Changes, Refusal<V::Error>> {

@@ -219,7 +219,7 @@ pub(super) fn fact_from_bytes(key: &FactKey, bytes: &[u8]) -> Result<Fact, FactE
     Ok(match key {
         FactKey::History(..) if bytes.is_empty() => Fact::History,
         FactKey::History(..) => return Err(broken("a history row says nothing but its key")),
-        FactKey::Answer(..) => Fact::Answer(placed_in(decode(bytes)?)?),
+        FactKey::Answer(..) => Fact::Answer(Box::new(placed_in(decode(bytes)?)?)),
         FactKey::Standing(_) => {
             let row: StandingRow = decode(bytes)?;
             let preview = if row.preview.is_empty() { None } else { Some(digest(&row.preview).map_err(from)?) };

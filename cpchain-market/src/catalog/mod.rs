@@ -157,7 +157,7 @@ pub trait Catalog {
     fn answers(&self, wanted: ListingId, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         let answers = self.facts(&[b"a", &wanted.0.0[..]].concat(), None, limit)?;
         let answers = answers.into_iter().filter_map(|(_, fact)| match fact {
-            Fact::Answer(answer) => Some(answer),
+            Fact::Answer(answer) => Some(*answer),
             _ => None,
         });
         Ok(answers.collect())

@@ -9,6 +9,7 @@ use cpchain_crypto::{
 use super::{
     judge::{FragmentError, FragmentId},
     order::State,
+    stream::StreamState,
     terms::TermsError,
 };
 use crate::units::{Amount, Height};
@@ -218,6 +219,12 @@ pub enum EscrowError {
     /// The event does not belong in this state.
     #[error("this cannot be done to an order that is {0:?}")]
     WrongState(State),
+    /// The stream order has ended.
+    #[error("the stream order has ended ({0:?})")]
+    StreamEnded(StreamState),
+    /// The event does not belong in this state of a stream order.
+    #[error("this cannot be done to a stream order that is {0:?}")]
+    StreamState(StreamState),
     /// The deadline has passed; the order goes on by time alone.
     #[error("the deadline was block {0}: tick the order")]
     TooLate(Height),

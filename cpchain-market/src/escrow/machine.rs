@@ -166,18 +166,8 @@ impl Order {
             return Err(EscrowError::SellerBond { least });
         }
         let stake = self.terms.stake();
-        let allowed: BTreeSet<_> = self.allowed.iter().filter(|key| **key != self.buyer).collect();
-        let able: Vec<_> = context
-            .candidates
-            .iter()
-            .filter(|c| allowed.contains(&c.proxy) && c.free_stake >= stake)
-            .copied()
-            .collect();
         let wanted = usize::from(self.terms.proxies);
-        let drawn = draw(&able, wanted, context.randomness, self.id);
-        if drawn.len() < wanted {
-            return Err(EscrowError::TooFewProxies { found: drawn.len(), wanted, stake });
-        }
+        let drawn = drawn_among(&self.allowed, &self.buyer, stake, wanted, self.id, context)?;
         let mut effects = vec![Effect::Hold { party: self.seller, purpose: Purpose::Bond, amount: bond }];
         effects.extend(drawn.iter().map(|proxy| Effect::Hold {
             party: *proxy,
@@ -333,7 +323,26 @@ impl Order {
     }
 }
 
+/// Draws `wanted` of the allowed proxies that have `stake` to lock, the buyer excluded.
+pub(super) fn drawn_among(
+    allowed: &[PublicKey],
+    buyer: &PublicKey,
+    stake: Amount,
+    wanted: usize,
+    order: OrderId,
+    context: &Context<'_>,
+) -> Result<Vec<PublicKey>, EscrowError> {
+    let allowed: BTreeSet<_> = allowed.iter().filter(|key| *key != buyer).collect();
+    let able: Vec<Candidate> =
+        context.candidates.iter().filter(|c| allowed.contains(&c.proxy) && c.free_stake >= stake).copied().collect();
+    let drawn = draw(&able, wanted, context.randomness, order);
+    if drawn.len() < wanted {
+        return Err(EscrowError::TooFewProxies { found: drawn.len(), wanted, stake });
+    }
+    Ok(drawn)
+}
+
 /// The deadline: never the current block, even where a duration is 0.
-fn after(height: Height, blocks: u64) -> Height {
+pub(super) fn after(height: Height, blocks: u64) -> Height {
     Height(height.0.saturating_add(blocks.max(1)))
 }

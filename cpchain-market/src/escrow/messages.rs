@@ -149,14 +149,102 @@ pub(super) enum Action {
     BadLeaf(BadLeaf),
     #[prost(message, tag = "10")]
     BadKey(BadKey),
+    #[prost(message, tag = "11")]
+    OfferStream(StreamTerms),
+    #[prost(message, tag = "12")]
+    Ask(Ask),
+    #[prost(message, tag = "13")]
+    Stop(Empty),
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Command {
     #[prost(bytes = "vec", tag = "1")]
     pub(super) order: Vec<u8>,
-    #[prost(oneof = "Action", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Action", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
     pub(super) action: Option<Action>,
+    #[prost(bool, tag = "14")]
+    pub(super) stream: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StreamTerms {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) listing: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) revision: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    pub(super) first: u32,
+    #[prost(uint32, tag = "4")]
+    pub(super) count: u32,
+    #[prost(message, optional, tag = "5")]
+    pub(super) price: Option<Amount>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) fee: Option<Amount>,
+    #[prost(message, optional, tag = "7")]
+    pub(super) bond: Option<Amount>,
+    #[prost(uint32, tag = "8")]
+    pub(super) threshold: u32,
+    #[prost(uint32, tag = "9")]
+    pub(super) proxies: u32,
+    #[prost(uint64, tag = "10")]
+    pub(super) nonce: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Ask {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) buyer_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) manifest: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) leaf_root: Vec<u8>,
+    #[prost(uint64, tag = "4")]
+    pub(super) leaf_count: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub(super) enum StreamState {
+    Unspecified = 0,
+    Offered = 1,
+    Open = 2,
+    Asked = 3,
+    Granted = 4,
+    Delivered = 5,
+    Stopped = 6,
+    Refunded = 7,
+    SellerFault = 8,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StreamOrder {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) buyer: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) seller: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) stream: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub(super) allowed: Vec<Vec<u8>>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) terms: Option<StreamTerms>,
+    #[prost(enumeration = "StreamState", tag = "7")]
+    pub(super) state: i32,
+    #[prost(uint64, tag = "8")]
+    pub(super) deadline: u64,
+    #[prost(message, optional, tag = "9")]
+    pub(super) seller_bond: Option<Amount>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) stake: Option<Amount>,
+    #[prost(bytes = "vec", repeated, tag = "11")]
+    pub(super) drawn: Vec<Vec<u8>>,
+    #[prost(uint32, tag = "12")]
+    pub(super) settled: u32,
+    #[prost(message, optional, tag = "13")]
+    pub(super) interval: Option<Order>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]

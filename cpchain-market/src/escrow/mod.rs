@@ -43,9 +43,32 @@
 //! An event at or after the deadline is refused ([`EscrowError::TooLate`]): the chain module ticks its open orders at
 //! the start of each block, so that time and events never race.
 //!
-//! Selling a stream: the roots of intervals to come do not exist yet, so that a stream is bought order by order, each
-//! over intervals of one manifest. Either side stops by not making or not accepting the next one, and no more than one
-//! order's price is ever at stake.
+//! Selling a stream: the roots of intervals to come do not exist yet. A [`StreamOrder`] locks money for many intervals and settles
+//! them one after the other; each is an order of its own while it is under way, and asking for the next is the buyer's word for all before.
+//!
+//! | state | event (by) | guard | next |
+//! | --- | --- | --- | --- |
+//! | – | offer (buyer) | price of an interval as listed or more, bond ≥ price; all intervals, fees and bond are locked | Offered |
+//! | Offered | cancel or stop (buyer), or `accept_blocks` pass | | Stopped: all back |
+//! | Offered | accept (seller) | bond ≥ n fees; n staked proxies drawn | Open |
+//! | Open | ask (buyer) | root of the next interval, a fresh key | Asked |
+//! | Open, Asked | stop (buyer or seller), or `dispute_blocks` and `grant_blocks` pass | | Stopped: what is unspent back |
+//! | Asked | grant (seller) | capsules and sealed key fragments for exactly this interval | Granted |
+//! | Granted | fragments (proxy) | as in an order | Granted, or Delivered at the t-th |
+//! | Granted | bad grant (drawn proxy) | the proof verifies | SellerFault |
+//! | Granted | `fragment_blocks` pass | | Refunded |
+//! | Delivered | confirm or ask (buyer), or `dispute_blocks` pass | | the interval is paid: Open (Asked after an ask); Stopped after the last |
+//! | Delivered | stop (buyer) | | the interval is paid: Stopped |
+//! | Delivered | complain (buyer) | the proof holds | SellerFault |
+//! | Delivered | complain (buyer) | the proof fails | the interval is paid: Stopped, and the buyer's bond goes to the seller |
+//!
+//! Every end gives back what was locked for intervals that were not delivered. The interval under way ends as an order of it would; those
+//! before it stay paid. A seller that declines an interval by stopping loses nothing: the buyer may have made its root up.
+//!
+//! Invariants, for any sequence of events by Byzantine parties, in every state that the model checker reaches
+//! (`streams_whatever_anybody_does`) and missed by it as soon as a rule is left out (`every_stream_mutant_is_found`): money in = money out;
+//! every state but the last ones ends by time alone; an interval is paid only with `t` valid fragments for it; after a delivery its price comes
+//! back by a valid proof only; nobody loses more than one interval's price, and who told no lie loses none.
 
 mod command;
 mod draw;
@@ -57,6 +80,7 @@ mod messages;
 mod model;
 mod order;
 mod payout;
+mod stream;
 mod terms;
 mod wire;
 
@@ -69,6 +93,7 @@ pub use event::{
 pub use judge::{FragmentError, FragmentId, FragmentKeys, FragmentVerifier, OpenedAs, Recovered, open_leaf};
 pub use machine::{Context, Rules, Step};
 pub use order::{Order, OrderId, Slot, State};
+pub use stream::{Ask, StreamEvent, StreamOrder, StreamState, StreamStep, StreamTerms};
 pub use terms::{
     MAX_CAPSULE, MAX_FRAGMENT, MAX_KEY, MAX_NODES, MAX_PROOF, MAX_PROXIES_DRAWN, MAX_SEALED, Terms, TermsError,
 };

@@ -132,3 +132,28 @@ pub(super) fn seller_fault(order: &Order) -> Vec<Effect> {
     posting(order).for_each(|slot| out.say(slot.proxy, Outcome::Delivered));
     out.0
 }
+
+/// An interval of a stream is paid; the stream's bonds and stakes stay where they are.
+pub(super) fn interval_settled(order: &Order) -> Vec<Effect> {
+    let mut out = Payout::default();
+    let terms = &order.terms;
+    out.pay(order.buyer, Purpose::Payment, order.seller, terms.price, Reason::Price);
+    let mut unspent = terms.fees().unwrap_or_default();
+    for slot in posting(order) {
+        out.pay(order.buyer, Purpose::Payment, slot.proxy, terms.fee, Reason::Fee);
+        unspent = unspent.saturating_sub(terms.fee);
+    }
+    out.release(order.buyer, Purpose::Payment, unspent);
+    posting(order).for_each(|slot| out.say(slot.proxy, Outcome::Delivered));
+    out.0
+}
+
+/// What the end of a stream of which an interval was sold says: once, however many were. The seller is left out where it is at fault.
+pub(super) fn sold(buyer: PublicKey, seller: PublicKey, well: bool) -> Vec<Effect> {
+    let mut out = Payout::default();
+    if well {
+        out.say(seller, Outcome::Sold);
+    }
+    out.say(buyer, Outcome::Bought);
+    out.0
+}

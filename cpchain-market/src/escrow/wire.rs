@@ -16,6 +16,7 @@ use super::{
     judge::FragmentId,
     messages as m,
     order::{Order, OrderId, Slot, State},
+    stream::wire as stream,
     terms::Terms,
 };
 use crate::{
@@ -30,15 +31,18 @@ const VERSION: u8 = 1;
 /// Bytes that are no order or command of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not escrow bytes that this build reads: {0}")]
-pub struct CodecError(&'static str);
+pub struct CodecError(pub(super) &'static str);
 
 impl Command {
     /// The bytes of a transaction's payload.
     pub fn to_bytes(&self) -> Vec<u8> {
-        framed(&match self {
-            Self::Offer(terms) => m::Command { order: Vec::new(), action: Some(m::Action::Offer(terms_out(terms))) },
-            Self::Event { order, event } => m::Command { order: order.0.0.to_vec(), action: Some(event_out(event)) },
-        })
+        let (order, action, stream) = match self {
+            Self::Offer(terms) => (Vec::new(), m::Action::Offer(terms_out(terms)), false),
+            Self::Event { order, event } => (order.0.0.to_vec(), event_out(event), false),
+            Self::OfferStream(terms) => (Vec::new(), m::Action::OfferStream(stream::terms_out(terms)), true),
+            Self::Stream { order, event } => (order.0.0.to_vec(), stream::event_out(event), true),
+        };
+        framed(&m::Command { order, action: Some(action), stream })
     }
 
     /// The inverse of [`to_bytes`](Self::to_bytes).
@@ -48,35 +52,28 @@ impl Command {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let message: m::Command = unframed(bytes)?;
         let action = message.action.ok_or(CodecError("no action that this version knows"))?;
-        if let m::Action::Offer(terms) = action {
-            return if message.order.is_empty() {
-                Ok(Self::Offer(terms_in(terms)?))
-            } else {
-                Err(CodecError("an offer names no order"))
-            };
-        }
-        Ok(Self::Event { order: OrderId(digest(&message.order)?), event: event_in(action)? })
+        let offer = match (action, message.stream) {
+            (m::Action::Offer(terms), false) => Self::Offer(terms_in(terms)?),
+            (m::Action::OfferStream(terms), true) => Self::OfferStream(stream::terms_in(terms)?),
+            (m::Action::Offer(_) | m::Action::OfferStream(_), _) => {
+                return Err(CodecError("an offer of the other kind of order"));
+            }
+            (action, true) => {
+                let event = stream::event_in(action)?;
+                return Ok(Self::Stream { order: OrderId(digest(&message.order)?), event });
+            }
+            (action, false) => {
+                return Ok(Self::Event { order: OrderId(digest(&message.order)?), event: event_in(action)? });
+            }
+        };
+        if message.order.is_empty() { Ok(offer) } else { Err(CodecError("an offer names no order")) }
     }
 }
 
 impl Order {
     /// The bytes that the chain stores: equal orders have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        framed(&m::Order {
-            id: self.id.0.0.to_vec(),
-            buyer: self.buyer.0.to_vec(),
-            seller: self.seller.0.to_vec(),
-            stream: self.stream.0.to_vec(),
-            allowed: self.allowed.iter().map(|key| key.0.to_vec()).collect(),
-            terms: Some(terms_out(&self.terms)),
-            state: state_out(self.state) as i32,
-            deadline: self.deadline.0,
-            seller_bond: Some(self.seller_bond.into()),
-            stake: Some(self.stake.into()),
-            slots: self.slots.iter().map(slot_out).collect(),
-            verifying_key: self.verifying_key.clone(),
-            nodes: self.nodes.iter().map(node_out).collect(),
-        })
+        framed(&order_out(self))
     }
 
     /// The inverse of [`to_bytes`](Self::to_bytes).
@@ -84,36 +81,65 @@ impl Order {
     /// # Errors
     /// [`CodecError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        let message: m::Order = unframed(bytes)?;
-        Ok(Self {
-            id: OrderId(digest(&message.id)?),
-            buyer: key(&message.buyer)?,
-            seller: key(&message.seller)?,
-            stream: digest(&message.stream)?,
-            allowed: message.allowed.iter().map(|bytes| key(bytes)).collect::<Result<_, _>>()?,
-            terms: terms_in(message.terms.ok_or(CodecError("an order without terms"))?)?,
-            state: state_in(message.state)?,
-            deadline: Height(message.deadline),
-            seller_bond: amount(message.seller_bond)?,
-            stake: amount(message.stake)?,
-            slots: message.slots.into_iter().map(slot_in).collect::<Result<_, _>>()?,
-            verifying_key: message.verifying_key,
-            nodes: message.nodes.into_iter().map(node_in).collect::<Result<_, _>>()?,
-        })
+        order_in(unframed(bytes)?)
     }
+}
+
+pub(super) fn order_out(order: &Order) -> m::Order {
+    m::Order {
+        id: order.id.0.0.to_vec(),
+        buyer: order.buyer.0.to_vec(),
+        seller: order.seller.0.to_vec(),
+        stream: order.stream.0.to_vec(),
+        allowed: keys_out(&order.allowed),
+        terms: Some(terms_out(&order.terms)),
+        state: state_out(order.state) as i32,
+        deadline: order.deadline.0,
+        seller_bond: Some(order.seller_bond.into()),
+        stake: Some(order.stake.into()),
+        slots: order.slots.iter().map(slot_out).collect(),
+        verifying_key: order.verifying_key.clone(),
+        nodes: order.nodes.iter().map(node_out).collect(),
+    }
+}
+
+pub(super) fn order_in(message: m::Order) -> Result<Order, CodecError> {
+    Ok(Order {
+        id: OrderId(digest(&message.id)?),
+        buyer: key(&message.buyer)?,
+        seller: key(&message.seller)?,
+        stream: digest(&message.stream)?,
+        allowed: keys_in(&message.allowed)?,
+        terms: terms_in(message.terms.ok_or(CodecError("an order without terms"))?)?,
+        state: state_in(message.state)?,
+        deadline: Height(message.deadline),
+        seller_bond: amount(message.seller_bond)?,
+        stake: amount(message.stake)?,
+        slots: message.slots.into_iter().map(slot_in).collect::<Result<_, _>>()?,
+        verifying_key: message.verifying_key,
+        nodes: message.nodes.into_iter().map(node_in).collect::<Result<_, _>>()?,
+    })
+}
+
+pub(super) fn keys_out(keys: &[PublicKey]) -> Vec<Vec<u8>> {
+    keys.iter().map(|key| key.0.to_vec()).collect()
+}
+
+pub(super) fn keys_in(keys: &[Vec<u8>]) -> Result<Vec<PublicKey>, CodecError> {
+    keys.iter().map(|bytes| key(bytes)).collect()
 }
 
 pub(super) fn terms_to_bytes(terms: &Terms) -> Vec<u8> {
     framed(&terms_out(terms))
 }
 
-fn framed(message: &impl Message) -> Vec<u8> {
+pub(super) fn framed(message: &impl Message) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     bytes.extend(message.encode_to_vec());
     bytes
 }
 
-fn unframed<M: Message + Default>(bytes: &[u8]) -> Result<M, CodecError> {
+pub(super) fn unframed<M: Message + Default>(bytes: &[u8]) -> Result<M, CodecError> {
     if bytes.len() > MAX_BYTES {
         return Err(CodecError("too long"));
     }
@@ -123,7 +149,7 @@ fn unframed<M: Message + Default>(bytes: &[u8]) -> Result<M, CodecError> {
     }
 }
 
-fn event_out(event: &Event) -> m::Action {
+pub(super) fn event_out(event: &Event) -> m::Action {
     match event {
         Event::Cancel => m::Action::Cancel(m::Empty {}),
         Event::Accept { bond } => m::Action::Accept((*bond).into()),
@@ -159,9 +185,10 @@ fn event_out(event: &Event) -> m::Action {
     }
 }
 
-fn event_in(action: m::Action) -> Result<Event, CodecError> {
+pub(super) fn event_in(action: m::Action) -> Result<Event, CodecError> {
     Ok(match action {
-        m::Action::Offer(_) => return Err(CodecError("an offer is no event")),
+        m::Action::Offer(_) | m::Action::OfferStream(_) => return Err(CodecError("an offer is no event")),
+        m::Action::Ask(_) | m::Action::Stop(_) => return Err(CodecError("only a stream order is asked or stopped")),
         m::Action::Cancel(_) => Event::Cancel,
         m::Action::Accept(bond) => Event::Accept { bond: bond.into() },
         m::Action::Grant(grant) => Event::Grant {
@@ -337,15 +364,15 @@ fn state_in(state: i32) -> Result<State, CodecError> {
     })
 }
 
-fn amount(message: Option<crate::wire::Amount>) -> Result<Amount, CodecError> {
+pub(super) fn amount(message: Option<crate::wire::Amount>) -> Result<Amount, CodecError> {
     message.map(Amount::from).ok_or(CodecError("an amount is missing"))
 }
 
-fn digest(bytes: &[u8]) -> Result<Digest, CodecError> {
+pub(super) fn digest(bytes: &[u8]) -> Result<Digest, CodecError> {
     Digest::from_slice(bytes).ok_or(CodecError("a hash has 32 bytes"))
 }
 
-fn key(bytes: &[u8]) -> Result<PublicKey, CodecError> {
+pub(super) fn key(bytes: &[u8]) -> Result<PublicKey, CodecError> {
     PublicKey::from_slice(bytes).ok_or(CodecError("a key has 32 bytes"))
 }
 

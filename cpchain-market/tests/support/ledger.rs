@@ -56,17 +56,22 @@ impl Ledger {
 
     /// Money in = money out, and what the order says is locked is what is held.
     pub fn assert_consistent(&self, order: &Order) {
+        self.assert_holds(order.locked());
+    }
+
+    /// Money in = money out, and exactly these sums are held.
+    pub fn assert_holds(&self, parts: Vec<(PublicKey, Purpose, Amount)>) {
         let free: i128 = self.free.values().sum();
         let held: u128 = self.held.values().sum();
         assert_eq!(free + held as i128 + self.burnt as i128, 0, "money appeared or vanished");
         let mut locked: BTreeMap<(PublicKey, Purpose), u128> = BTreeMap::new();
-        for (party, purpose, amount) in order.locked() {
+        for (party, purpose, amount) in parts {
             *locked.entry((party, purpose)).or_default() += amount.0;
         }
         let mut held = self.held.clone();
         held.retain(|_, amount| *amount > 0);
         locked.retain(|_, amount| *amount > 0);
-        assert_eq!(held, locked, "in state {:?}", order.state());
+        assert_eq!(held, locked);
     }
 
     pub fn gain(&self, party: PublicKey) -> i128 {

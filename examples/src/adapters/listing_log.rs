@@ -7,12 +7,17 @@ use std::{
 
 use cpchain_consensus::{self as consensus, ledger::LedgerView};
 use cpchain_market::{
-    Cursor, Height, ListingLog, LogEntry, LogError, Page,
+    Cursor, Height, ListingLog, LogEntry, LogError, Origin, Page,
     listing::{RevisionId, SignedOperation},
 };
 use tokio::runtime::Handle;
 
-use super::{ChainClient, chain::ListingModule};
+use super::{
+    ChainClient,
+    chain::{EscrowModule, ListingModule, record_of},
+};
+
+type EscrowKind = EscrowModule<()>;
 
 /// Most events in one reading.
 const PAGE: usize = 1000;
@@ -82,11 +87,27 @@ impl ListingLog for ChainListingLog {
     }
 
     fn read(&self, from: Cursor, limit: usize) -> Result<Page, LogError> {
-        let page = self.view().events(Some(ListingModule::KIND), inward(from), limit).map_err(unavailable)?;
-        let entries = page.events.iter().map(|event| LogEntry {
-            at: Cursor { height: Height(event.height.0), index: event.index },
-            bytes: event.data.to_vec(),
-        });
-        Ok(Page { entries: entries.collect(), next: outward(page.next) })
+        read_listing_log(self.view(), from, limit)
     }
+}
+
+/// A stretch of the listing log as a node's ledger has it: operations, and the records of the listing and escrow modules, which tell how
+/// orders ended and what previews were drawn.
+///
+/// # Errors
+/// [`LogError::Unavailable`] if the node keeps no events that old.
+pub fn read_listing_log(view: &LedgerView, from: Cursor, limit: usize) -> Result<Page, LogError> {
+    let page = view.events(None, inward(from), limit).map_err(unavailable)?;
+    let entries = page.events.iter().filter_map(|event| {
+        let at = Cursor { height: Height(event.height.0), index: event.index };
+        let own = event.kind == ListingModule::KIND || event.kind == EscrowKind::KIND;
+        match record_of(&event.data).filter(|_| own) {
+            Some(record) => Some(LogEntry { at, origin: Origin::Chain, bytes: record.to_vec() }),
+            None if event.kind == ListingModule::KIND => {
+                Some(LogEntry { at, origin: Origin::Party, bytes: event.data.to_vec() })
+            }
+            None => None,
+        }
+    });
+    Ok(Page { entries: entries.collect(), next: outward(page.next) })
 }

@@ -26,7 +26,7 @@ mod voucher_sink;
 pub use {
     client::{ChainClient, ChainClientError},
     dht_objects::DhtObjects,
-    listing_log::ChainListingLog,
+    listing_log::{ChainListingLog, read_listing_log},
     registry::ChainRegistry,
     search_gate::SearchLimits,
     search_service::SearchService,

@@ -399,6 +399,7 @@ fn in_words(command: Option<&Command>) -> String {
             Event::Confirm => "the buyer confirms; the seller is paid",
             Event::Complain(_) => "the buyer complains",
         },
+        Some(Command::OfferStream(_) | Command::Stream { .. }) => "an interval of a stream order",
     };
     words.to_owned()
 }

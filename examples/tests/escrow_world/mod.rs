@@ -204,6 +204,13 @@ impl World {
     /// The seller's grant; `spoil` may change what is sealed to each proxy.
     pub(crate) fn grant(&mut self, id: OrderId, spoil: impl Fn(usize, Vec<u8>) -> Vec<u8>) {
         let order = self.order(id);
+        let grant = self.make_grant(&order, spoil);
+        let seller = self.seller.clone();
+        assert_eq!(self.event(&seller, id, grant), Outcome::Applied);
+    }
+
+    /// That grant, unsent: for an order, or for an interval of a stream order.
+    pub(crate) fn make_grant(&mut self, order: &Order, spoil: impl Fn(usize, Vec<u8>) -> Vec<u8>) -> Event {
         let granting = Umbral.granting_key(&self.secret).unwrap();
         let receiving = Umbral.public_key(&self.receiving).unwrap();
         let mut nodes = Vec::new();
@@ -236,10 +243,8 @@ impl World {
             ProxyGrant { fragment_ids, sealed }
         });
         let proxies: Vec<_> = proxies.collect();
-        let seller = self.seller.clone();
-        let outcome = self.event(&seller, id, Event::Grant { verifying_key, nodes, proxies: proxies.clone() });
-        assert_eq!(outcome, Outcome::Applied);
-        self.granted = proxies;
+        self.granted = proxies.clone();
+        Event::Grant { verifying_key, nodes, proxies }
     }
 
     /// Well-formed nodes of a grant, and the verifying key.
@@ -257,13 +262,16 @@ impl World {
 
     /// The drawn proxy at `place`, and the capsule fragments that it owes.
     pub(crate) fn bundle(&self, id: OrderId, place: usize) -> (SigningKey, Vec<Vec<u8>>) {
-        let order = self.order(id);
+        self.bundle_of(&self.order(id), place)
+    }
+
+    pub(crate) fn bundle_of(&self, order: &Order, place: usize) -> (SigningKey, Vec<Vec<u8>>) {
         let drawn = order.slots()[place].proxy();
         let proxy = self.proxies.iter().find(|key| key.public_key() == drawn).unwrap().clone();
         let grant = &self.granted[place];
-        let fragments = open_bundle(&proxy, &granted_fragments(&order, grant), &grant.sealed).unwrap();
+        let fragments = open_bundle(&proxy, &granted_fragments(order, grant), &grant.sealed).unwrap();
         let made = order.nodes().iter().zip(fragments).map(|(node, fragment)| {
-            let fragment = Umbral.verify_key_fragment(fragment, &parties(&order, node)).unwrap();
+            let fragment = Umbral.verify_key_fragment(fragment, &parties(order, node)).unwrap();
             Umbral.reencrypt(&Capsule::from_bytes(&node.capsule).unwrap(), &fragment).unwrap().as_bytes().to_vec()
         });
         (proxy, made.collect())

@@ -18,11 +18,11 @@ use crate::{
 
 const TOY: Domain = Domain::new("cpchain/test/model-scheme/v1");
 const STREAM: Digest = Digest([8; 32]);
-pub(super) const BUYER_SECRET: &[u8] = b"the buyer's secret of this order";
+pub(in crate::escrow) const BUYER_SECRET: &[u8] = b"the buyer's secret of this order";
 
 /// How the goods differ from what was committed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Cheat {
+pub(in crate::escrow) enum Cheat {
     No,
     /// The plaintext is another.
     OtherContent,
@@ -33,12 +33,12 @@ pub(super) enum Cheat {
 }
 
 impl Cheat {
-    pub(super) const ALL: [Self; 4] = [Self::No, Self::OtherContent, Self::Garbage, Self::OtherKey];
+    pub(in crate::escrow) const ALL: [Self; 4] = [Self::No, Self::OtherContent, Self::Garbage, Self::OtherKey];
 }
 
 /// What the seller granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Granted {
+pub(in crate::escrow) enum Granted {
     Good,
     /// The capsule opens to nothing.
     Closed,
@@ -49,8 +49,8 @@ pub(super) enum Granted {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Goods {
-    pub(super) cheat: Cheat,
+pub(in crate::escrow) struct Goods {
+    pub(in crate::escrow) cheat: Cheat,
     header: BlockHeader,
     sealed: Vec<u8>,
     commitment: LeafCommitment,
@@ -62,19 +62,19 @@ fn key(i: u8) -> PublicKey {
     KEYS[usize::from(i)]
 }
 
-pub(super) fn buyer() -> PublicKey {
+pub(in crate::escrow) fn buyer() -> PublicKey {
     key(1)
 }
 
-pub(super) fn seller() -> PublicKey {
+pub(in crate::escrow) fn seller() -> PublicKey {
     key(2)
 }
 
-pub(super) fn stranger() -> PublicKey {
+pub(in crate::escrow) fn stranger() -> PublicKey {
     key(3)
 }
 
-pub(super) fn proxy(i: u8) -> PublicKey {
+pub(in crate::escrow) fn proxy(i: u8) -> PublicKey {
     key(10 + i)
 }
 
@@ -82,7 +82,7 @@ fn secret() -> StreamSecret {
     StreamSecret::from_bytes([5; 32])
 }
 
-pub(super) fn listing(proxies: u8) -> SignedOperation {
+pub(in crate::escrow) fn listing(proxies: u8) -> SignedOperation {
     let listing = Listing {
         title: "Pump".into(),
         description: String::new(),
@@ -106,19 +106,24 @@ pub(super) fn listing(proxies: u8) -> SignedOperation {
 
 impl Goods {
     /// One interval of one leaf.
-    pub(super) fn new(cheat: Cheat) -> Self {
+    pub(in crate::escrow) fn new(cheat: Cheat) -> Self {
+        Self::of(cheat, 0)
+    }
+
+    /// That interval of a stream.
+    pub(in crate::escrow) fn of(cheat: Cheat, interval: u32) -> Self {
         let body = [7; 20];
         let header = BlockHeader {
             stream: STREAM,
-            index: 0,
-            interval: IntervalId(0),
+            index: u64::from(interval),
+            interval: IntervalId(interval),
             start_ms: 0,
             count: 1,
             codec: 0,
             body_len: body.len() as u32,
             previous: Digest::ZERO,
         };
-        let (bytes, commitments) = seal(&header, &secret().interval_key(IntervalId(0)), &body).unwrap();
+        let (bytes, commitments) = seal(&header, &secret().interval_key(IntervalId(interval)), &body).unwrap();
         let mut sealed = SealedBlock::parse(&bytes).unwrap().leaf(0).unwrap().to_vec();
         let mut commitment = commitments[0];
         match cheat {
@@ -130,11 +135,17 @@ impl Goods {
         Self { cheat, header, sealed, commitment }
     }
 
+    /// What a buyer who has checked these goods asks for.
+    pub(in crate::escrow) fn ask(&self) -> Ask {
+        let (manifest, leaf_root) = (Digest([6; 32]), merkle::root(&[self.leaf()]));
+        Ask { buyer_key: Toy::public(BUYER_SECRET), manifest, leaf_root, leaf_count: 1 }
+    }
+
     fn leaf(&self) -> Digest {
         self.commitment.merkle_leaf(&self.header, 0, &self.sealed)
     }
 
-    pub(super) fn terms(&self, threshold: u8, proxies: u8) -> Terms {
+    pub(in crate::escrow) fn terms(&self, threshold: u8, proxies: u8) -> Terms {
         let listing = listing(proxies);
         Terms {
             listing: listing.listing_id(),
@@ -153,7 +164,7 @@ impl Goods {
         }
     }
 
-    pub(super) fn evidence(&self) -> LeafEvidence {
+    pub(in crate::escrow) fn evidence(&self) -> LeafEvidence {
         LeafEvidence {
             header: self.header.to_bytes(),
             leaf: 0,
@@ -165,8 +176,9 @@ impl Goods {
     }
 
     /// The leaf's secrets as the tree gives them, or made up.
-    pub(super) fn secrets(made_up: bool) -> LeafSecrets {
-        let mut secrets = LeafSecrets::derive(&secret().interval_key(IntervalId(0)), 0, 0);
+    pub(in crate::escrow) fn secrets(&self, made_up: bool) -> LeafSecrets {
+        let interval = self.header.interval;
+        let mut secrets = LeafSecrets::derive(&secret().interval_key(interval), self.header.index, 0);
         if made_up {
             secrets.key = Key::from_bytes([9; 32]);
         }
@@ -174,7 +186,7 @@ impl Goods {
     }
 }
 
-pub(super) fn grant(order: &Order, kind: Granted) -> Event {
+pub(in crate::escrow) fn grant(order: &Order, kind: Granted) -> Event {
     let tree = if kind == Granted::Elsewhere { StreamSecret::from_bytes([6; 32]) } else { secret() };
     let node = order.terms().nodes().next().unwrap();
     let seed = tree.seed(node).unwrap().expose().to_vec();
@@ -189,12 +201,12 @@ pub(super) fn grant(order: &Order, kind: Granted) -> Event {
 }
 
 /// The fragments that the proxy of `slot` owes.
-pub(super) fn bundle(order: &Order, slot: usize) -> Vec<Vec<u8>> {
+pub(in crate::escrow) fn bundle(order: &Order, slot: usize) -> Vec<Vec<u8>> {
     let fragment = |node: &GrantedNode, id: &FragmentId| Toy::fragment(&node.capsule, *id, &order.keys_of(node));
     order.nodes().iter().zip(order.slots()[slot].fragment_ids()).map(|(node, id)| fragment(node, id)).collect()
 }
 
-pub(super) struct Toy;
+pub(in crate::escrow) struct Toy;
 
 impl Toy {
     fn public(secret: &[u8]) -> Vec<u8> {

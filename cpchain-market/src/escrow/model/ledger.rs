@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use cpchain_crypto::PublicKey;
 
-use super::super::{Effect, Order, Purpose, Reason};
+use super::super::{Effect, Purpose, Reason};
 use crate::units::Amount;
 
 #[derive(Debug, Clone, Default, Hash, PartialEq, Eq)]
-pub(super) struct Books {
+pub(in crate::escrow) struct Books {
     /// What each party has gained or lost on its free balance.
     free: BTreeMap<PublicKey, i128>,
     held: BTreeMap<(PublicKey, Purpose), u128>,
     burnt: u128,
     /// More was spent than was held.
-    pub(super) overdrawn: bool,
+    pub(in crate::escrow) overdrawn: bool,
     /// To whom the price went, and how much.
-    pub(super) price: Vec<(PublicKey, u128)>,
+    pub(in crate::escrow) price: Vec<(PublicKey, u128)>,
 }
 
 impl Books {
-    pub(super) fn perform(&mut self, effects: &[Effect]) {
+    pub(in crate::escrow) fn perform(&mut self, effects: &[Effect]) {
         for effect in effects {
             match *effect {
                 Effect::Hold { party, purpose, amount } => {
@@ -54,14 +54,14 @@ impl Books {
         *held = held.saturating_sub(amount.0);
     }
 
-    pub(super) fn gain(&self, party: PublicKey) -> i128 {
+    pub(in crate::escrow) fn gain(&self, party: PublicKey) -> i128 {
         self.free.get(&party).copied().unwrap_or(0)
     }
 
     /// Money in = money out, and what the order says is locked is what is held.
-    pub(super) fn balance(&self, order: &Order) -> bool {
+    pub(in crate::escrow) fn balance(&self, parts: Vec<(PublicKey, Purpose, Amount)>) -> bool {
         let mut locked: BTreeMap<(PublicKey, Purpose), u128> = BTreeMap::new();
-        for (party, purpose, amount) in order.locked() {
+        for (party, purpose, amount) in parts {
             *locked.entry((party, purpose)).or_default() += amount.0;
         }
         locked.retain(|_, amount| *amount > 0);

@@ -8,10 +8,10 @@
 //! The properties in [`properties`] are written from the paper's side: they count genuine bundles and true proofs by themselves and never
 //! ask the machine. Each rule of the machine is left out once, in [`mutants`], and the checker misses it.
 
-mod goods;
-mod ledger;
-mod moves;
-mod mutants;
+pub(super) mod goods;
+pub(super) mod ledger;
+pub(super) mod moves;
+pub(super) mod mutants;
 mod properties;
 
 use std::hash::{Hash, Hasher};
@@ -61,8 +61,8 @@ struct World {
 }
 
 const RULES: Rules = Rules { accept_blocks: 2, grant_blocks: 2, fragment_blocks: 2, dispute_blocks: 2 };
-const PRICE: u128 = 100;
-const FEE: u128 = 4;
+pub(super) const PRICE: u128 = 100;
+pub(super) const FEE: u128 = 4;
 
 impl Market {
     fn new(threshold: u8, proxies: u8, cheats: &[Cheat]) -> Self {

@@ -11,7 +11,7 @@ use crate::units::{Amount, Height};
 
 /// A complaint of the buyer, or of somebody in its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Claim {
+pub(in crate::escrow) enum Claim {
     Leaf,
     LeafMadeUp,
     Key,
@@ -21,7 +21,7 @@ pub(super) enum Claim {
 
 /// A bundle as a proxy may post it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Posted {
+pub(in crate::escrow) enum Posted {
     Own,
     Forged,
     CopyOf(usize),
@@ -134,14 +134,14 @@ fn event(market: &Market, world: &World, action: &Move) -> Option<(PublicKey, Ev
     })
 }
 
-fn complaint(order: &Order, goods: &Goods, claim: Claim) -> Complaint {
+pub(in crate::escrow) fn complaint(order: &Order, goods: &Goods, claim: Claim) -> Complaint {
     let posting = order.slots().iter().enumerate().filter(|(_, slot)| slot.has_posted());
     let mut fragments: Vec<_> = posting
         .map(|(i, slot)| PostedFragment { proxy: slot.proxy(), bytes: goods::bundle(order, i).swap_remove(0) })
         .collect();
     let secret = match claim {
         Claim::Leaf | Claim::LeafMadeUp => {
-            return Complaint::BadLeaf { leaf: goods.evidence(), secrets: Goods::secrets(claim == Claim::LeafMadeUp) };
+            return Complaint::BadLeaf { leaf: goods.evidence(), secrets: goods.secrets(claim == Claim::LeafMadeUp) };
         }
         Claim::KeyOfAnother => b"another secret".to_vec(),
         Claim::Key | Claim::KeyWithoutAFragment => goods::BUYER_SECRET.to_vec(),
@@ -152,11 +152,15 @@ fn complaint(order: &Order, goods: &Goods, claim: Claim) -> Complaint {
     Complaint::BadKey { secret, node: 0, fragments, leaf: Some(goods.evidence()) }
 }
 
-/// Is the claim true of what was really sold and granted?
 fn is_true(world: &World, claim: Claim) -> bool {
+    holds(world.cheat, world.granted, claim)
+}
+
+/// Is the claim true of what was really sold and granted?
+pub(in crate::escrow) fn holds(cheat: Cheat, granted: Option<Granted>, claim: Claim) -> bool {
     match claim {
-        Claim::Leaf => matches!(world.cheat, Cheat::OtherContent | Cheat::Garbage),
-        Claim::Key => world.cheat != Cheat::No || matches!(world.granted, Some(Granted::Closed | Granted::Elsewhere)),
+        Claim::Leaf => matches!(cheat, Cheat::OtherContent | Cheat::Garbage),
+        Claim::Key => cheat != Cheat::No || matches!(granted, Some(Granted::Closed | Granted::Elsewhere)),
         Claim::LeafMadeUp | Claim::KeyWithoutAFragment | Claim::KeyOfAnother => false,
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::units::{Amount, Height};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mutant {
+pub(in crate::escrow) enum Mutant {
     None,
     DeliveredBelowT,
     UnverifiedFragments,
@@ -175,7 +175,7 @@ fn resize(effects: &mut [Effect], stake: Amount) {
 }
 
 /// The scheme with the mutant's rule left out.
-struct Lax(Mutant);
+pub(in crate::escrow) struct Lax(pub(in crate::escrow) Mutant);
 
 impl FragmentVerifier for Lax {
     fn accepts(&self, stream: &Digest, granted: &GrantedNode, keys: &FragmentKeys<'_>) -> bool {

@@ -36,7 +36,7 @@ fn ends_by_time(market: &Market, world: &World) -> bool {
             order = step.order;
         }
     }
-    order.state().is_final() && books.balance(&order)
+    order.state().is_final() && books.balance(order.locked())
 }
 
 fn paid(world: &World) -> bool {
@@ -77,7 +77,7 @@ fn buyer(world: &World) -> bool {
 
 pub(super) fn all() -> Vec<Property<Market>> {
     let mut all = vec![
-        Property::always(MONEY, |_, world: &World| world.books.balance(&world.order)),
+        Property::always(MONEY, |_, world: &World| world.books.balance(world.order.locked())),
         Property::always(STUCK, ends_by_time),
         Property::always(PAID, |_, world: &World| paid(world)),
         Property::always(REFUND, |_, world: &World| {

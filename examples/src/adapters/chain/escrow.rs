@@ -1,6 +1,6 @@
 //! The escrow machine of the market as a module of the ledger: orders in its key-value space, money in its vaults.
 //!
-//! State: `order/id` → order; `due/height/id` → nothing, read at the end of each block; `locked/proxy` → stake that orders have
+//! State: `order/id` → order; `stream/id` → stream order; `due/height/id` → nothing, read at the end of each block; `locked/proxy` → stake that orders have
 //! locked; the [`Report`] of each party: trades that a proxy brought to a good end, sales settled, and whether it has a stake. A party's money of an order lies in the vault `order ‖ purpose ‖ party`,
 //! a proxy's stake in the vault `stake ‖ proxy` whether locked or not.
 
@@ -12,15 +12,20 @@ use cpchain_consensus::{
 use cpchain_crypto::PublicKey;
 use cpchain_market::{
     Height,
-    escrow::{self, Candidate, Command, Effect, FragmentVerifier, Order, OrderId, Outcome, Purpose, Rules, Step},
+    book::{ChainRecord, TradeRecord},
+    escrow::{
+        self, Candidate, Command, Effect, FragmentVerifier, Order, OrderId, Outcome, Purpose, Rules, StreamOrder,
+    },
     listing::SignedOperation,
 };
 
-use super::{ListingModule, refuse};
+use super::{ListingModule, record_event, refuse};
 
 const COMMAND: u8 = 1;
 const STAKE: u8 = 2;
 const UNSTAKE: u8 = 3;
+/// First byte of a notice's event.
+const NOTICE: u8 = 1;
 
 /// Runs orders. Knows re-encryption only through its verifier.
 pub struct EscrowModule<V> {
@@ -65,6 +70,7 @@ pub struct EscrowNotice {
 impl EscrowNotice {
     fn to_bytes(&self) -> Bytes {
         let mut out = BytesMut::new();
+        out.put_u8(NOTICE);
         out.put_slice(self.order.0.as_bytes());
         out.put_slice(&self.sender.0);
         if let Some(command) = &self.command {
@@ -73,9 +79,10 @@ impl EscrowNotice {
         out.freeze()
     }
 
-    /// Reads the event.
+    /// Reads the event; `None` for a [record](super::record_of).
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (order, rest) = bytes.split_first_chunk::<32>()?;
+        let (_, rest) = bytes.split_first().filter(|(tag, _)| **tag == NOTICE)?;
+        let (order, rest) = rest.split_first_chunk::<32>()?;
         let (sender, command) = rest.split_first_chunk::<32>()?;
         let command = if command.is_empty() { None } else { Some(Command::from_bytes(command).ok()?) };
         Some(Self { order: OrderId(cpchain_crypto::Digest(*order)), sender: PublicKey(*sender), command })
@@ -90,6 +97,11 @@ pub const fn burn_account() -> PublicKey {
 /// An order as a node's ledger has it.
 pub fn read_order(view: &LedgerView, id: &OrderId) -> Option<Order> {
     Order::from_bytes(&view.get(EscrowModule::<()>::KIND, &order_key(id))?).ok()
+}
+
+/// A stream order as a node's ledger has it.
+pub fn read_stream_order(view: &LedgerView, id: &OrderId) -> Option<StreamOrder> {
+    StreamOrder::from_bytes(&view.get(EscrowModule::<()>::KIND, &stream_key(id))?).ok()
 }
 
 impl<V> EscrowModule<V> {
@@ -114,11 +126,11 @@ impl<V: FragmentVerifier> EscrowModule<V> {
     fn command(&self, context: &mut Context<'_>, call: &Call<'_>, bytes: &[u8]) -> Result<(), ModuleError> {
         let command = Command::from_bytes(bytes).map_err(refuse)?;
         let before = match &command {
-            Command::Offer(_) => None,
-            Command::Event { order, .. } => Some(load(context, order)?),
+            Command::Offer(_) | Command::OfferStream(_) => None,
+            Command::Event { order, .. } | Command::Stream { order, .. } => Some(Held::load(context, order)?),
         };
-        let candidates: Vec<_> =
-            before.iter().flat_map(|order| order.allowed()).map(|proxy| candidate(context, proxy)).collect();
+        let allowed = before.as_ref().map(Held::allowed).unwrap_or_default();
+        let candidates: Vec<_> = allowed.iter().map(|proxy| candidate(context, proxy)).collect();
         let at = escrow::Context {
             height: Height(context.height().0),
             sender: call.sender(),
@@ -126,22 +138,31 @@ impl<V: FragmentVerifier> EscrowModule<V> {
             candidates: &candidates,
             rules: &self.rules,
         };
-        let step = match (&command, &before) {
-            (Command::Offer(terms), _) => {
-                let listing = context.read(ListingModule::KIND, &ListingModule::key(&terms.listing));
-                let listing = listing.ok_or_else(|| ModuleError::refused("there is no such listing"))?;
-                let listing = SignedOperation::from_bytes(&listing).map_err(refuse)?;
-                let step = Order::offer(terms.clone(), &listing, &at).map_err(refuse)?;
-                if context.get(&order_key(&step.order.id())).is_some() {
-                    return Err(ModuleError::refused("this order is there already"));
-                }
-                step
-            }
-            (Command::Event { event, .. }, Some(order)) => order.apply(event, &at, &self.verifier).map_err(refuse)?,
-            (Command::Event { .. }, None) => return Err(ModuleError::refused("there is no such order")),
+        let listing = |id| {
+            let listing = context.read(ListingModule::KIND, &ListingModule::key(id));
+            let listing = listing.ok_or_else(|| ModuleError::refused("there is no such listing"))?;
+            SignedOperation::from_bytes(&listing).map_err(refuse)
         };
-        let notice = EscrowNotice { order: step.order.id(), sender: call.sender(), command: Some(command) };
-        perform(context, Some(call), before.as_ref(), &step)?;
+        let taken = match (&command, &before) {
+            (Command::Offer(terms), _) => {
+                Order::offer(terms.clone(), &listing(&terms.listing)?, &at).map(Taken::from).map_err(refuse)?
+            }
+            (Command::OfferStream(terms), _) => {
+                StreamOrder::offer(terms.clone(), &listing(&terms.listing)?, &at).map(Taken::from).map_err(refuse)?
+            }
+            (Command::Event { event, .. }, Some(Held::Order(order))) => {
+                order.apply(event, &at, &self.verifier).map(Taken::from).map_err(refuse)?
+            }
+            (Command::Stream { event, .. }, Some(Held::Stream(order))) => {
+                order.apply(event, &at, &self.verifier).map(Taken::from).map_err(refuse)?
+            }
+            _ => return Err(ModuleError::refused("this is an order of the other kind")),
+        };
+        if before.is_none() && context.get(&taken.after.key()).is_some() {
+            return Err(ModuleError::refused("this order is there already"));
+        }
+        let notice = EscrowNotice { order: taken.after.id(), sender: call.sender(), command: Some(command) };
+        perform(context, Some(call), before.as_ref(), &taken)?;
         context.emit(notice.to_bytes())
     }
 
@@ -176,10 +197,10 @@ impl<V: FragmentVerifier + Send + Sync> Module for EscrowModule<V> {
         let now = context.height().0;
         for (key, _) in context.scan(DUE, None, usize::MAX) {
             let Some((height, id)) = due_of(&key).filter(|(height, _)| *height <= now) else { break };
-            let order = load(context, &id)?;
+            let order = Held::load(context, &id)?;
             context.remove(&key);
-            if let Some(step) = order.tick(Height(height.max(now))) {
-                perform(context, None, Some(&order), &step)?;
+            if let Some(taken) = order.tick(Height(height.max(now)), &self.rules) {
+                perform(context, None, Some(&order), &taken)?;
                 let sender = order.buyer();
                 context.emit(EscrowNotice { order: id, sender, command: None }.to_bytes())?;
             }
@@ -192,6 +213,10 @@ const DUE: &[u8] = b"due/";
 
 fn order_key(id: &OrderId) -> Vec<u8> {
     [b"order/".as_slice(), id.0.as_bytes()].concat()
+}
+
+fn stream_key(id: &OrderId) -> Vec<u8> {
+    [b"stream/".as_slice(), id.0.as_bytes()].concat()
 }
 
 fn due_key(height: u64, id: &OrderId) -> Vec<u8> {
@@ -211,9 +236,105 @@ fn party_key(of: &str, party: &PublicKey) -> Vec<u8> {
     [of.as_bytes(), &party.0].concat()
 }
 
-fn load(context: &Context<'_>, id: &OrderId) -> Result<Order, ModuleError> {
-    let bytes = context.get(&order_key(id)).ok_or_else(|| ModuleError::refused("there is no such order"))?;
-    Order::from_bytes(&bytes).map_err(refuse)
+/// An order of either kind.
+enum Held {
+    Order(Order),
+    Stream(StreamOrder),
+}
+
+/// An order after a step, and what the step asks of the ledger.
+struct Taken {
+    after: Held,
+    effects: Vec<Effect>,
+}
+
+impl From<escrow::Step> for Taken {
+    fn from(step: escrow::Step) -> Self {
+        Self { after: Held::Order(step.order), effects: step.effects }
+    }
+}
+
+impl From<escrow::StreamStep> for Taken {
+    fn from(step: escrow::StreamStep) -> Self {
+        Self { after: Held::Stream(step.order), effects: step.effects }
+    }
+}
+
+impl Held {
+    fn load(context: &Context<'_>, id: &OrderId) -> Result<Self, ModuleError> {
+        let order = Self::read(&|key: &[u8]| context.get(key), id)?;
+        order.ok_or_else(|| ModuleError::refused("there is no such order"))
+    }
+
+    fn read(get: &dyn Fn(&[u8]) -> Option<Bytes>, id: &OrderId) -> Result<Option<Self>, ModuleError> {
+        if let Some(bytes) = get(&order_key(id)) {
+            return Order::from_bytes(&bytes).map(|order| Some(Self::Order(order))).map_err(refuse);
+        }
+        let stream = get(&stream_key(id)).map(|bytes| StreamOrder::from_bytes(&bytes)).transpose().map_err(refuse)?;
+        Ok(stream.map(Self::Stream))
+    }
+
+    const fn id(&self) -> OrderId {
+        match self {
+            Self::Order(order) => order.id(),
+            Self::Stream(order) => order.id(),
+        }
+    }
+
+    const fn buyer(&self) -> PublicKey {
+        match self {
+            Self::Order(order) => order.buyer(),
+            Self::Stream(order) => order.buyer(),
+        }
+    }
+
+    fn allowed(&self) -> &[PublicKey] {
+        match self {
+            Self::Order(order) => order.allowed(),
+            Self::Stream(order) => order.allowed(),
+        }
+    }
+
+    const fn deadline(&self) -> Option<Height> {
+        match self {
+            Self::Order(order) => order.deadline(),
+            Self::Stream(order) => order.deadline(),
+        }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        match self {
+            Self::Order(order) => order_key(&order.id()),
+            Self::Stream(order) => stream_key(&order.id()),
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Order(order) => order.to_bytes(),
+            Self::Stream(order) => order.to_bytes(),
+        }
+    }
+
+    fn tick(&self, height: Height, rules: &Rules) -> Option<Taken> {
+        match self {
+            Self::Order(order) => order.tick(height).map(Taken::from),
+            Self::Stream(order) => order.tick(height, rules).map(Taken::from),
+        }
+    }
+
+    fn ended(&self, effects: &[Effect]) -> Option<TradeRecord> {
+        match self {
+            Self::Order(order) => TradeRecord::of(order, effects),
+            Self::Stream(order) => TradeRecord::of_stream(order, effects),
+        }
+    }
+}
+
+/// How an order of either kind ended, for other modules; what it paid is told by the event of its end alone.
+pub(super) fn ended(context: &Context<'_>, id: &OrderId) -> Result<Option<TradeRecord>, ModuleError> {
+    let order = Held::read(&|key: &[u8]| context.read(EscrowModule::<()>::KIND, key), id)?;
+    Ok(order.and_then(|order| order.ended(&[])))
 }
 
 fn number(context: &Context<'_>, key: &[u8]) -> u128 {
@@ -239,18 +360,22 @@ fn register(context: &mut Context<'_>, proxy: &PublicKey) -> Result<(), ModuleEr
 fn perform(
     context: &mut Context<'_>,
     call: Option<&Call<'_>>,
-    before: Option<&Order>,
-    step: &Step,
+    before: Option<&Held>,
+    taken: &Taken,
 ) -> Result<(), ModuleError> {
-    let order = &step.order;
-    if let Some(deadline) = before.and_then(Order::deadline) {
-        context.remove(&due_key(deadline.0, &order.id()));
+    let (order, id) = (&taken.after, taken.after.id());
+    if let Some(deadline) = before.and_then(Held::deadline) {
+        context.remove(&due_key(deadline.0, &id));
     }
     if let Some(deadline) = order.deadline() {
-        context.put(&due_key(deadline.0, &order.id()), [])?;
+        context.put(&due_key(deadline.0, &id), [])?;
     }
-    context.put(&order_key(&order.id()), order.to_bytes())?;
-    step.effects.iter().try_for_each(|effect| follow(context, call, &order.id(), effect))
+    context.put(&order.key(), order.to_bytes())?;
+    taken.effects.iter().try_for_each(|effect| follow(context, call, &id, effect))?;
+    match order.ended(&taken.effects) {
+        Some(ended) => context.emit(record_event(&ChainRecord::Trade(ended))),
+        None => Ok(()),
+    }
 }
 
 fn follow(
