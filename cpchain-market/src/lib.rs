@@ -7,6 +7,7 @@
 //! | keep a catalogue of all that is for sale | [`sync::Follower`] into a [`catalog::Catalog`] |
 //! | know who sold and bought what, and what buyers say of it | [`catalog::Catalog::account`], [`catalog::Catalog::history`], [`book`] |
 //! | search it in natural language | [`catalog::Catalog::search`] with a [`catalog::Query`] |
+//! | use a market that somebody else runs | [`proof::check_hits`], [`proof::audit`] |
 //! | exchange data for money without trusting anybody | [`escrow::Order`] |
 //!
 //! Nobody registers and no market operator is needed: every operation is signed, the chain orders them, and each
@@ -18,6 +19,7 @@
 //! | --- | --- | --- |
 //! | [`ListingLog`] | the chain as an ordered log of listing operations | [`MemoryLog`], for one process |
 //! | [`catalog::Catalog`] | rows, cursor and search | `TantivyCatalog` (feature `catalog`) |
+//! | [`proof::ChainTruth`], [`proof::RemoteMarket`] | the chain, and a foreign market, as a client asks them | – |
 //! | [`escrow::FragmentVerifier`] | the re-encryption scheme as the judge needs it | – |
 //!
 //! The escrow performs nothing itself: the chain's module keeps [`escrow::Order::to_bytes`] in its key-value space and performs
@@ -74,6 +76,7 @@ pub mod escrow;
 pub mod listing;
 mod log;
 mod memory_log;
+pub mod proof;
 pub mod sync;
 mod units;
 mod wire;

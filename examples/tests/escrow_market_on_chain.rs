@@ -12,7 +12,7 @@ use cpchain_crypto::{
     pre::{ProxyReEncryption, Umbral},
 };
 use cpchain_examples::adapters::{
-    chain::{ListingModule, read_stream_order},
+    chain::{LedgerTruth, ListingModule, read_stream_order},
     read_listing_log,
 };
 use cpchain_market::{
@@ -24,6 +24,7 @@ use cpchain_market::{
         Action, Answer, Offered, OpenedLeaf, Operation, PreviewOffer, PreviewOpening, Rating, RevisionId,
         SignedOperation, Unit, Wanted,
     },
+    proof::{BlockSeal, ChainTruth as _, Distrust, Shown, check_block, check_listing},
     sync::Follower,
 };
 use escrow_world::*;
@@ -262,4 +263,32 @@ fn a_stream_is_paid_interval_by_interval_until_somebody_stops() {
     let history = catalog.history(seller.public_key(), None, 10).unwrap();
     assert_eq!((history[0].record.intervals, history[0].record.paid), (3, Amount(3 * CPC)));
     assert_eq!(history[0].rating().unwrap().score, 5);
+}
+
+/// What a light client would read with proofs, and what it finds out by it.
+#[test]
+fn the_ledger_says_what_stood_in_each_block_and_what_stands() {
+    let mut world = World::new();
+    let seller = world.seller.clone();
+    let first = world.listing.clone();
+    let content = first.content().unwrap().clone();
+    let update = Action::Update { listing: first.listing_id(), content };
+    let update = Operation { seller: seller.public_key(), sequence: 1, action: update }.sign(&seller).unwrap();
+    world.must(&seller, ListingModule::KIND, update.as_bytes().to_vec().into());
+    let (truth, at) = (LedgerTruth(&world.view), Cursor::START);
+    let mut found = 0;
+    for height in 1..=world.height {
+        let entries = read_listing_log(&world.view, Cursor { height: Height(height), index: 0 }, 100).unwrap().entries;
+        let of_it = entries.into_iter().filter(|entry| entry.at.height == Height(height));
+        let block: Vec<_> = of_it.map(|entry| entry.bytes).collect();
+        found += check_block(Height(height), &block, &truth).unwrap().len();
+        if !block.is_empty() {
+            assert_eq!(check_block(Height(height), &[], &truth), Err(Distrust::Block(Height(height))));
+        }
+    }
+    assert_eq!(found, 2);
+    assert_eq!(truth.seal(Height(world.height + 9)).unwrap(), BlockSeal::EMPTY);
+    let shown = |operation: &SignedOperation| Shown { bytes: operation.as_bytes().to_vec(), at };
+    assert_eq!(check_listing(&shown(&update), &truth).unwrap(), update);
+    assert_eq!(check_listing(&shown(&first), &truth), Err(Distrust::NotCurrent(first.listing_id())));
 }

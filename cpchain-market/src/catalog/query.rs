@@ -4,7 +4,10 @@ use core::ops::RangeInclusive;
 
 use cpchain_crypto::PublicKey;
 
-use crate::{listing::Unit, units::Amount};
+use crate::{
+    listing::{SignedOperation, Unit},
+    units::{Amount, Height},
+};
 
 /// Longest query text, in bytes.
 pub const MAX_QUERY: usize = 1024;
@@ -113,5 +116,29 @@ impl Query {
     pub const fn unit(mut self, unit: Unit) -> Self {
         self.unit = Some(unit);
         self
+    }
+
+    /// Does what an operation says pass every filter? A withdrawal passes none, and the words are not looked at.
+    pub fn admits(&self, operation: &SignedOperation) -> bool {
+        let (price, unit, period, category) = match (self.kind, operation.content(), operation.wanted()) {
+            (Kind::Offers, Some(listing), _) => (listing.price, listing.unit, listing.period_ms, &listing.category),
+            (Kind::Wanted, _, Some(wish)) => (wish.max_price, wish.unit, wish.period_ms, &wish.category),
+            _ => return false,
+        };
+        self.price.as_ref().is_none_or(|range| range.contains(&price))
+            && self.unit.is_none_or(|wanted| wanted == unit)
+            && self.period.as_ref().is_none_or(|range| range.contains(&period))
+            && self.category.as_ref().is_none_or(|wanted| wanted.to_lowercase() == category.to_lowercase())
+            && self.seller.is_none_or(|seller| seller == operation.operation().seller)
+    }
+
+    /// A query that finds this listing, or wish, in any catalogue that has it; `None` for a withdrawal and for a wish that is over.
+    pub(crate) fn for_listing(operation: &SignedOperation, now: Height) -> Option<Self> {
+        let (price, query) = match (operation.content(), operation.wanted()) {
+            (Some(listing), _) => (listing.price, Self::new("")),
+            (None, Some(wish)) if wish.is_open(now) => (wish.max_price, Self::new("").wanted()),
+            _ => return None,
+        };
+        Some(query.price(price..=price).seller(operation.operation().seller).limit(MAX_HITS))
     }
 }

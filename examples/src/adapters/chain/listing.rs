@@ -1,15 +1,16 @@
 //! Listing operations on the chain, and what buyers and sellers say beside them.
 
 use bytes::Bytes;
-use cpchain_consensus::ledger::{Call, Context, Module, ModuleError};
+use cpchain_consensus::ledger::{Call, Context, LedgerView, Module, ModuleError};
 use cpchain_crypto::{Digest, PublicKey};
 use cpchain_market::{
-    Cursor, Height,
+    Cursor, Height, LogError,
     book::{
         ChainRecord, Fact, FactKey, Placed, PreviewDraw, Trade,
         rule::{self, Refusal, View},
     },
-    listing::{Action, ListingId, SignedOperation},
+    listing::{Action, ListingId, RevisionId, SignedOperation},
+    proof::{BlockSeal, ChainTruth},
 };
 
 use super::{escrow::ended, record_event, refuse};
@@ -18,9 +19,10 @@ use super::{escrow::ended, record_event, refuse};
 /// [market's](cpchain_market::book::rule), over what the escrow knows of each order.
 ///
 /// State: listing id → its current operation; `fact/` → answers, previews, and the orders that were rated; `draw/height/…` → previews that
-/// the end of that block draws. Every accepted operation is an event, read by the markets, and so is every draw.
+/// the end of that block draws; `seal/height` → what a client holds a market's block against. Every accepted operation is an event, read by the markets, and so is every draw.
 pub struct ListingModule;
 
+const SEAL: &[u8] = b"seal/";
 const FACT: &[u8] = b"fact/";
 const DRAW: &[u8] = b"draw/";
 
@@ -31,6 +33,11 @@ impl ListingModule {
     /// The state key of a listing's current operation.
     pub fn key(listing: &ListingId) -> [u8; 32] {
         listing.0.0
+    }
+
+    /// The state key of a block's [seal](BlockSeal): absent for a block without operations.
+    pub fn seal_key(height: u64) -> Vec<u8> {
+        [SEAL, &height.to_be_bytes()].concat()
     }
 
     /// The state key of an answer, a preview, or a rated order.
@@ -73,6 +80,9 @@ impl Module for ListingModule {
         if let Some(manifest) = offered {
             context.put(&draw_key(height.saturating_add(1), &signer, &manifest), [])?;
         }
+        let sealed = Self::seal_key(height);
+        let seal = context.get(&sealed).and_then(|bytes| BlockSeal::from_bytes(&bytes)).unwrap_or(BlockSeal::EMPTY);
+        context.put(&sealed, seal.with(call.payload()).to_bytes())?;
         context.emit(call.payload().clone())
     }
 
@@ -126,4 +136,26 @@ fn draw_of(key: &[u8]) -> Option<(u64, PublicKey, Digest)> {
     let (height, rest) = key.strip_prefix(DRAW)?.split_first_chunk::<8>()?;
     let (seller, manifest) = rest.split_first_chunk::<32>()?;
     Some((u64::from_be_bytes(*height), PublicKey(*seller), Digest::from_slice(manifest)?))
+}
+
+/// What a node's own ledger says of the listing log. A light client reads the same two keys with certified proofs.
+pub struct LedgerTruth<'a>(pub &'a LedgerView);
+
+impl ChainTruth for LedgerTruth<'_> {
+    fn seal(&self, height: Height) -> Result<BlockSeal, LogError> {
+        match self.0.get(ListingModule::KIND, &ListingModule::seal_key(height.0)) {
+            None => Ok(BlockSeal::EMPTY),
+            Some(bytes) => BlockSeal::from_bytes(&bytes).ok_or_else(|| unreadable("a seal")),
+        }
+    }
+
+    fn current(&self, id: ListingId) -> Result<Option<RevisionId>, LogError> {
+        let bytes = self.0.get(ListingModule::KIND, &ListingModule::key(&id));
+        let operation = bytes.map(|bytes| SignedOperation::from_bytes(&bytes)).transpose();
+        Ok(operation.map_err(|_| unreadable("a listing"))?.map(|operation| operation.id()))
+    }
+}
+
+fn unreadable(what: &str) -> LogError {
+    LogError::Unavailable(format!("the ledger holds {what} that this build does not read"))
 }

@@ -7,7 +7,7 @@ mod voucher;
 
 pub use {
     escrow::{EscrowModule, EscrowNotice, StakeCommand, burn_account, read_order, read_stream_order},
-    listing::ListingModule,
+    listing::{LedgerTruth, ListingModule},
     names::{LabelModule, RegistrationModule, RevocationModule},
     voucher::VoucherModule,
 };
