@@ -4,7 +4,7 @@ use cpchain_crypto::{Digest, PublicKey};
 
 use super::wire;
 use crate::{
-    escrow::{Effect, Order, OrderId, Outcome, Reason, State, StreamOrder, StreamState},
+    escrow::{Effect, Order, OrderId, Outcome, State, StreamOrder, StreamState},
     listing::ListingId,
     units::Amount,
 };
@@ -74,7 +74,7 @@ impl TradeRecord {
             seller: order.seller(),
             end,
             intervals,
-            paid: paid(effects),
+            paid: if end == TradeEnd::Settled { terms.price } else { Amount::ZERO },
             false_complaint: lied(effects),
         })
     }
@@ -109,15 +109,6 @@ impl TradeRecord {
     pub const fn is_sale(&self) -> bool {
         self.intervals > 0
     }
-}
-
-/// What went to the seller as the price.
-fn paid(effects: &[Effect]) -> Amount {
-    let prices = effects.iter().filter_map(|effect| match effect {
-        Effect::Transfer { amount, reason: Reason::Price, .. } => Some(*amount),
-        _ => None,
-    });
-    prices.fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Amount::LIMIT))
 }
 
 fn lied(effects: &[Effect]) -> bool {

@@ -4,7 +4,7 @@
 //! The seller then grants keys through `n` proxies drawn by the chain, and the price is released when `t` of them have
 //! put fragments on the chain that the chain itself verified. A bad sale is proven by one leaf, not voted on.
 //!
-//! Each row of the two tables below is a test of that name in `tests/escrow_table.rs`; the defects of
+//! Each row of the first two tables below is a test in `tests/escrow_table.rs`, of the third in `tests/escrow_stream.rs`; the defects of
 //! the original contract are tests in `tests/escrow_original_defects.rs`, and who can cheat with what outcome is the table of
 //! `tests/escrow_cheating.rs`. Each rule that is left out is missed by the model checker (`every_mutant_is_found`).
 //!
@@ -68,7 +68,7 @@
 //! Invariants, for any sequence of events by Byzantine parties, in every state that the model checker reaches
 //! (`streams_whatever_anybody_does`) and missed by it as soon as a rule is left out (`every_stream_mutant_is_found`): money in = money out;
 //! every state but the last ones ends by time alone; an interval is paid only with `t` valid fragments for it; after a delivery its price comes
-//! back by a valid proof only; nobody loses more than one interval's price, and who told no lie loses none.
+//! back by a valid proof only; a buyer that told no lie pays for delivered intervals alone.
 
 mod command;
 mod draw;

@@ -10,7 +10,8 @@
 //!    (`operations_on_one_listing_keep_their_order`).
 //! 3. Every market skips the same bad operations and goes on (`bad_operations_are_skipped_by_all`).
 //! 4. Two markets that have read the log to the same height have the same rows, bit for bit, wherever they started and
-//!    how often they crashed (`two_markets_converge_bit_for_bit`).
+//!    how often they crashed (`two_markets_converge_bit_for_bit`), also when their processes are killed between any two operations of
+//!    their stores (`a_market_killed_at_any_moment_ends_as_one_that_was_not`). Rows are listings, wishes, and the [book](crate::book).
 
 mod follower;
 mod outbox;
