@@ -1,6 +1,6 @@
 //! What the log says beside the listings: trades and how they ended, ratings, answers to what is wanted, previews.
 //!
-//! The [rule] turns each entry of the log into [`Changes`]; the chain's module and every market run the same one, so that what the chain
+//! The [rule] turns each entry of the log into [`Changes`](rule::Changes); the chain's module and every market run the same one, so that what the chain
 //! lets in is what the markets show. A market keeps the result as [`Fact`]s beside its listings, in the same commit, and reads them by
 //! the provided methods of [`Catalog`](crate::catalog::Catalog): `standing`, `account`, `history`, `answers`, `preview`.
 //!

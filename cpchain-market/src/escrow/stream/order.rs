@@ -11,7 +11,7 @@ use super::{
 };
 use crate::units::{Amount, Height};
 
-/// Where a stream order stands. See the table of the [module](super).
+/// Where a stream order stands. See the table of the [escrow](super::super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamState {
     /// The buyer's money is locked; the seller has not answered.
