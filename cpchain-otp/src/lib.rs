@@ -34,6 +34,8 @@
 //! | feature | default | adds |
 //! | --- | --- | --- |
 //! | `opendal` | yes | `backend::OpendalBackend`: file system, memory, and every service that the application builds in |
+//! | `s3` | no | `backend::OpendalBackend::s3`: buckets of S3 servers, with TLS |
+//! | `http` | no | `backend::OpendalBackend::http`: files of web servers that know byte ranges, with TLS |
 //! | `network` | yes | `transport::TcpTransport`, `ProxyNode::start`, `Client::connect` |
 //!
 //! # A first transfer

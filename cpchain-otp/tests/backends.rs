@@ -5,8 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use common::data;
+use common::{data, promises::keeps_its_promises};
 use cpchain_crypto::Digest;
 use cpchain_otp::{
     ObjectError, Objects, ObjectsConfig,
@@ -14,30 +13,7 @@ use cpchain_otp::{
     host::byte_source,
 };
 
-async fn keeps_its_promises(backend: Arc<dyn Backend>) {
-    let backend = backend.as_ref();
-    assert_eq!(backend.len("a/b").await.unwrap(), None);
-    backend.delete("a/b").await.unwrap();
-    let mut writer = backend.write("a/b").await.unwrap();
-    writer.append(Bytes::from_static(b"hello ")).await.unwrap();
-    assert_eq!(backend.len("a/b").await.unwrap(), None, "not visible before it is finished");
-    writer.append(Bytes::from_static(b"world")).await.unwrap();
-    writer.finish().await.unwrap();
-    assert_eq!(backend.len("a/b").await.unwrap(), Some(11));
-    assert_eq!(backend.read("a/b", 4..8).await.unwrap(), "o wo");
-    assert_eq!(backend.read("a/b", 11..11).await.unwrap(), "");
-    assert!(matches!(backend.read("a/b", 8..12).await, Err(BackendError::Missing(_))));
-    assert!(matches!(backend.read("a/c", 0..1).await, Err(BackendError::Missing(_))));
-
-    let mut dropped = backend.write("a/b").await.unwrap();
-    dropped.append(Bytes::from_static(b"other")).await.unwrap();
-    drop(dropped);
-    assert_eq!(backend.read("a/b", 0..5).await.unwrap(), "hello", "the old value stays until the new one is finished");
-    backend.delete("a/b").await.unwrap();
-    assert_eq!(backend.len("a/b").await.unwrap(), None);
-}
-
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn conformance() {
     let folder = tempfile::tempdir().unwrap();
     keeps_its_promises(Arc::new(MemoryBackend::new())).await;

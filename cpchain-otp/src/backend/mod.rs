@@ -5,6 +5,8 @@
 #[cfg(feature = "opendal")]
 mod dal;
 mod memory;
+#[cfg(any(feature = "s3", feature = "http"))]
+mod remote;
 mod retry;
 
 use std::ops::Range;
@@ -14,6 +16,8 @@ use bytes::Bytes;
 
 #[cfg(feature = "opendal")]
 pub use dal::OpendalBackend;
+#[cfg(feature = "s3")]
+pub use remote::S3Bucket;
 pub use {memory::MemoryBackend, retry::Retry};
 
 /// Why a backend did not do what it was asked.

@@ -1,6 +1,10 @@
 //! Nodes, clients and owners on loopback.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod gate;
+pub mod promises;
+pub mod server;
+
 use std::{
     ops::Range,
     sync::{
