@@ -10,7 +10,7 @@
 //! | name data | [`uri::OtpUri`], [`records::Registration`] |
 //! | serve data | [`ProxyNode`], [`NodeParts`], [`NodeConfig`] |
 //! | serve files where they lie, or what a DHT holds | [`Objects::adopt`], [`host::ObjectSource`] |
-//! | fetch data | [`Client::fetch`], from several proxies with [`Fetch::or`] |
+//! | fetch data | [`Client::fetch`], from several proxies with [`Fetch::or`], at once with [`Fetch::striped`] |
 //! | allow and take back | [`records::Grant`], [`records::Revocations`], [`records::Label`] |
 //! | hand a key over through proxies | [`Client::deposit`], [`Client::reencrypt`] |
 //! | offer a request and response service | [`host::Service`], [`Client::call`] |
@@ -27,7 +27,8 @@
 //! | [`host::Reencryptor`] | capsule and key fragment to capsule fragment | – (`cpchain-crypto` feature `umbral`) |
 //! | [`host::Service`], [`host::ReceiptSink`], [`access::Clock`] | as they say | system clock |
 //!
-//! The protocol is in [`wire`], the proof of ranges in [`bao`], the transfer without I/O in [`transfer`].
+//! The protocol is in [`wire`], the proof of ranges in [`bao`], the transfer without I/O in [`transfer`]
+//! and, from several sources at once, in [`stripes`].
 //!
 //! # Features
 //!
@@ -77,13 +78,14 @@ mod node;
 mod objects;
 pub mod records;
 mod signed;
+pub mod stripes;
 pub mod transfer;
 pub mod transport;
 pub mod uri;
 pub mod wire;
 
 pub use {
-    client::{Client, ClientConfig, ClientError, Fetch, FetchError},
+    client::{Client, ClientConfig, ClientError, Fetch, FetchError, StripedFetch},
     node::{NodeConfig, NodeError, NodeHandle, NodeParts, ProxyNode, Quota},
     objects::{Object, ObjectError, ObjectReader, Objects, ObjectsConfig},
     signed::{Record, RecordError, Signed},

@@ -15,7 +15,7 @@ use crate::{
     wire::Refusal,
 };
 
-const MAX_FAILURES: u32 = 3;
+pub(crate) const MAX_FAILURES: u32 = 3;
 
 /// What happened.
 #[derive(Debug)]

@@ -1,16 +1,19 @@
 //! One stream to a proxy, from the caller's side.
 
-use std::{io, time::Duration};
+use std::{io, ops::Range, time::Duration};
 
 use bytes::Bytes;
-use cpchain_crypto::PublicKey;
+use cpchain_crypto::{Digest, PublicKey, Signer};
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, io::BufReader};
 
 use super::ClientError;
 use crate::{
+    records::{Receipt, WitnessedReceipt},
+    signed::Signed,
     transport::{ByteStream, Transport},
     wire::{
-        Call, FrameError, Refusal, Reply, Request, VERSION, read_exactly, read_message, reply, request, write_message,
+        Acknowledge, Call, FrameError, Get, Refusal, Reply, Request, SignedRecord, VERSION, read_exactly, read_message,
+        reply, request, write_message,
     },
 };
 
@@ -54,6 +57,38 @@ impl Link {
     /// Fills `buffer`, which stays as it was if nothing is asked for.
     pub(super) async fn read(&mut self, buffer: &mut [u8]) -> Result<(), ClientError> {
         Ok(in_time(self.stall, async { Ok(self.stream.read_exact(buffer).await?) }).await?)
+    }
+
+    /// Asks for a range; the size of the object, as the proxy claims. The parts of the range follow.
+    pub(super) async fn get(
+        &mut self,
+        root: Digest,
+        start: u64,
+        end: Option<u64>,
+        grant: Bytes,
+    ) -> Result<u64, ClientError> {
+        let get = Get { root: Bytes::copy_from_slice(&root.0), start, end, grant };
+        match self.ask(request::Body::Get(get)).await? {
+            reply::Body::Opened(opened) => Ok(opened.size),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Takes and acknowledges the receipt that follows a range. The data is complete and proven: a receipt that does not
+    /// hold is left, not an error.
+    pub(super) async fn take_receipt(
+        mut self,
+        signer: &dyn Signer,
+        root: Digest,
+        range: Range<u64>,
+    ) -> Option<WitnessedReceipt> {
+        let receipt = Signed::<Receipt>::from_message(self.read_message::<SignedRecord>().await.ok()?).ok()?;
+        let fits = receipt.proxy == self.peer && receipt.root == root && receipt.range == range;
+        let witnessed = WitnessedReceipt::acknowledge(receipt, signer).ok().filter(|_| fits)?;
+        let signature = Bytes::copy_from_slice(&witnessed.acknowledgement().0);
+        self.send(&Acknowledge { signature }).await.ok()?;
+        self.close().await;
+        Some(witnessed)
     }
 
     pub(super) async fn close(&mut self) {

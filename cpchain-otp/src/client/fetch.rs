@@ -5,12 +5,12 @@ use std::{fmt, ops::Range};
 use bytes::{Bytes, BytesMut};
 use cpchain_crypto::{Digest, PublicKey};
 
-use super::{Client, ClientError, exchange::Link};
+use super::{Client, ClientError, StripedFetch, exchange::Link};
 use crate::{
-    records::{Grant, Receipt, WitnessedReceipt},
+    records::{Grant, WitnessedReceipt},
     signed::Signed,
+    stripes::StripesConfig,
     transfer::{Fault, Input, Step, Transfer},
-    wire::{Acknowledge, Get, SignedRecord, reply, request},
 };
 
 /// Why a fetch failed.
@@ -77,6 +77,11 @@ impl Fetch {
     pub fn or(mut self, client: &Client) -> Self {
         self.clients.push(client.clone());
         self
+    }
+
+    /// Asks all its proxies at once, each for as much as it is fast, in place of one after the other.
+    pub fn striped(self, config: StripesConfig) -> StripedFetch {
+        StripedFetch::new(self.root, self.range, self.grant.as_ref(), self.clients, config)
     }
 
     /// The size of the object, once proven: after a fetch that reached the end.
@@ -164,25 +169,14 @@ impl Fetch {
         }
         let mut link = client.link().await?;
         let grant = self.grant.as_ref().map(Signed::to_bytes).unwrap_or_default();
-        let get = Get { root: Bytes::copy_from_slice(&self.root.0), start, end, grant };
-        let reply::Body::Opened(opened) = link.ask(request::Body::Get(get)).await? else {
-            return Err(ClientError::Unexpected);
-        };
+        let size = link.get(self.root, start, end, grant).await?;
         self.link = Some(link);
-        Ok(opened.size)
+        Ok(size)
     }
 
-    /// The data is complete and proven: a receipt that does not hold is left, not an error.
     async fn take_receipt(&mut self, source: usize, range: Range<u64>) -> Option<WitnessedReceipt> {
-        let mut link = self.link.take()?;
         let client = self.clients.get(source)?;
-        let receipt = Signed::<Receipt>::from_message(link.read_message::<SignedRecord>().await.ok()?).ok()?;
-        let fits = receipt.proxy == link.peer && receipt.root == self.root && receipt.range == range;
-        let witnessed = WitnessedReceipt::acknowledge(receipt, client.signer.as_ref()).ok().filter(|_| fits)?;
-        let signature = Bytes::copy_from_slice(&witnessed.acknowledgement().0);
-        link.send(&Acknowledge { signature }).await.ok()?;
-        link.close().await;
-        Some(witnessed)
+        self.link.take()?.take_receipt(client.signer.as_ref(), self.root, range).await
     }
 
     /// The whole range in memory.

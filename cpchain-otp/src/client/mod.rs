@@ -6,9 +6,11 @@
 mod connect;
 mod exchange;
 mod fetch;
+mod striped;
 
 pub use connect::{Client, ClientConfig};
 pub use fetch::{Fetch, FetchError};
+pub use striped::StripedFetch;
 
 use crate::{
     signed::RecordError,
