@@ -19,6 +19,7 @@ mod report;
 pub mod search;
 pub mod store;
 pub mod terms;
+pub mod transfer;
 
 pub use {
     audit::audit,

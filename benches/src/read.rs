@@ -29,20 +29,20 @@ const RECORD: usize = 7 << 10;
 
 /// What moving some bytes took.
 #[derive(Clone, Copy)]
-struct Cost {
+pub(crate) struct Cost {
     /// Megabytes a second that passed, and a second of processor time of all who took part.
-    rate: f64,
-    per_cpu: f64,
+    pub(crate) rate: f64,
+    pub(crate) per_cpu: f64,
 }
 
-struct Meter(Instant, ProcessClock, usize);
+pub(crate) struct Meter(Instant, ProcessClock, usize);
 
 impl Meter {
-    fn start(bytes: usize) -> Self {
+    pub(crate) fn start(bytes: usize) -> Self {
         Self(Instant::now(), ProcessClock::now(), bytes)
     }
 
-    fn stop(self) -> Cost {
+    pub(crate) fn stop(self) -> Cost {
         let bytes = self.2 as f64;
         Cost { rate: bytes / 1e6 / self.0.elapsed().as_secs_f64(), per_cpu: bytes * 1e3 / self.1.elapsed_nanos() }
     }
@@ -102,13 +102,13 @@ pub fn read(effort: Effort, mut progress: impl FnMut(String)) -> Result<Vec<Figu
     })
 }
 
-fn figure(bench: &str, params: &str, cost: Cost, runs: usize) -> Figure {
+pub(crate) fn figure(bench: &str, params: &str, cost: Cost, runs: usize) -> Figure {
     let mut figure = Figure::count(bench, params, "MB/s", cost.rate);
     figure.runs = runs;
     figure
 }
 
-fn middle(costs: &[Cost]) -> Cost {
+pub(crate) fn middle(costs: &[Cost]) -> Cost {
     let mut sorted = costs.to_vec();
     sorted.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     sorted.get(sorted.len() / 2).copied().unwrap_or(Cost { rate: f64::NAN, per_cpu: f64::NAN })
@@ -190,7 +190,7 @@ fn peer() -> Result<Swarm<libp2p_stream::Behaviour>, Box<dyn Error>> {
 }
 
 /// The same bytes from one peer to another over one stream, unverified.
-async fn plain_stream(bytes: &Bytes) -> Result<Cost, Box<dyn Error>> {
+pub(crate) async fn plain_stream(bytes: &Bytes) -> Result<Cost, Box<dyn Error>> {
     let (mut server, mut reader) = (peer()?, peer()?);
     server.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
     let mut incoming = server.behaviour().new_control().accept(PLAIN)?;

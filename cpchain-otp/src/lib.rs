@@ -11,6 +11,10 @@
 //! | serve data | [`ProxyNode`], [`NodeParts`], [`NodeConfig`] |
 //! | serve files where they lie, or what a DHT holds | [`Objects::adopt`], [`host::ObjectSource`] |
 //! | fetch data | [`Client::fetch`], from several proxies with [`Fetch::or`], at once with [`Fetch::striped`] |
+//! | tell followers of a stream's new objects | [`records::StreamHead`], [`Client::announce`], [`NodeParts::streams`] |
+//! | follow a stream live, with keys as they are paid | [`Client::follow`], [`IntervalKeys`] |
+//! | send a sealed letter to a key | [`letters::SealedLetter`], [`Client::post`] |
+//! | receive letters, each once | [`Inbox`], [`NodeParts::inboxes`] |
 //! | allow and take back | [`records::Grant`], [`records::Revocations`], [`records::Label`] |
 //! | hand a key over through proxies | [`Client::deposit`], [`Client::reencrypt`] |
 //! | offer a request and response service | [`host::Service`], [`Client::call`] |
@@ -28,7 +32,7 @@
 //! | [`host::Service`], [`host::ReceiptSink`], [`access::Clock`] | as they say | system clock |
 //!
 //! The protocol is in [`wire`], the proof of ranges in [`bao`], the transfer without I/O in [`transfer`]
-//! and, from several sources at once, in [`stripes`].
+//! and, from several sources at once, in [`stripes`]; the end of a live stream in [`tail`].
 //!
 //! # Features
 //!
@@ -74,19 +78,24 @@ pub mod backend;
 pub mod bao;
 mod client;
 pub mod host;
+pub mod letters;
 mod node;
 mod objects;
 pub mod records;
 mod signed;
 pub mod stripes;
+pub mod tail;
 pub mod transfer;
 pub mod transport;
 pub mod uri;
 pub mod wire;
 
 pub use {
-    client::{Client, ClientConfig, ClientError, Fetch, FetchError, StripedFetch},
-    node::{NodeConfig, NodeError, NodeHandle, NodeParts, ProxyNode, Quota},
+    client::{
+        Arrival, Client, ClientConfig, ClientError, Fetch, FetchError, Follow, FollowError, Inbox, InboxError,
+        IntervalKeys, Received, StripedFetch, Withheld,
+    },
+    node::{InboxConfig, NodeConfig, NodeError, NodeHandle, NodeParts, ProxyNode, Quota, StreamsConfig},
     objects::{Object, ObjectError, ObjectReader, Objects, ObjectsConfig},
     signed::{Record, RecordError, Signed},
     wire::{Refusal, RefusalCode},

@@ -8,10 +8,12 @@ use cpchain_crypto::{Digest, Signer, SigningKey};
 use cpchain_otp::{
     Record, Signed,
     records::{
-        Grant, GrantKind, Label, ProxyDescriptor, ProxyId, Receipt, Registration, Revocations, WitnessedReceipt,
+        Custody, Delivery, Grant, GrantKind, Label, Letter, MAX_LETTER, ProxyDescriptor, ProxyId, Receipt,
+        Registration, Revocations, StreamHead, WitnessedReceipt,
     },
     wire::{self, lookup, reply, request},
 };
+use proptest::prelude::*;
 use prost::Message;
 use protox::prost_reflect::{DescriptorPool, DynamicMessage};
 
@@ -45,7 +47,24 @@ fn proto_file_describes_the_messages() {
     let call = wire::Call { service: "s".into(), len: 1 };
     let deposit = wire::Deposit { grant: b("g"), node: b("n"), fragment: b("f") };
     let reencrypt = wire::Reencrypt { grant: b("g"), node: b("n"), capsule: b("c") };
-    let lookups = [lookup::What::Descriptor(true), lookup::What::Registration(b("r")), lookup::What::Label(b("l"))];
+    let lookups = [
+        lookup::What::Descriptor(true),
+        lookup::What::Registration(b("r")),
+        lookup::What::Label(b("l")),
+        lookup::What::Head(b("h")),
+        lookup::What::Delivery(b("d")),
+    ];
+    let announce = wire::Announce { head: b("h") };
+    let follow = wire::Follow { owner: b("o"), stream: b("s"), next: 1, grant: b("g") };
+    let post = wire::Post { recipient: b("r"), sealed: b("s") };
+    let collect = wire::Collect { from: 1 };
+    let confirm = wire::Confirm { delivery: b("d") };
+    same(&pool, "Announce", &announce);
+    same(&pool, "Follow", &follow);
+    same(&pool, "OpenInbox", &wire::OpenInbox {});
+    same(&pool, "Post", &post);
+    same(&pool, "Collect", &collect);
+    same(&pool, "Confirm", &confirm);
     same(&pool, "Get", &get);
     same(&pool, "Call", &call);
     same(&pool, "Deposit", &deposit);
@@ -58,6 +77,12 @@ fn proto_file_describes_the_messages() {
         request::Body::Lookup(lookups[0].clone()),
         request::Body::Deposit(deposit),
         request::Body::Reencrypt(reencrypt),
+        request::Body::Announce(announce),
+        request::Body::Follow(follow),
+        request::Body::OpenInbox(wire::OpenInbox {}),
+        request::Body::Post(post),
+        request::Body::Collect(collect),
+        request::Body::Confirm(confirm),
     ];
     requests.into_iter().for_each(|body| same(&pool, "Request", &wire::Request { version: 1, body: Some(body) }));
 
@@ -69,6 +94,11 @@ fn proto_file_describes_the_messages() {
     same(&pool, "Answer", &answer);
     same(&pool, "Found", &found);
     same(&pool, "Fragment", &fragment);
+    let (told, posted) = (wire::Told { head: b("h") }, wire::Posted { custody: b("c") });
+    let collected = wire::Collected { number: 1, sealed: b("s") };
+    same(&pool, "Told", &told);
+    same(&pool, "Posted", &posted);
+    same(&pool, "Collected", &collected);
     let replies = [
         reply::Body::Refused(refused),
         reply::Body::Opened(opened),
@@ -77,6 +107,9 @@ fn proto_file_describes_the_messages() {
         reply::Body::Held(wire::Held {}),
         reply::Body::Fragment(fragment),
         reply::Body::Ready(wire::Ready {}),
+        reply::Body::Told(told),
+        reply::Body::Posted(posted),
+        reply::Body::Collected(collected),
     ];
     replies.into_iter().for_each(|body| same(&pool, "Reply", &wire::Reply { body: Some(body) }));
 
@@ -90,7 +123,16 @@ fn proto_file_describes_the_messages() {
     same(&pool, "Revocations", &wire::Revocations::decode(records.3.body().clone()).unwrap());
     same(&pool, "Descriptor", &wire::Descriptor::decode(records.4.body().clone()).unwrap());
     same(&pool, "Receipt", &wire::Receipt::decode(records.5.body().clone()).unwrap());
-    assert_eq!(pool.all_messages().count(), 23, "a message of the schema is not tested here");
+    let records = live_records();
+    same(&pool, "StreamHead", &wire::StreamHead::decode(records.0.body().clone()).unwrap());
+    same(&pool, "Letter", &wire::Letter::decode(records.1.body().clone()).unwrap());
+    same(&pool, "Custody", &wire::Custody::decode(records.2.body().clone()).unwrap());
+    same(&pool, "Delivery", &wire::Delivery::decode(records.3.body().clone()).unwrap());
+    let entry = wire::InboxEntry { number: 1, letter: b("l"), len: 2, at_ms: 3 };
+    same(&pool, "InboxEntry", &entry);
+    same(&pool, "InboxIndex", &wire::InboxIndex { next: 1, waiting: vec![entry.clone()], delivered: vec![entry] });
+    same(&pool, "StreamEnd", &wire::StreamEnd { first: 1, newest: b("n") });
+    assert_eq!(pool.all_messages().count(), 39, "a message of the schema is not tested here");
 }
 
 type Records =
@@ -137,6 +179,24 @@ fn records() -> Records {
     )
 }
 
+type LiveRecords = (Signed<StreamHead>, Signed<Letter>, Signed<Custody>, Signed<Delivery>);
+
+/// One of each kind that live streams and inboxes need, with every field set.
+fn live_records() -> LiveRecords {
+    let (owner, proxy) = (key(1).public_key(), key(2).public_key());
+    let [root, stream, previous, letter] = [b"root", b"strm", b"prev", b"lttr"].map(|text| Digest::content(text));
+    let head = StreamHead { owner, stream, sequence: 4, previous, root, intervals: 3..9, public: true };
+    let words = Letter { sender: owner, recipient: proxy, sent_ms: 1_700_000_000_003, nonce: letter, body: b("words") };
+    let custody = Custody { proxy, recipient: owner, letter, at_ms: 1_700_000_000_004, until_ms: 1_700_000_000_005 };
+    let delivery = Delivery { recipient: owner, letter, opened: true, at_ms: 1_700_000_000_006 };
+    (
+        Signed::sign(head, &key(1)).unwrap(),
+        Signed::sign(words, &key(1)).unwrap(),
+        Signed::sign(custody, &key(2)).unwrap(),
+        Signed::sign(delivery, &key(1)).unwrap(),
+    )
+}
+
 fn line<T: Record + PartialEq + std::fmt::Debug>(record: &Signed<T>) -> String {
     assert_eq!(&Signed::<T>::from_bytes(&record.to_bytes()).unwrap(), record);
     format!("{} {} {}\n", T::DOMAIN.as_str(), record.id(), Digest::content(&record.to_bytes()))
@@ -148,7 +208,9 @@ fn golden_records() {
     let all = records();
     let witnessed = WitnessedReceipt::acknowledge(all.5.clone(), &key(3)).unwrap();
     let lines = [line(&all.0), line(&all.1), line(&all.2), line(&all.3), line(&all.4), line(&all.5)].concat();
-    let lines = format!("{lines}witnessed {}\n", Digest::content(&witnessed.to_bytes()));
+    let live = live_records();
+    let live = [line(&live.0), line(&live.1), line(&live.2), line(&live.3)].concat();
+    let lines = format!("{lines}witnessed {}\n{live}", Digest::content(&witnessed.to_bytes()));
     assert_eq!(lines, include_str!("../testdata/records.golden"), "found:\n{lines}");
 }
 
@@ -161,7 +223,25 @@ fn records_out_of_bounds_are_refused() {
     assert!(sign(Grant { proxies: many, ..all.2.clone().into_inner() }).is_err());
     let name = Registration { name: "UPPER".into(), ..all.0.clone().into_inner() };
     assert!(Signed::sign(name, &key(1)).is_err());
+    let head = live_records().0.into_inner();
+    assert!(Signed::sign(StreamHead { sequence: 0, ..head.clone() }, &key(1)).is_err(), "the first follows none");
+    assert!(Signed::sign(StreamHead { previous: Digest::ZERO, ..head }, &key(1)).is_err());
+    let letter = live_records().1.into_inner();
+    assert!(Signed::sign(Letter { body: vec![0; MAX_LETTER + 1].into(), ..letter }, &key(1)).is_err());
     let addresses = vec!["x".repeat(257)];
     let far = ProxyDescriptor { addresses, ..all.4.clone().into_inner() };
     assert!(Signed::sign(far, &key(2)).is_err());
+}
+
+proptest! {
+    /// Whatever bytes come as a record of whatever kind, none panics, and only signed ones are records.
+    #[test]
+    fn any_bytes_are_no_record(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Signed::<StreamHead>::from_bytes(&bytes).is_err());
+        prop_assert!(Signed::<Letter>::from_bytes(&bytes).is_err());
+        prop_assert!(Signed::<Custody>::from_bytes(&bytes).is_err());
+        prop_assert!(Signed::<Delivery>::from_bytes(&bytes).is_err());
+        let _ = (StreamHead::from_body(&bytes), Letter::from_body(&bytes), Custody::from_body(&bytes), Delivery::from_body(&bytes));
+        let _ = (wire::InboxIndex::decode(bytes.as_slice()), wire::StreamEnd::decode(bytes.as_slice()));
+    }
 }

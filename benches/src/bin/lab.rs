@@ -15,7 +15,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use cpchain_benches::{
     Effort, Figure, Networks, Relaying, audit, compress, crypto, dht, diff, dpor, json, lbft, machine, market, page,
-    pipeline, read, relay, search, store, table, terms,
+    pipeline, read, relay, search, store, table, terms, transfer,
 };
 use indicatif::ProgressBar;
 
@@ -86,12 +86,14 @@ enum Bench {
     Relay(Relaying),
     /// A large object from 10 of 13 nodes over loopback, beside one plain stream and records of the DHT.
     Read,
+    /// OTP: proxy to client over loopback beside one raw libp2p stream, from 1, 2 and 4 proxies, and the memory of both ends.
+    Transfer(transfer::Transfer),
 }
 
 /// Benches of the storage crate, and of the ledger: as they are typed.
 const STORAGE: &[&str] = &["audit", "compress", "dht", "pipeline", "read", "store"];
 const LEDGER: &[&str] = &["dpor", "relay", "terms"];
-const ALL: &[&str] = &["crypto", "search", "storage", "lbft report", "ledger", "market"];
+const ALL: &[&str] = &["crypto", "search", "storage", "lbft report", "ledger", "market", "transfer"];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -118,6 +120,7 @@ fn run(bench: Bench, effort: Effort, spinner: &ProgressBar) -> Outcome<Vec<Figur
         Bench::Pipeline => pipeline(effort, say),
         Bench::Relay(game) => relay(&game, effort, say),
         Bench::Read => read(effort, say),
+        Bench::Transfer(work) => transfer::run(&work, effort, &say),
     }
 }
 

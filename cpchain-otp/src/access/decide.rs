@@ -1,9 +1,11 @@
 //! The decisions, over facts that are at hand: no I/O.
 
-use cpchain_crypto::{PublicKey, key_tree::TreeNode};
+use std::ops::Range;
+
+use cpchain_crypto::{Digest, PublicKey, key_tree::TreeNode};
 
 use crate::{
-    records::{Grant, GrantError, GrantKind, GrantUse, Label, ProxyId, Revocations},
+    records::{Grant, GrantError, GrantKind, GrantUse, Label, ProxyId, Revocations, StreamHead},
     signed::Signed,
     wire::{Refusal, RefusalCode},
 };
@@ -41,20 +43,43 @@ pub(crate) fn may_read(
         return Ok(());
     }
     let grant = grant.ok_or_else(|| no_grant("the object is not public: show a read grant"))?;
-    let usage = GrantUse {
-        caller: scene.caller,
-        proxy: scene.proxy,
-        kind: GrantKind::Read,
-        owner: label.owner,
-        stream: label.stream,
-        intervals: label.intervals.clone(),
-        now_ms: scene.now_ms,
-        height: scene.height,
-    };
-    Ok(grant.covers(&usage, revocations)?)
+    Ok(grant.covers(&scene.reads(label.owner, label.stream, label.intervals.clone()), revocations)?)
 }
 
-/// Rule 4, for the capsule of one key tree node.
+/// Rule 4. Also for intervals before the grant's: their objects need it, the chain of heads does not.
+pub(crate) fn may_follow(
+    scene: &Scene,
+    head: &Signed<StreamHead>,
+    grant: Option<&Signed<Grant>>,
+    revocations: Option<&Signed<Revocations>>,
+) -> Result<(), Refusal> {
+    if head.public || head.owner == scene.caller {
+        return Ok(());
+    }
+    let no_grant = || Refusal::new(RefusalCode::NoGrant, "the stream is not public: show a read grant");
+    let grant = grant.ok_or_else(no_grant)?;
+    let from = head.intervals.start.max(grant.intervals.start);
+    let intervals = from..head.intervals.end.max(from);
+    Ok(grant.covers(&scene.reads(head.owner, head.stream, intervals), revocations)?)
+}
+
+impl Scene {
+    /// Reading these intervals, in this scene.
+    fn reads(&self, owner: PublicKey, stream: Digest, intervals: Range<u32>) -> GrantUse {
+        GrantUse {
+            caller: self.caller,
+            proxy: self.proxy,
+            kind: GrantKind::Read,
+            owner,
+            stream,
+            intervals,
+            now_ms: self.now_ms,
+            height: self.height,
+        }
+    }
+}
+
+/// Rule 5, for the capsule of one key tree node.
 pub(crate) fn may_reencrypt(
     scene: &Scene,
     grant: &Signed<Grant>,
@@ -75,7 +100,7 @@ pub(crate) fn may_reencrypt(
 
 #[cfg(test)]
 mod tests {
-    use cpchain_crypto::{Digest, Signer as _, SigningKey, key_tree::IntervalId};
+    use cpchain_crypto::{Signer as _, SigningKey, key_tree::IntervalId};
 
     use super::*;
 
@@ -144,6 +169,26 @@ mod tests {
         let list = Revocations { owner: world.owner.public_key(), sequence: 0, grants: [grant.id()].into() };
         let list = Signed::sign(list, &world.owner).unwrap();
         assert_eq!(code(may_read(&world.scene, Some(&label), Some(&grant), Some(&list))), Some(RefusalCode::Revoked));
+    }
+
+    #[test]
+    fn heads_are_told_to_the_owner_and_under_a_grant() {
+        let world = world();
+        let head = |intervals, public| {
+            let owner = world.owner.public_key();
+            let head = StreamHead::after(None, owner, Digest([1; 32]), Digest::ZERO, intervals);
+            Signed::sign(StreamHead { public, ..head }, &world.owner).unwrap()
+        };
+        let grant = world.grant(GrantKind::Read, None);
+        let own = Scene { caller: world.owner.public_key(), ..world.scene };
+        assert_eq!(code(may_follow(&world.scene, &head(0..1, true), None, None)), None);
+        assert_eq!(code(may_follow(&own, &head(0..1, false), None, None)), None);
+        assert_eq!(code(may_follow(&world.scene, &head(0..1, false), None, None)), Some(RefusalCode::NoGrant));
+        assert_eq!(code(may_follow(&world.scene, &head(7..8, false), Some(&grant), None)), None);
+        assert_eq!(code(may_follow(&world.scene, &head(7..9, false), Some(&grant), None)), Some(RefusalCode::NoGrant));
+        assert_eq!(code(may_follow(&world.scene, &head(8..9, false), Some(&grant), None)), Some(RefusalCode::NoGrant));
+        let late = Scene { now_ms: 20, ..world.scene };
+        assert_eq!(code(may_follow(&late, &head(0..1, false), Some(&grant), None)), Some(RefusalCode::Expired));
     }
 
     #[test]

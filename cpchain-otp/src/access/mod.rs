@@ -9,7 +9,8 @@
 //! 1. An object without a label is served to nobody.
 //! 2. A public object is served to everybody, any object to its owner.
 //! 3. Everybody else shows a grant that [covers](crate::Signed::covers) the object for this caller at this proxy now.
-//! 4. A key fragment is held and used only under a re-encryption grant that names an order which is paid.
+//! 4. The head of a live stream is told to everybody if it says so, to its owner, and to whom a grant covers its intervals.
+//! 5. A key fragment is held and used only under a re-encryption grant that names an order which is paid.
 
 mod decide;
 mod memory;
@@ -17,7 +18,7 @@ mod memory;
 use async_trait::async_trait;
 use cpchain_crypto::{Digest, PublicKey};
 
-pub(crate) use decide::{Scene, may_read, may_reencrypt};
+pub(crate) use decide::{Scene, may_follow, may_read, may_reencrypt};
 pub use memory::{MemoryGrants, MemoryRegistry, RegistryError};
 
 use crate::{

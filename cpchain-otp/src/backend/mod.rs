@@ -71,3 +71,12 @@ pub(crate) async fn put(backend: &dyn Backend, key: &str, value: Bytes) -> Resul
     writer.append(value).await?;
     writer.finish().await
 }
+
+/// Reads a small value whole; one that is longer than `most` is an error, for only this crate writes them.
+pub(crate) async fn get(backend: &dyn Backend, key: &str, most: u64) -> Result<Option<Bytes>, BackendError> {
+    match backend.len(key).await? {
+        None => Ok(None),
+        Some(len) if len > most => Err(BackendError::Permanent(format!("`{key}` is longer than {most} bytes"))),
+        Some(len) => backend.read(key, 0..len).await.map(Some),
+    }
+}

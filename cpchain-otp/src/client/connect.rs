@@ -7,10 +7,10 @@ use cpchain_crypto::{Digest, PublicKey, Signer, key_tree::TreeNode};
 
 use super::{ClientError, Fetch};
 use crate::{
-    records::{Grant, Label, ProxyDescriptor, Registration},
+    records::{Grant, Label, ProxyDescriptor, Registration, StreamHead},
     signed::{RecordError, Signed},
     transport::Transport,
-    wire::{Deposit, Lookup, Reencrypt, lookup, reply, request},
+    wire::{Announce, Deposit, Lookup, Reencrypt, lookup, reply, request},
 };
 
 /// Bounds of a client.
@@ -132,11 +132,35 @@ impl Client {
         if record.root == *root { Ok(record) } else { Err(ClientError::Unexpected) }
     }
 
-    async fn look_up(&self, what: lookup::What) -> Result<Bytes, ClientError> {
+    pub(super) async fn look_up(&self, what: lookup::What) -> Result<Bytes, ClientError> {
         match self.link().await?.ask(request::Body::Lookup(Lookup { what: Some(what) })).await? {
             reply::Body::Found(found) => Ok(found.record),
             _ => Err(ClientError::Unexpected),
         }
+    }
+
+    /// The owner's part: tells the proxy of a new object of a stream. When this returns, the proxy has it durably, and followers hear
+    /// of it. The same head again changes nothing: announce until it is held.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`]: `Conflict` if the proxy knows another history or misses heads before this one (see
+    /// [`newest_head`](Self::newest_head)), `Unsupported`, `Quota`.
+    pub async fn announce(&self, head: &Signed<StreamHead>) -> Result<(), ClientError> {
+        let announce = Announce { head: head.to_bytes() };
+        match self.link().await?.ask(request::Body::Announce(announce)).await? {
+            reply::Body::Held(_) => Ok(()),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// The newest object of a stream of this client's, or of a public one, as far as this proxy knows.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `NotFound` if the proxy knows no such stream, or does not tell this client.
+    pub async fn newest_head(&self, owner: &PublicKey, stream: &Digest) -> Result<Signed<StreamHead>, ClientError> {
+        let key = [owner.0, stream.0].concat();
+        let head: Signed<StreamHead> = Signed::from_bytes(&self.look_up(lookup::What::Head(key.into())).await?)?;
+        if head.owner == *owner && head.stream == *stream { Ok(head) } else { Err(ClientError::Unexpected) }
     }
 
     /// The owner's part: leaves a key fragment for a key tree node with the proxy, under a paid re-encryption grant.

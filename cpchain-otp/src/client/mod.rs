@@ -6,10 +6,14 @@
 mod connect;
 mod exchange;
 mod fetch;
+mod follow;
+mod inbox;
 mod striped;
 
 pub use connect::{Client, ClientConfig};
 pub use fetch::{Fetch, FetchError};
+pub use follow::{Arrival, Follow, FollowError, IntervalKeys, Withheld};
+pub use inbox::{Inbox, InboxError, Received};
 pub use striped::StripedFetch;
 
 use crate::{

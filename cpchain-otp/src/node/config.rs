@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use super::{InboxConfig, StreamsConfig};
 use crate::{
     access::{Clock, GrantSource, Registry, SystemClock},
     backend::Backend,
@@ -73,6 +74,8 @@ pub struct NodeParts {
     pub(super) reencryption: Option<Reencryption>,
     pub(super) services: Vec<Arc<dyn Service>>,
     pub(super) receipts: Option<Arc<dyn ReceiptSink>>,
+    pub(super) streams: Option<(Arc<dyn Backend>, StreamsConfig)>,
+    pub(super) inboxes: Option<(Arc<dyn Backend>, InboxConfig)>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -87,6 +90,8 @@ impl NodeParts {
             reencryption: None,
             services: Vec::new(),
             receipts: None,
+            streams: None,
+            inboxes: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -118,6 +123,18 @@ impl NodeParts {
     /// Keeps acknowledged receipts here.
     pub fn receipts(mut self, sink: Arc<dyn ReceiptSink>) -> Self {
         self.receipts = Some(sink);
+        self
+    }
+
+    /// Keeps live streams: takes what owners announce, tells followers. The heads are kept in `backend`.
+    pub fn streams(mut self, backend: Arc<dyn Backend>, config: StreamsConfig) -> Self {
+        self.streams = Some((backend, config));
+        self
+    }
+
+    /// Keeps inboxes for whoever opens one. The letters are kept in `backend`.
+    pub fn inboxes(mut self, backend: Arc<dyn Backend>, config: InboxConfig) -> Self {
+        self.inboxes = Some((backend, config));
         self
     }
 

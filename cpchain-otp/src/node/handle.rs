@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cpchain_crypto::{PublicKey, Signer, key_tree::TreeNode};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{NodeConfig, NodeParts, quota::Quotas, serve::Inner};
+use super::{NodeConfig, NodeParts, inbox::Inboxes, quota::Quotas, serve::Inner, streams::Streams};
 use crate::{
     objects::Objects,
     records::{Grant, ProxyDescriptor, ProxyId},
@@ -73,9 +73,11 @@ impl ProxyNode {
             return Err(NodeError::KeyMismatch);
         }
         let objects = Objects::new(parts.backends.clone(), parts.source.clone(), config.objects.clone());
-        let quotas = Quotas::new(config.quota);
+        let quotas = Quotas::new(config.quota, "bytes");
         let addresses = transport.addresses();
-        let inner = Arc::new(Inner { config, parts, objects, signer, addresses, quotas });
+        let streams = parts.streams.clone().map(|(backend, config)| Streams::new(backend, config));
+        let inboxes = parts.inboxes.clone().map(|(backend, config)| Inboxes::new(backend, config));
+        let inner = Arc::new(Inner { config, parts, objects, signer, addresses, quotas, streams, inboxes });
         inner.descriptor()?;
         let task = tokio::spawn(accept(inner.clone(), transport.clone()));
         Ok(NodeHandle { inner, transport, task })

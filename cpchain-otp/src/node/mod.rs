@@ -9,11 +9,15 @@
 mod config;
 mod fragments;
 mod handle;
+mod inbox;
 mod quota;
 mod serve;
+mod streams;
 
 pub use config::{NodeConfig, NodeParts, Quota};
 pub use handle::{NodeError, NodeHandle, ProxyNode};
+pub use inbox::InboxConfig;
+pub use streams::StreamsConfig;
 
 #[cfg(doc)]
 use crate::Objects;

@@ -1,4 +1,4 @@
-//! Bytes per caller and window, in bounded memory.
+//! Bytes, or letters, per caller and window, in bounded memory.
 
 use std::{collections::HashMap, sync::Mutex, sync::PoisonError};
 
@@ -13,19 +13,21 @@ const MAX_CALLERS: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Quotas {
     quota: Option<Quota>,
+    /// What is counted, in words.
+    unit: &'static str,
     used: Mutex<(u64, HashMap<PublicKey, u64>)>,
 }
 
 impl Quotas {
-    pub(super) fn new(quota: Option<Quota>) -> Self {
-        Self { quota, used: Mutex::default() }
+    pub(super) fn new(quota: Option<Quota>, unit: &'static str) -> Self {
+        Self { quota, unit, used: Mutex::default() }
     }
 
-    /// Takes `bytes` from the caller's share of the current window.
+    /// Takes so many from the caller's share of the current window.
     pub(super) fn charge(&self, caller: PublicKey, bytes: u64, now_ms: u64) -> Result<(), Refusal> {
         let Some(quota) = self.quota else { return Ok(()) };
         let window = now_ms / quota.window_ms.max(1);
-        let refuse = || Refusal::new(RefusalCode::Quota, format!("at most {} bytes per window", quota.bytes));
+        let refuse = || Refusal::new(RefusalCode::Quota, format!("at most {} {} per window", quota.bytes, self.unit));
         let mut guard = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let (current, used) = &mut *guard;
         if *current != window {
@@ -48,7 +50,7 @@ mod tests {
 
     #[test]
     fn shares_are_per_caller_and_window() {
-        let quotas = Quotas::new(Some(Quota { bytes: 10, window_ms: 100 }));
+        let quotas = Quotas::new(Some(Quota { bytes: 10, window_ms: 100 }), "bytes");
         let (a, b) = (PublicKey([1; 32]), PublicKey([2; 32]));
         assert!(quotas.charge(a, 6, 0).is_ok());
         assert_eq!(quotas.charge(a, 6, 99).unwrap_err().code, RefusalCode::Quota);

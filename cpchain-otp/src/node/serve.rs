@@ -6,18 +6,24 @@ use bytes::{Bytes, BytesMut};
 use cpchain_crypto::{Digest, PublicKey, Signature, Signer, key_tree::TreeNode};
 use futures::{AsyncWriteExt as _, io};
 
-use super::{NodeConfig, NodeParts, fragments::internal, quota::Quotas};
+use super::{
+    NodeConfig, NodeParts,
+    fragments::internal,
+    inbox::Inboxes,
+    quota::Quotas,
+    streams::{Ended, Streams, head_key, names},
+};
 use crate::{
-    access::{Scene, may_read},
+    access::{Scene, may_follow, may_read},
     objects::{Object, ObjectError, Objects},
-    records::{Grant, ProxyDescriptor, ProxyId, Receipt, WitnessedReceipt},
+    records::{Custody, Delivery, Grant, ProxyDescriptor, ProxyId, Receipt, StreamHead, WitnessedReceipt},
     signed::{Record, Signed},
     transport::{ByteStream, Channel},
     uri::is_name,
     wire::{
-        self, Acknowledge, Answer, Found, FrameError, Get, Held, Lookup, Opened, Ready, Refusal, RefusalCode, Reply,
-        Request, SignedRecord, VERSION, lookup, read_exactly, read_message, read_message_or_end, reply, request,
-        write_message,
+        self, Acknowledge, Answer, Collected, Found, FrameError, Get, Held, Lookup, Opened, Posted, Ready, Refusal,
+        RefusalCode, Reply, Request, SignedRecord, VERSION, lookup, read_exactly, read_message, read_message_or_end,
+        reply, request, write_message,
     },
 };
 
@@ -32,6 +38,8 @@ pub(super) struct Inner {
     pub(super) signer: Arc<dyn Signer>,
     pub(super) addresses: Vec<String>,
     pub(super) quotas: Quotas,
+    pub(super) streams: Option<Streams>,
+    pub(super) inboxes: Option<Inboxes>,
 }
 
 impl Inner {
@@ -82,7 +90,7 @@ impl Inner {
         self.in_time(self.config.stall_timeout, write_message(stream, &refusal.into_reply())).await
     }
 
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         limit: Duration,
         work: impl Future<Output = Result<T, FrameError>>,
@@ -98,7 +106,7 @@ impl Inner {
         let body = match request.body.ok_or_else(|| Refusal::malformed("an empty request"))? {
             request::Body::Get(get) => return self.get(caller, get, stream).await,
             request::Body::Call(call) => return self.call(caller, call, stream).await,
-            request::Body::Lookup(lookup) => reply::Body::Found(Found { record: self.lookup(lookup).await? }),
+            request::Body::Lookup(lookup) => reply::Body::Found(Found { record: self.lookup(caller, lookup).await? }),
             request::Body::Deposit(deposit) => {
                 let (grant, node) = grant_and_node(&deposit.grant, &deposit.node)?;
                 if caller != grant.owner {
@@ -112,12 +120,58 @@ impl Inner {
                 let capsule_fragment = self.reencrypt(caller, &grant, node, asked.capsule).await?;
                 reply::Body::Fragment(wire::Fragment { capsule_fragment })
             }
+            request::Body::Announce(announce) => {
+                let head = Signed::<StreamHead>::from_bytes(&announce.head).map_err(Refusal::malformed)?;
+                if caller != head.owner {
+                    return Err(Refusal::new(RefusalCode::NoGrant, "only the owner announces").into());
+                }
+                self.streams()?.announce(head).await?;
+                reply::Body::Held(Held {})
+            }
+            request::Body::Follow(follow) => {
+                let (owner, of) = names(&follow.owner, &follow.stream)?;
+                let grant = if follow.grant.is_empty() { None } else { Some(read_grant(&follow.grant)?) };
+                return Ok(self.follow(caller, owner, of, follow.next, grant, stream).await?);
+            }
+            request::Body::OpenInbox(_) => {
+                self.inboxes()?.open(caller).await?;
+                reply::Body::Held(Held {})
+            }
+            request::Body::Post(post) => reply::Body::Posted(self.post(caller, post).await?),
+            request::Body::Collect(collect) => {
+                let found = self.inboxes()?.collect(caller, collect.from, self.parts.clock.now_ms()).await?;
+                let (number, sealed) = found.unwrap_or_default();
+                reply::Body::Collected(Collected { number, sealed })
+            }
+            request::Body::Confirm(confirm) => {
+                let delivery = Signed::<Delivery>::from_bytes(&confirm.delivery).map_err(Refusal::malformed)?;
+                if caller != delivery.recipient {
+                    return Err(Refusal::new(RefusalCode::NoGrant, "only the recipient confirms").into());
+                }
+                self.inboxes()?.confirm(&delivery, self.parts.clock.now_ms()).await?;
+                reply::Body::Held(Held {})
+            }
         };
         let reply = Reply { body: Some(body) };
         Ok(self.in_time(self.config.stall_timeout, write_message(stream, &reply)).await?)
     }
 
-    async fn lookup(&self, lookup: Lookup) -> Result<Bytes, Refusal> {
+    fn inboxes(&self) -> Result<&Inboxes, Refusal> {
+        self.inboxes.as_ref().ok_or_else(|| Refusal::new(RefusalCode::Unsupported, "this node keeps no inboxes"))
+    }
+
+    /// Keeps a letter, then signs for it.
+    async fn post(&self, caller: PublicKey, post: wire::Post) -> Result<Posted, Refusal> {
+        let inboxes = self.inboxes()?;
+        let recipient = PublicKey::from_slice(&post.recipient).ok_or_else(|| Refusal::malformed("recipient"))?;
+        let (letter, at_ms) = (Digest::content(&post.sealed), self.parts.clock.now_ms());
+        inboxes.post(caller, recipient, post.sealed, at_ms).await?;
+        let until_ms = at_ms.saturating_add(inboxes.config.max_age_ms);
+        let custody = Custody { proxy: self.key(), recipient, letter, at_ms, until_ms };
+        Ok(Posted { custody: Signed::sign(custody, self.signer.as_ref()).map_err(internal)?.to_bytes() })
+    }
+
+    async fn lookup(&self, caller: PublicKey, lookup: Lookup) -> Result<Bytes, Refusal> {
         match lookup.what.ok_or_else(|| Refusal::malformed("an empty lookup"))? {
             lookup::What::Descriptor(_) => self.descriptor().map(|record| record.to_bytes()).map_err(internal),
             lookup::What::Registration(key) => {
@@ -126,6 +180,16 @@ impl Inner {
                 let name = std::str::from_utf8(name).ok().filter(|name| is_name(name));
                 let name = name.ok_or_else(|| Refusal::malformed("not a name"))?;
                 found(self.parts.registry.registration(&owner, name).await)
+            }
+            lookup::What::Head(key) => {
+                let (owner, stream) = head_key(&key)?;
+                let head = self.streams()?.newest(owner, stream).await?;
+                let scene = self.scene(caller).await;
+                found(head.filter(|head| may_follow(&scene, head, None, None).is_ok()))
+            }
+            lookup::What::Delivery(key) => {
+                let (recipient, letter) = head_key(&key)?;
+                found(self.inboxes()?.delivery(recipient, letter).await?)
             }
             lookup::What::Label(root) => found(self.parts.registry.label(&digest(&root)?).await),
         }
@@ -245,6 +309,15 @@ enum Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Refused(refusal) => Self::Refused(refusal),
+            Ended::Stream(error) => Self::Stream(error),
+        }
     }
 }
 

@@ -7,11 +7,17 @@
 //! | [`Grant`] | owner | this key may read, or have re-encrypted, these intervals, at these proxies, until then |
 //! | [`Revocations`] | owner | these grants of mine hold no more |
 //! | [`ProxyDescriptor`] | proxy | this is my key, and here I am |
+//! | [`StreamHead`] | owner | this is the next object of my stream, after that one |
+//! | [`Letter`] | sender | these are my words to this recipient |
+//! | [`Custody`] | proxy | this sealed letter lies in that inbox |
+//! | [`Delivery`] | recipient | this sealed letter arrived |
 //! | [`Receipt`] | proxy, and acknowledged by the caller | I served this range to this caller |
 
 mod descriptor;
 mod grant;
+mod head;
 mod label;
+mod letter;
 mod receipt;
 mod registration;
 mod revocations;
@@ -19,7 +25,9 @@ mod revocations;
 pub use {
     descriptor::{ProxyDescriptor, ProxyId},
     grant::{Grant, GrantError, GrantKind, GrantUse},
+    head::StreamHead,
     label::Label,
+    letter::{Custody, Delivery, Letter, MAX_LETTER},
     receipt::{Receipt, WitnessedReceipt},
     registration::Registration,
     revocations::Revocations,

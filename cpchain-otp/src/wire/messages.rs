@@ -9,7 +9,7 @@ pub struct Request {
     #[prost(uint32, tag = "1")]
     pub version: u32,
     /// What is asked.
-    #[prost(oneof = "request::Body", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "request::Body", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub body: Option<request::Body>,
 }
 
@@ -33,6 +33,24 @@ pub mod request {
         /// A capsule to re-encrypt.
         #[prost(message, tag = "6")]
         Reencrypt(super::Reencrypt),
+        /// A new object of a stream.
+        #[prost(message, tag = "7")]
+        Announce(crate::wire::Announce),
+        /// The objects of a stream, as they come.
+        #[prost(message, tag = "8")]
+        Follow(crate::wire::Follow),
+        /// An inbox for the caller.
+        #[prost(message, tag = "9")]
+        OpenInbox(crate::wire::OpenInbox),
+        /// A letter for an inbox.
+        #[prost(message, tag = "10")]
+        Post(crate::wire::Post),
+        /// A letter from the caller's inbox.
+        #[prost(message, tag = "11")]
+        Collect(crate::wire::Collect),
+        /// A letter arrived.
+        #[prost(message, tag = "12")]
+        Confirm(crate::wire::Confirm),
     }
 }
 
@@ -68,7 +86,7 @@ pub struct Call {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Lookup {
     /// Which one.
-    #[prost(oneof = "lookup::What", tags = "1, 2, 3")]
+    #[prost(oneof = "lookup::What", tags = "1, 2, 3, 4, 5")]
     pub what: Option<lookup::What>,
 }
 
@@ -86,6 +104,12 @@ pub mod lookup {
         /// The label of an object root (32 bytes).
         #[prost(bytes = "bytes", tag = "3")]
         Label(bytes::Bytes),
+        /// The newest head of a stream, `owner key (32 bytes) + stream (32 bytes)`.
+        #[prost(bytes = "bytes", tag = "4")]
+        Head(bytes::Bytes),
+        /// A delivery record, `recipient key (32 bytes) + hash of the sealed letter (32 bytes)`.
+        #[prost(bytes = "bytes", tag = "5")]
+        Delivery(bytes::Bytes),
     }
 }
 
@@ -121,7 +145,7 @@ pub struct Reencrypt {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// What is answered.
-    #[prost(oneof = "reply::Body", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "reply::Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub body: Option<reply::Body>,
 }
 
@@ -151,6 +175,15 @@ pub mod reply {
         /// The call may be sent.
         #[prost(message, tag = "7")]
         Ready(super::Ready),
+        /// A head of a stream that is followed.
+        #[prost(message, tag = "8")]
+        Told(crate::wire::Told),
+        /// The letter lies in the inbox.
+        #[prost(message, tag = "9")]
+        Posted(crate::wire::Posted),
+        /// A letter, or none.
+        #[prost(message, tag = "10")]
+        Collected(crate::wire::Collected),
     }
 }
 

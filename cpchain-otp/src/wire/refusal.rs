@@ -30,6 +30,8 @@ pub enum RefusalCode {
     Unpaid = 9,
     /// The node failed; its log says why.
     Internal = 10,
+    /// It contradicts what the node knows already.
+    Conflict = 11,
 }
 
 impl RefusalCode {
@@ -44,6 +46,7 @@ impl RefusalCode {
             7 => Self::Malformed,
             8 => Self::Unsupported,
             9 => Self::Unpaid,
+            11 => Self::Conflict,
             _ => Self::Internal,
         }
     }
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn codes_survive_the_wire_and_details_are_clipped() {
-        for number in 1..=10 {
+        for number in 1..=11 {
             assert_eq!(RefusalCode::from_number(number) as u32, number);
         }
         let reply = Refusal::new(RefusalCode::Quota, "é".repeat(200)).into_reply();
