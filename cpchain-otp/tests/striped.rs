@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::{World, data, key, node};
-use cpchain_crypto::{Digest, PublicKey, Signer};
+use cpchain_crypto::{Digest, PublicKey};
 use cpchain_otp::{
     Client, ClientConfig, FetchError, NodeConfig, NodeHandle, ProxyNode, Quota,
     backend::{Backend, BackendError, BackendWriter, MemoryBackend},
