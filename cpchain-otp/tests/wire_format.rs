@@ -225,6 +225,7 @@ fn records_out_of_bounds_are_refused() {
     assert!(Signed::sign(name, &key(1)).is_err());
     let head = live_records().0.into_inner();
     assert!(Signed::sign(StreamHead { sequence: 0, ..head.clone() }, &key(1)).is_err(), "the first follows none");
+    assert!(Signed::sign(StreamHead { sequence: u64::MAX, ..head.clone() }, &key(1)).is_err());
     assert!(Signed::sign(StreamHead { previous: Digest::ZERO, ..head }, &key(1)).is_err());
     let letter = live_records().1.into_inner();
     assert!(Signed::sign(Letter { body: vec![0; MAX_LETTER + 1].into(), ..letter }, &key(1)).is_err());

@@ -115,6 +115,35 @@ struct State {
 
 impl Client {
     /// Follows a stream of an owner from its first object on.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use cpchain_crypto::{Digest, Signer, SigningKey};
+    /// use cpchain_otp::{
+    ///     Client, NodeConfig, NodeParts, ProxyNode, Signed, StreamsConfig, access::{MemoryGrants, MemoryRegistry},
+    ///     backend::MemoryBackend, records::{Label, StreamHead},
+    /// };
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (registry, disk) = (Arc::new(MemoryRegistry::new()), Arc::new(MemoryBackend::new()));
+    /// let parts = NodeParts::new(disk.clone(), registry.clone(), Arc::new(MemoryGrants::new()));
+    /// let parts = parts.streams(disk, StreamsConfig::default());
+    /// let node = ProxyNode::start(NodeConfig::default(), &[1; 32], parts).await?;
+    ///
+    /// // The owner seals an object, labels it, and announces it as the first of a stream.
+    /// let (owner, stream) = (SigningKey::from_seed(&[2; 32]), Digest::content(b"kitchen"));
+    /// let root = node.objects().insert("sealed readings".into()).await?;
+    /// let label = Label { owner: owner.public_key(), root, stream, intervals: 0..1, public: true };
+    /// registry.label(Signed::sign(label, &owner)?)?;
+    /// let head = StreamHead { public: true, ..StreamHead::after(None, owner.public_key(), stream, root, 0..1) };
+    /// Client::connect(&node.address(), &[2; 32]).await?.announce(&Signed::sign(head, &owner)?).await?;
+    ///
+    /// let subscriber = Client::connect(&node.address(), &[3; 32]).await?;
+    /// let mut follow = subscriber.follow(owner.public_key(), stream);
+    /// assert_eq!(follow.next().await?.object, "sealed readings");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn follow(&self, owner: PublicKey, stream: Digest) -> Follow {
         let plan = Plan { clients: vec![self.clone()], owner, stream, grant: None, keys: None, limit: 64 << 20 };
         Follow { plan, position: Position::default(), state: None }

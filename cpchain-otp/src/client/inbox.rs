@@ -20,7 +20,7 @@ use crate::{
 };
 
 const DAY_MS: u64 = 24 * 3_600_000;
-/// Letters of one day that are remembered; more are refused until the next day.
+/// Letters of one day that are remembered; more of that day are left with the proxies.
 const MAX_SEEN_A_DAY: usize = 65_536;
 /// Letters that are taken from a proxy in one go.
 const ROUND: usize = 64;
@@ -104,6 +104,36 @@ impl Received {
 /// then the proxies are told to forget it. A letter that was confirmed is never given again, over whatever proxy it comes and
 /// whenever this is restarted. One that was given and not confirmed before a crash is given again, with the same
 /// [`Received::id`]: write the id down together with what the letter changes, and it takes effect exactly once.
+///
+/// ```
+/// use std::sync::Arc;
+/// use cpchain_crypto::{Signer, SigningKey, SystemEntropy};
+/// use cpchain_otp::{
+///     Client, Inbox, InboxConfig, NodeConfig, NodeParts, ProxyNode, access::{Clock, MemoryGrants, MemoryRegistry, SystemClock},
+///     backend::MemoryBackend, letters::SealedLetter,
+/// };
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let disk = Arc::new(MemoryBackend::new());
+/// let parts = NodeParts::new(disk.clone(), Arc::new(MemoryRegistry::new()), Arc::new(MemoryGrants::new()));
+/// let node = ProxyNode::start(NodeConfig::default(), &[1; 32], parts.inboxes(disk, InboxConfig::default())).await?;
+/// let (alice, bob) = (SigningKey::from_seed(&[2; 32]), SigningKey::from_seed(&[3; 32]));
+/// let at_bob = Client::connect(&node.address(), &[3; 32]).await?;
+/// at_bob.open_inbox().await?;
+///
+/// // Alice posts under a key of the moment: the proxy does not learn who wrote.
+/// let letter =
+///     SealedLetter::seal(&alice, bob.public_key(), "come at noon".into(), SystemClock.now_ms(), &mut SystemEntropy)?;
+/// Client::connect(&node.address(), &[77; 32]).await?.post(&letter).await?;
+///
+/// let mut inbox = Inbox::new(Arc::new(bob), vec![at_bob], Arc::new(MemoryBackend::new()))?;
+/// let received = inbox.next().await?.unwrap();
+/// assert_eq!((received.letter.sender, received.letter.body.as_ref()), (alice.public_key(), b"come at noon".as_slice()));
+/// inbox.confirm(&received).await?;
+/// assert!(inbox.next().await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Inbox {
     key: Arc<SigningKey>,
     clients: Vec<Client>,

@@ -9,6 +9,9 @@ use crate::{
     wire,
 };
 
+/// No stream counts this far; so there is always a next number.
+const MAX_SEQUENCE: u64 = u64::MAX / 2;
+
 /// The newest object of a live stream. Heads are a chain: each names the one before, so that none can be left out or exchanged
 /// unseen, and two that contradict each other are proof against their owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub struct StreamHead {
     pub owner: PublicKey,
     /// The stream.
     pub stream: Digest,
-    /// Counts the objects of the stream, from 0.
+    /// Counts the objects of the stream, from 0; below 2^63.
     pub sequence: u64,
     /// Id ([`Signed::id`]) of the head with the number before; zero for the first.
     pub previous: Digest,
@@ -68,6 +71,9 @@ impl Record for StreamHead {
     fn from_body(body: &[u8]) -> Result<Self, RecordError> {
         let read = wire::StreamHead::decode(body).map_err(|_| RecordError::Malformed("not a stream head"))?;
         let previous = digest(&read.previous)?;
+        if read.sequence > MAX_SEQUENCE {
+            return Err(RecordError::Malformed("the number of the head is too high"));
+        }
         if (read.sequence == 0) != (previous == Digest::ZERO) {
             return Err(RecordError::Malformed("the first head, and only the first, follows none"));
         }
