@@ -11,8 +11,8 @@ use cpchain_market::{
     catalog::{Catalog as _, Query, TantivyCatalog},
     listing::{Action, Listing, ListingId, Operation, RevisionId, SignedOperation, Unit, Wanted},
     proof::{
-        Audited, BlockSeal, ChainTruth, Distrust, RemoteMarket, Shown, audit, check_block, check_hits, check_listing,
-        sample,
+        Audited, BlockSeal, ChainTruth, Distrust, OwnMarket, RemoteMarket, Shown, audit, check_block, check_hits,
+        check_listing, sample,
     },
     sync::Follower,
 };
@@ -27,8 +27,10 @@ struct Chain {
 
 impl ChainTruth for Chain {
     fn seal(&self, height: Height) -> Result<BlockSeal, LogError> {
-        let operations = self.block(height)?;
-        Ok(BlockSeal::of(operations.iter().map(Vec::as_slice)))
+        // As a chain's module makes it, operation by operation.
+        let page = self.log.read(Cursor::START, 1000)?;
+        let of_it = page.entries.iter().filter(|entry| entry.at.height == height && entry.origin == Origin::Party);
+        Ok(of_it.fold(BlockSeal::EMPTY, |seal, entry| seal.with(&entry.bytes)))
     }
 
     fn current(&self, id: ListingId) -> Result<Option<RevisionId>, LogError> {
@@ -36,21 +38,23 @@ impl ChainTruth for Chain {
     }
 }
 
+impl Chain {
+    fn market(&self) -> OwnMarket<'_> {
+        OwnMarket { catalog: &self.catalog, log: &self.log }
+    }
+}
+
 impl RemoteMarket for Chain {
     fn search(&self, query: &Query) -> Result<Vec<Shown>, LogError> {
-        let hits = self.catalog.search(query).unwrap();
-        Ok(hits.into_iter().filter_map(|hit| self.listing(hit.id).unwrap()).collect())
+        self.market().search(query)
     }
 
     fn listing(&self, id: ListingId) -> Result<Option<Shown>, LogError> {
-        let entry = self.catalog.get(id).unwrap();
-        Ok(entry.map(|entry| Shown { bytes: entry.operation.as_bytes().to_vec(), at: entry.at }))
+        self.market().listing(id)
     }
 
     fn block(&self, height: Height) -> Result<Vec<Vec<u8>>, LogError> {
-        let page = self.log.read(Cursor { height, index: 0 }, 1000)?;
-        let of_it = page.entries.into_iter().filter(|entry| entry.at.height == height && entry.origin == Origin::Party);
-        Ok(of_it.map(|entry| entry.bytes).collect())
+        self.market().block(height)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | `Module` (voucher, listing, escrow, names) | consensus | [`chain`]: records of storage, market and otp as kinds of transactions |
 //! | `ListingLog` | market | [`ChainListingLog`]: the ledger's events |
+//! | `ChainTruth` | market | [`chain::LedgerTruth`]: two keys of the ledger's state |
 //! | `FragmentVerifier` | market | [`UmbralJudge`]: Umbral and sealed boxes of crypto |
 //! | `VoucherSink` | storage | [`ChainClient`] |
 //! | `Registry`, `GrantSource` | otp | [`ChainRegistry`]: the ledger's state |

@@ -12,10 +12,14 @@
 //! | leaves operations out of its log, or adds some | the seal of the block | `a_block_with_an_operation_hidden_or_added_is_refused` |
 //! | lets its searches pass a listing by | an [`audit`] of sampled blocks | `a_market_that_hides_a_listing_is_found_out` |
 //!
-//! An honest market passes all of it (`an_honest_market_passes`). What is not checked is the order of hits: which of two honest listings fits
+//! An honest market answers by [`OwnMarket`] and passes all of it (`an_honest_market_passes`). What is not checked is the order of hits: which of two honest listings fits
 //! a question better is an opinion.
 
+mod own;
+
 use cpchain_crypto::{Digest, Domain, Entropy, EntropyError};
+
+pub use own::OwnMarket;
 
 use crate::{
     catalog::{MAX_HITS, Query},
