@@ -2,6 +2,7 @@
 
 mod audit;
 mod compress;
+pub mod consensus;
 mod crypto;
 mod dht;
 mod diff;

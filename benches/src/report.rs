@@ -153,6 +153,7 @@ pub(crate) fn human(value: f64, unit: &str) -> String {
         "ns" if value >= 10.0 => format!("{value:.1} ns"),
         "ns" => format!("{value:.2} ns"),
         "GB/s" => format!("{value:.1} GB/s"),
+        "ms" | "µs" if value < 100.0 => format!("{value:.2} {unit}"),
         _ => format!("{value:.0} {unit}"),
     }
 }

@@ -1,6 +1,6 @@
 //! What the engine orders and what runs on it meet here: payloads in, final blocks out.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::any::Any;
 
 use bytes::Bytes;
@@ -60,6 +60,11 @@ pub trait Application: Any + Send {
     /// # Errors
     /// A reason for the sender; the transaction is dropped then, and not passed on.
     fn submit(&mut self, transaction: Bytes) -> Result<(), InvalidPayload>;
+
+    /// Takes in many at once, each as [`submit`](Self::submit) would: an application that checks signatures may check them together.
+    fn submit_all(&mut self, transactions: Vec<Bytes>) -> Vec<Result<(), InvalidPayload>> {
+        transactions.into_iter().map(|transaction| self.submit(transaction)).collect()
+    }
 
     /// The payload for a new block at `height`, at most `max_bytes` long. May be called again for the same height
     /// after a restart only if the first answer was never logged. An empty payload is a valid answer.

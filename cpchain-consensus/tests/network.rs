@@ -193,6 +193,16 @@ async fn normal_case_restart_and_catching_up() {
     let long = net.nodes[&9].submit(Bytes::from(vec![b'x'; 1 << 20])).await;
     assert_eq!(long, Err(SubmitError::TooLong(1 << 20)));
     net.all_have("hello").await;
+
+    // A proposer that serves its own clients: the answers are in their order, and what it took is ordered.
+    let words = ["one".into(), vec![b'x'; 1 << 20].into(), "hello".into(), "two".into()].into();
+    let answers = net.nodes[&4].submit_here(words).await.unwrap();
+    assert!(
+        matches!(answers[..], [Ok(()), Err(SubmitError::TooLong(_)), Err(SubmitError::Refused(_)), Ok(())]),
+        "{answers:?}"
+    );
+    net.all_have("one").await;
+    net.all_have("two").await;
     let other = net.nodes[&0].with_application(|_: &mut OtherApplication| ()).await;
     assert_eq!(other, Err(NodeError::OtherApplication));
 

@@ -14,7 +14,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use cpchain_benches::{
-    Effort, Figure, Networks, Relaying, audit, compress, crypto, dht, diff, dpor, json, lbft, machine, market, page,
+    Effort, Figure, Networks, Relaying, audit, compress, consensus, crypto, dht, diff, dpor, json, lbft, machine, market, page,
     pipeline, read, relay, search, store, table, terms, transfer,
 };
 use indicatif::ProgressBar;
@@ -63,6 +63,11 @@ enum Bench {
     Crypto,
     /// The weather file and a vibration signal as sealed uploads, beside zstd -19 of their CSV.
     Compress,
+    /// Throughput and latency of LBFT with real nodes, links, logs and ledgers, under load and under faults.
+    Consensus(consensus::Consensus),
+    /// One node of `consensus --transport processes`, told over its pipes what to do.
+    #[command(hide = true)]
+    ConsensusNode,
     /// LBFT in virtual time: random faults by the thousand, the replay of one seed, finality over a real map.
     Lbft {
         #[command(subcommand)]
@@ -93,7 +98,7 @@ enum Bench {
 /// Benches of the storage crate, and of the ledger: as they are typed.
 const STORAGE: &[&str] = &["audit", "compress", "dht", "pipeline", "read", "store"];
 const LEDGER: &[&str] = &["dpor", "relay", "terms"];
-const ALL: &[&str] = &["crypto", "search", "storage", "lbft report", "ledger", "market", "transfer"];
+const ALL: &[&str] = &["crypto", "search", "storage", "lbft report", "consensus", "ledger", "market", "transfer"];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -108,6 +113,8 @@ fn run(bench: Bench, effort: Effort, spinner: &ProgressBar) -> Outcome<Vec<Figur
             compare(&before, &after, noise / 100.0, strict).map(|()| Vec::new())
         }
         Bench::Audit => audit(effort, say).map_err(Into::into),
+        Bench::Consensus(work) => consensus::run(&work, effort, &say),
+        Bench::ConsensusNode => consensus::node().map(|()| Vec::new()),
         Bench::Crypto => crypto(effort, name).map_err(Into::into),
         Bench::Compress => compress(effort).map_err(Into::into),
         Bench::Search(work) => search::search(&work, effort, name),

@@ -43,6 +43,7 @@ pub(super) type OnApplication = Box<dyn FnOnce(&mut dyn Application) + Send>;
 
 pub(super) enum Request {
     Submit { transaction: Bytes, answer: oneshot::Sender<Result<(), SubmitError>> },
+    Serve { transactions: Vec<Bytes>, answer: oneshot::Sender<Vec<Result<(), SubmitError>>> },
     Spread { transaction: Bytes },
     Entry { height: Height, answer: oneshot::Sender<Result<Option<FinalEntry>, NodeError>> },
     Application(OnApplication),
@@ -94,6 +95,18 @@ impl NodeHandle {
         let request = Request::Submit { transaction, answer };
         self.requests.send(request).await.map_err(|_| SubmitError::Stopped)?;
         reply.await.map_err(|_| SubmitError::Stopped)?
+    }
+
+    /// Gives transactions to the node's own application, together, and to nobody else: for a proposer whose clients come to it
+    /// directly, which needs no gossip. The answers are in the order of the transactions.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn submit_here(&self, transactions: Vec<Bytes>) -> Result<Vec<Result<(), SubmitError>>, NodeError> {
+        let (answer, reply) = oneshot::channel();
+        let request = Request::Serve { transactions, answer };
+        self.requests.send(request).await.map_err(|_| NodeError::Stopped)?;
+        reply.await.map_err(|_| NodeError::Stopped)
     }
 
     /// Where the node stands now.

@@ -20,7 +20,7 @@ use super::{
     serving::Serving,
 };
 use crate::{
-    application::Application,
+    application::{Application, InvalidPayload},
     ids::Height,
     lbft::{Committee, FinalEntry, Input, Lbft, Output, SignatureCache},
     network::{Network, Received, Topic},
@@ -252,6 +252,9 @@ impl Driver {
                 let outcome = self.submit(transaction);
                 let _ = answer.send(outcome);
             }
+            Request::Serve { transactions, answer } => {
+                let _ = answer.send(self.submit_here(transactions));
+            }
             Request::Spread { transaction } => {
                 self.pace.work(Instant::now());
                 self.network.gossip(Topic::Transactions, transaction);
@@ -279,5 +282,23 @@ impl Driver {
         self.pace.work(Instant::now());
         self.network.gossip(Topic::Transactions, transaction);
         Ok(())
+    }
+    fn submit_here(&mut self, transactions: Vec<Bytes>) -> Vec<Result<(), SubmitError>> {
+        let most = self.config.max_transaction;
+        let lengths: Vec<_> = transactions.iter().map(Bytes::len).collect();
+        let fitting = transactions.into_iter().filter(|transaction| transaction.len() <= most).collect();
+        let mut answers = self.application.submit_all(fitting).into_iter();
+        let taken = |length: usize| match length <= most {
+            // An application that leaves an answer out has not taken it.
+            true => {
+                answers.next().unwrap_or_else(|| Err(InvalidPayload("not taken".into()))).map_err(SubmitError::from)
+            }
+            false => Err(SubmitError::TooLong(length)),
+        };
+        let answers: Vec<_> = lengths.into_iter().map(taken).collect();
+        if answers.iter().any(Result::is_ok) {
+            self.pace.work(Instant::now());
+        }
+        answers
     }
 }
