@@ -502,3 +502,31 @@ fn a_full_pool_says_so() {
     let error = ledger.submit(pay(2, 0, 1, ONE).bytes().clone()).unwrap_err();
     assert!(error.0.contains("full"), "{error}");
 }
+
+#[test]
+fn many_at_once_are_answered_as_one_by_one() {
+    let spoil = |transaction: Transaction| {
+        let mut bytes = transaction.bytes().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        Bytes::from(bytes)
+    };
+    let good = |from, nonce| pay(from, nonce, 2, ONE).bytes().clone();
+    let all_good = vec![good(1, 0), good(1, 1), good(3, 0)];
+    let mixed = vec![
+        good(1, 0),
+        spoil(pay(1, 1, 2, ONE)),
+        good(1, 0),
+        good(1, 1),
+        "nonsense".into(),
+        good(9, 0),
+        pay(1, 0, 3, ONE).bytes().clone(),
+        good(3, 1),
+        good(3, 200),
+    ];
+    for list in [Vec::new(), all_good, mixed] {
+        let (mut one, mut all) = (ledger(), ledger());
+        let singly: Vec<_> = list.iter().map(|transaction| one.admit(transaction.clone())).collect();
+        assert_eq!(all.admit_all(list), singly);
+        assert_eq!(all.propose(Height(1), &[], ROOM), one.propose(Height(1), &[], ROOM));
+    }
+}

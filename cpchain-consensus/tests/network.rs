@@ -195,8 +195,8 @@ async fn normal_case_restart_and_catching_up() {
     net.all_have("hello").await;
 
     // A proposer that serves its own clients: the answers are in their order, and what it took is ordered.
-    let words = ["one".into(), vec![b'x'; 1 << 20].into(), "hello".into(), "two".into()].into();
-    let answers = net.nodes[&4].submit_here(words).await.unwrap();
+    let list = ["one".into(), vec![b'x'; 1 << 20].into(), "hello".into(), "two".into()].into();
+    let answers = net.nodes[&4].submit_here(list).await.unwrap();
     assert!(
         matches!(answers[..], [Ok(()), Err(SubmitError::TooLong(_)), Err(SubmitError::Refused(_)), Ok(())]),
         "{answers:?}"
@@ -233,7 +233,7 @@ async fn normal_case_restart_and_catching_up() {
 
     let blocks = net.agree().await;
     let ordered: Vec<_> = blocks.iter().flat_map(|block| words(&block.payload)).collect();
-    assert_eq!(ordered, [Bytes::from_static(b"hello"), Bytes::from_static(b"three")]);
+    assert_eq!(ordered, ["hello", "one", "two", "three"]);
     assert!(net.nodes.values().all(|node| node.status().fault.is_none() && node.status().evidence.is_none()));
     // A stopped node says so to everyone who holds it.
     let handle = net.nodes[&8].clone();

@@ -4,6 +4,7 @@ use std::{error::Error, path::Path, sync::Arc, time::Duration, time::Instant};
 
 use cpchain_consensus::{
     lbft::Committee,
+    ledger::Verdicts,
     network::{Libp2pConfig, Libp2pNetwork, Network},
 };
 use cpchain_crypto::{PublicKey, Signer as _};
@@ -12,12 +13,15 @@ use super::{
     links::memory,
     load::{Source, chain},
     member::{Member, Report},
-    plan::{Plan, Transport, key},
+    plan::{Plan, Transport, Verify, key},
 };
 use crate::measure::ProcessClock;
 
 /// How long the nodes may take to find each other, and to end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Good signatures that the nodes of a process remember together: what is under way, many times over.
+const VERDICTS: usize = 1 << 20;
 
 /// What came of a run: a report of each node, and the processor's time of all.
 #[derive(Debug)]
@@ -58,8 +62,9 @@ async fn all(plan: &Arc<Plan>, sources: &Sources, folder: &Path) -> Result<Outco
         Transport::Sockets | Transport::Processes => sockets(&plan.committee(chain(plan))?, plan.members()).await?,
     };
     let mut members = Vec::new();
+    let verdicts = (plan.verify == Verify::Once).then(|| Verdicts::new(VERDICTS));
     for (number, (links, source)) in links.into_iter().zip(sources).enumerate() {
-        members.push(Member::start(plan, number, links, folder, source.clone())?);
+        members.push(Member::start(plan, number, links, folder, source.clone(), verdicts.clone())?);
     }
     for member in &members {
         tokio::time::timeout(PATIENCE, member.ready()).await.map_err(|_| "the nodes do not find each other")??;
@@ -109,4 +114,49 @@ pub(crate) fn meet(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consensus::{
+        faults::Fault,
+        plan::{Disk, Load, small},
+        summary::Summary,
+    };
+
+    fn summary(plan: Plan) -> Summary {
+        let plan = Arc::new(plan);
+        let outcome = run(&plan, &sources(&plan).unwrap()).unwrap();
+        Summary::of(&plan, &outcome)
+    }
+
+    #[test]
+    fn what_is_offered_is_committed_and_measured() {
+        let summary = summary(small());
+        let wanted = 500.0 * 0.9;
+        assert!(summary.offered > wanted * 0.9, "{}", summary.offered);
+        assert!(summary.committed > wanted * 0.5 && !summary.latency.is_empty(), "{}", summary.committed);
+        assert!(summary.processor > 0.0 && summary.traffic["proposals"].1 > 0 && summary.stages["log"] > 0.0);
+        assert!(!summary.agreement.is_empty() && summary.refused == 0 && !summary.ran_out);
+    }
+
+    #[test]
+    fn transfers_are_executed_over_sockets_with_a_log_on_disk() {
+        let (transport, disk, load) = (Transport::Sockets, Disk::Redb, Load::Transfers);
+        for verify in [Verify::Each, Verify::Once] {
+            let summary =
+                summary(Plan { transport, disk, load, verify, rate: super::super::Rate::Offered(100.0), ..small() });
+            assert!(summary.committed > 0.0 && summary.refused == 0, "{verify:?}: {}", summary.committed);
+            assert!(summary.stages["executing"] > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_proposer_that_shows_two_blocks_is_impeached_and_the_load_goes_on() {
+        let duration = Duration::from_millis(2_400);
+        let faults = vec![Fault::Equivocate(1)];
+        let summary = summary(Plan { faults, duration, timeout: Duration::from_millis(200), ..small() });
+        assert!(summary.impeached > 0 && summary.committed > 0.0, "{}", summary.impeached);
+    }
 }

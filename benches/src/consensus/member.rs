@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     error::Error,
+    num::NonZero,
     path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use std::{
 
 use cpchain_consensus::{
     Application, Height,
-    ledger::{Ledger, PoolLimits},
+    ledger::{Ledger, LedgerBuilder, PoolLimits, Verdicts},
     network::Network,
     node::{Node, NodeConfig, NodeHandle},
     storage::{MemoryStorage, RedbStorage, Storage},
@@ -83,6 +84,7 @@ impl Member {
         links: Box<dyn Network>,
         folder: &Path,
         source: Option<Arc<Source>>,
+        verdicts: Option<Verdicts>,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let (stages, traffic, go) = (Stages::new(), Arc::<Traffic>::default(), Arc::<OnceLock<Instant>>::default());
         let key = key(number);
@@ -91,7 +93,7 @@ impl Member {
         let committee = plan.committee(chain)?;
         let application: Box<dyn Application> = match plan.load {
             Load::Opaque => Box::new(Timed::new(Opaque::new(plan.payload.max(8)), me, stages.clone())),
-            Load::Transfers => Box::new(Timed::new(ledger(plan)?, me, stages.clone())),
+            Load::Transfers => Box::new(Timed::new(ledger(plan, verdicts)?, me, stages.clone())),
         };
         let store: Box<dyn Storage> = match plan.disk {
             Disk::Memory => Box::new(MemoryStorage::new()),
@@ -113,8 +115,8 @@ impl Member {
         };
         let mut config = NodeConfig::new(committee);
         config.block_interval = plan.block_interval;
-        config.idle_block_interval = plan.block_interval.max(Duration::from_millis(20));
-        config.timeout = Duration::from_secs(1);
+        config.idle_block_interval = plan.idle_interval();
+        config.timeout = plan.timeout;
         config.retry_interval = Duration::from_millis(200);
         let signer = Arc::new(TimedSigner { inner: key, stages: stages.clone() });
         let handle = Node::start(config, signer, application, store, Box::new(links))?;
@@ -216,8 +218,11 @@ fn pairs(histogram: &hdrhistogram::Histogram<u64>) -> Vec<(u64, u64)> {
     histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
 }
 
-fn ledger(plan: &Plan) -> Result<Ledger, cpchain_consensus::ledger::GenesisError> {
+fn ledger(plan: &Plan, verdicts: Option<Verdicts>) -> Result<Ledger, cpchain_consensus::ledger::GenesisError> {
     // Room for what clients have under way.
     let pool = PoolLimits { transactions: 200_000, bytes: 256 << 20, per_sender: 100_000, age: u64::MAX };
-    Ledger::builder(load::chain(plan), load::genesis(plan)).pool(pool).retain(RECEIPTS).build()
+    let ledger = Ledger::builder(load::chain(plan), load::genesis(plan)).pool(pool).retain(RECEIPTS);
+    // The nodes share the cores, so each checks on its own thread, where the clock sees it.
+    let ledger = ledger.threads(NonZero::<usize>::MIN);
+    verdicts.into_iter().fold(ledger, LedgerBuilder::verdicts).build()
 }

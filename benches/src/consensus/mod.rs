@@ -24,6 +24,7 @@ mod plan;
 mod processes;
 mod stages;
 mod summary;
+mod virtual_time;
 
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
@@ -70,6 +71,9 @@ pub struct Consensus {
     /// Shortest time between two blocks, in milliseconds.
     #[arg(long, default_value_t = 5)]
     block_interval: u64,
+    /// How long validators wait for a proposer before they impeach it, in milliseconds.
+    #[arg(long, default_value_t = 3_000)]
+    timeout: u64,
     /// How the nodes reach each other.
     #[arg(long, value_enum, default_value_t = Transport::Memory)]
     transport: Transport,
@@ -88,6 +92,9 @@ pub struct Consensus {
     /// Then runs at these percents of the rate: of saturation, what it found.
     #[arg(long, value_delimiter = ',')]
     sweep: Vec<u32>,
+    /// Committees of 4 to 300 validators in virtual time, and what simulating them costs, in place of all the above.
+    #[arg(long = "virtual")]
+    is_virtual: bool,
     /// Where each run goes, as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
@@ -116,6 +123,7 @@ impl Consensus {
             warm_up,
             duration,
             block_interval: Duration::from_millis(self.block_interval),
+            timeout: Duration::from_millis(self.timeout),
             transport: self.transport,
             disk: self.storage,
             load: self.load,
@@ -125,8 +133,16 @@ impl Consensus {
         if plan.duration < Duration::from_millis(100) {
             return Err("a run of less than 0.1 s measures nothing: give a longer --duration".into());
         }
+        if plan.timeout <= plan.idle_interval() {
+            return Err(
+                "validators would impeach every proposer: a longer --timeout, or a shorter --block-interval".into()
+            );
+        }
         if plan.joint && plan.proposers > plan.validators {
             return Err("--joint has the proposers among the validators: there are more of them".into());
+        }
+        if plan.transport == Transport::Processes && plan.verify == Verify::Once {
+            return Err("processes share no verdicts: --verify once needs --transport memory or sockets".into());
         }
         if !plan.proposing().any(|member| plan.is_honest(member)) {
             return Err("no proposer is left for the load: fewer faults, or more --proposers".into());
@@ -140,6 +156,9 @@ impl Consensus {
 /// # Errors
 /// Options that make no committee; nodes that do not find each other; files that cannot be written.
 pub fn run(work: &Consensus, effort: Effort, progress: &dyn Fn(String)) -> Result<Vec<Figure>, Box<dyn Error>> {
+    if work.is_virtual {
+        return virtual_time::run(effort, progress);
+    }
     let plan = work.plan(effort)?;
     let runs = if effort == Effort::Quick { 1 } else { work.runs.max(1) };
     let mut points = vec![Point { runs: repeat(&plan, runs, progress)?, plan: plan.clone() }];

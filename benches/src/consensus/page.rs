@@ -158,3 +158,32 @@ fn size(bytes: f64) -> String {
         _ => format!("{:.1} kB", bytes / 1e3),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consensus::{faults::Fault, local::Outcome, member::Report, plan::small};
+
+    #[test]
+    fn the_page_has_every_plot_and_needs_nothing_else() {
+        let plan = Plan { faults: vec![Fault::Crash(1)], ..small() };
+        let report = Report {
+            sent: 100,
+            committed: 90,
+            latency: vec![(1_000, 80), (9_000, 10)],
+            line: vec![3; 12],
+            heights: 10,
+            traffic: [("votes".to_owned(), (5, 700))].into(),
+            stages: [("executing".to_owned(), 0.25)].into(),
+            ..Report::default()
+        };
+        let outcome = Outcome { reports: vec![report], processor: 1.0 };
+        let point = || Point { plan: plan.clone(), runs: vec![Summary::of(&plan, &outcome)] };
+        let figures = super::super::figures::figures(&plan, &point().runs);
+        let page = page("lab <consensus>", &[point(), point()], &figures);
+        assert_eq!(page.matches("<svg").count(), 5);
+        assert!(page.contains("crash:1") && page.contains("lab &lt;consensus&gt;") && page.contains("executing"));
+        assert!(page.contains("0.75 s (75 %)"), "what no stage has is the rest");
+        assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("<link"));
+    }
+}

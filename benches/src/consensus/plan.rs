@@ -99,6 +99,8 @@ pub struct Plan {
     pub duration: Duration,
     /// Shortest time between two blocks.
     pub block_interval: Duration,
+    /// How long validators wait for a proposer.
+    pub timeout: Duration,
     /// How the nodes reach each other.
     pub transport: Transport,
     /// Where they log.
@@ -157,6 +159,11 @@ impl Plan {
         self.warm_up + self.duration
     }
 
+    /// The pause of a proposer that has nothing to order.
+    pub(crate) fn idle_interval(&self) -> Duration {
+        self.block_interval.max(Duration::from_millis(20))
+    }
+
     /// The parameters of its figures.
     pub(crate) fn params(&self) -> String {
         let name = |value: &dyn fmt::Debug| format!("{value:?}").to_lowercase();
@@ -203,6 +210,7 @@ pub(crate) fn small() -> Plan {
         warm_up: Duration::from_millis(300),
         duration: Duration::from_millis(900),
         block_interval: Duration::from_millis(5),
+        timeout: Duration::from_millis(500),
         transport: Transport::Memory,
         disk: Disk::Memory,
         load: Load::Opaque,

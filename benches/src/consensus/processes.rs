@@ -183,7 +183,7 @@ async fn serve(orders: &mut UnboundedReceiver<String>) -> Result<Report, Failure
     say(&Answer::Listening(links.address().clone()))?;
     let Order::Meet { addresses } = next(orders).await? else { return Err("addresses were due".into()) };
     meet(&mut links, number, &addresses)?;
-    let member = Member::start(&plan, number, Box::new(links), &folder, source)?;
+    let member = Member::start(&plan, number, Box::new(links), &folder, source, None)?;
     tokio::time::timeout(PATIENCE, member.ready()).await.map_err(|_| "the nodes do not find each other")??;
     say(&Answer::Ready)?;
     let Order::Go = next(orders).await? else { return Err("the start was due".into()) };

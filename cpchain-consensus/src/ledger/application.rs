@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
+    num::NonZero,
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -22,6 +23,7 @@ use super::{
     signatures,
     transaction::{AccountId, Nonce, Transaction, TransactionError, TransactionId, is_kind},
     transfer::Transfers,
+    verdicts::{self, Verdicts},
     view::LedgerView,
 };
 use crate::{Ancestors, Application, ChainId, FinalBlock, Height, InvalidPayload, proof::PayloadHead};
@@ -50,6 +52,8 @@ pub struct LedgerBuilder {
     fees: Option<Fees>,
     resources: Option<Resources>,
     checkpoint: Option<Checkpoint>,
+    verdicts: Option<Verdicts>,
+    threads: Option<NonZero<usize>>,
 }
 
 impl LedgerBuilder {
@@ -72,6 +76,21 @@ impl LedgerBuilder {
     #[must_use]
     pub fn retain(mut self, blocks: u64) -> Self {
         self.retain = Some(blocks);
+        self
+    }
+
+    /// Shares what is found about signatures with other ledgers of this process; see [`Verdicts`].
+    #[must_use]
+    pub fn verdicts(mut self, verdicts: Verdicts) -> Self {
+        self.verdicts = Some(verdicts);
+        self
+    }
+
+    /// Checks the signatures of a block on so many threads at most; without it, on as many as there are cores. A process
+    /// with many nodes has one for each.
+    #[must_use]
+    pub fn threads(mut self, threads: NonZero<usize>) -> Self {
+        self.threads = Some(threads);
         self
     }
 
@@ -135,6 +154,8 @@ impl LedgerBuilder {
             resources: self.resources,
             ahead: BTreeMap::new(),
             certified: None,
+            verdicts: self.verdicts,
+            threads: self.threads,
         };
         let chain = SharedChain(Arc::new(RwLock::new(chain)));
         Ok(Ledger { chain, id: self.id, modules, verified: HashSet::new() })
@@ -153,6 +174,8 @@ impl Ledger {
             fees: None,
             resources: None,
             checkpoint: None,
+            verdicts: None,
+            threads: None,
         }
     }
 
@@ -168,8 +191,33 @@ impl Ledger {
     pub fn admit(&mut self, transaction: Bytes) -> Result<TransactionId, SubmitError> {
         let transaction = Transaction::decode(transaction)?;
         let id = transaction.id();
-        self.chain.write().submit(&self.modules, transaction)?;
+        self.chain.write().submit(&self.modules, transaction, false)?;
         Ok(id)
+    }
+
+    /// [`admit`](Self::admit) for many, with the same answers, in their order; the signatures are checked together.
+    pub fn admit_all(&mut self, transactions: Vec<Bytes>) -> Vec<Result<TransactionId, SubmitError>> {
+        let read: Vec<_> = transactions.into_iter().map(Transaction::decode).collect();
+        let chain = self.chain.read();
+        let fits = |transaction: &&Transaction| chain.admits(&self.modules, transaction).is_ok();
+        let fitting: Vec<_> = read.iter().map(|read| read.as_ref().ok().filter(fits)).collect();
+        let open = fitting.iter().copied().flatten().filter(|transaction| !chain.is_shared(transaction));
+        let (open, threads): (Vec<_>, _) = (open.collect(), chain.threads);
+        drop(chain);
+        let are_good = signatures::hold(&open, threads);
+        let mut chain = self.chain.write();
+        if are_good {
+            chain.share(open);
+        }
+        // If one is bad each is looked at when its turn comes.
+        let are_signed: Vec<_> = fitting.iter().map(|fitting| are_good && fitting.is_some()).collect();
+        let admit = |(read, is_signed): (Result<Transaction, _>, bool)| {
+            let transaction = read?;
+            let id = transaction.id();
+            chain.submit(&self.modules, transaction, is_signed)?;
+            Ok(id)
+        };
+        read.into_iter().zip(are_signed).map(admit).collect()
     }
 
     /// A payload with the root after the ancestors, this beacon, and transactions of the pool; empty if there is no room for the
@@ -234,15 +282,20 @@ impl Ledger {
         let (mut names, mut open) = (Vec::new(), Vec::new());
         let chain = self.chain.read();
         for transaction in transactions {
-            let name = Digest::content(transaction.bytes());
-            if !self.verified.contains(&name) && !chain.pool.has(transaction) {
+            let name = verdicts::name(transaction);
+            let is_shared = || chain.verdicts.as_ref().is_some_and(|verdicts| verdicts.has(&name));
+            if !self.verified.contains(&name) && !chain.pool.has(transaction) && !is_shared() {
                 names.push(name);
                 open.push(transaction);
             }
         }
+        let (verdicts, threads) = (chain.verdicts.clone(), chain.threads);
         drop(chain);
-        if !signatures::hold(&open) {
+        if !signatures::hold(&open, threads) {
             return Err(TransactionError::BadSignature);
+        }
+        if let Some(verdicts) = verdicts {
+            verdicts.add(names.iter().copied());
         }
         if self.verified.len() >= MAX_VERIFIED {
             self.verified.clear();
@@ -259,6 +312,12 @@ pub(crate) fn read(payload: &Bytes) -> Result<(PayloadHead, Vec<Transaction>), I
 impl Application for Ledger {
     fn submit(&mut self, transaction: Bytes) -> Result<(), InvalidPayload> {
         self.admit(transaction).map(drop).map_err(|error| InvalidPayload(error.to_string()))
+    }
+
+    fn submit_all(&mut self, transactions: Vec<Bytes>) -> Vec<Result<(), InvalidPayload>> {
+        let plain =
+            |answer: Result<_, SubmitError>| answer.map(drop).map_err(|error| InvalidPayload(error.to_string()));
+        self.admit_all(transactions).into_iter().map(plain).collect()
     }
 
     fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, max_bytes: usize) -> Bytes {

@@ -4,7 +4,10 @@
 //! lead to. What came of it is kept until they are final, so each is executed once
 //! (`what_ran_ahead_is_what_becomes_final`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    num::NonZero,
+};
 
 use cpchain_crypto::Digest;
 
@@ -19,6 +22,7 @@ use super::{
     pool::{Pool, SubmitError},
     state::{Read, State},
     transaction::{AccountId, Nonce, Transaction},
+    verdicts::{self, Verdicts},
 };
 use crate::{Ancestors, ChainId, FinalBlock, Height};
 
@@ -40,6 +44,10 @@ pub(crate) struct Chain {
     pub(crate) ahead: BTreeMap<(Height, Digest), Executed>,
     /// The state that the last final block with a payload speaks of.
     pub(crate) certified: Option<Certified>,
+    /// Signatures that other ledgers of this process found good.
+    pub(crate) verdicts: Option<Verdicts>,
+    /// Most threads that check signatures.
+    pub(crate) threads: Option<NonZero<usize>>,
 }
 
 /// The modules by kind, hence always in the order of their names.
@@ -62,9 +70,8 @@ impl Chain {
         fees.due(&self.state, account, height) <= balance || is_sponsored() == Some(true)
     }
 
-    /// Takes a transaction into the pool.
-    pub(crate) fn submit(&mut self, modules: &Modules, transaction: Transaction) -> Result<(), SubmitError> {
-        // What costs least comes first; the signature last.
+    /// May it come into the pool, if its signature is good? What costs least is asked first.
+    pub(crate) fn admits(&self, modules: &Modules, transaction: &Transaction) -> Result<(), SubmitError> {
         transaction.check_binding(self.id, self.height.next())?;
         let account = self.state.account(&transaction.sender()).ok_or(SubmitError::UnknownAccount)?;
         if self.history.is_executed(&transaction.id()) {
@@ -72,11 +79,36 @@ impl Chain {
         }
         let module = modules.get(transaction.kind());
         let module = module.ok_or_else(|| SubmitError::UnknownKind(transaction.kind().to_owned()))?;
-        self.pool.admits(&transaction, account.nonce)?;
-        module.check(transaction.payload())?;
-        transaction.check_signature()?;
+        self.pool.admits(transaction, account.nonce)?;
+        Ok(module.check(transaction.payload())?)
+    }
+
+    /// Takes a transaction into the pool, whose signature is good if `is_signed`.
+    pub(crate) fn submit(
+        &mut self,
+        modules: &Modules,
+        transaction: Transaction,
+        is_signed: bool,
+    ) -> Result<(), SubmitError> {
+        self.admits(modules, &transaction)?;
+        if !is_signed && !self.is_shared(&transaction) {
+            transaction.check_signature()?;
+            self.share([&transaction]);
+        }
         self.pool.insert(transaction, self.height);
         Ok(())
+    }
+
+    /// Did another ledger of this process find its signature good?
+    pub(crate) fn is_shared(&self, transaction: &Transaction) -> bool {
+        self.verdicts.as_ref().is_some_and(|verdicts| verdicts.has(&verdicts::name(transaction)))
+    }
+
+    /// Tells the other ledgers of this process which signatures are good.
+    pub(crate) fn share<'a>(&self, transactions: impl IntoIterator<Item = &'a Transaction>) {
+        if let Some(verdicts) = &self.verdicts {
+            verdicts.add(transactions.into_iter().map(verdicts::name));
+        }
     }
 
     /// Executes a final block. The signatures of transactions in `verified`, named by the digest of their bytes, and in
@@ -146,8 +178,8 @@ impl Chain {
     }
 
     fn run(&mut self, modules: &Modules, block: &FinalBlock, verified: &HashSet<Digest>) -> Executed {
-        let Self { id, state, history, pool, fees, resources, .. } = self;
-        let fees = fees.as_ref();
-        Execution { chain: *id, modules, fees, resources: *resources, history, pool, verified }.run(state, block)
+        let Self { id, state, history, pool, fees, resources, verdicts, threads, .. } = self;
+        let (chain, fees, resources, verdicts, threads) = (*id, fees.as_ref(), *resources, verdicts.as_ref(), *threads);
+        Execution { chain, modules, fees, resources, history, pool, verified, verdicts, threads }.run(state, block)
     }
 }

@@ -1,6 +1,6 @@
 //! What a block does to the state: a function of the state and the block alone, whether it is final already or not.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, num::NonZero};
 
 use bytes::Bytes;
 use cpchain_crypto::Digest;
@@ -16,6 +16,7 @@ use super::{
     signatures,
     state::{Account, Overlay, Read, State, Step},
     transaction::{Transaction, TransactionId},
+    verdicts::{self, Verdicts},
 };
 use crate::{ChainId, FinalBlock};
 
@@ -30,6 +31,9 @@ pub(crate) struct Execution<'a> {
     pub(crate) pool: &'a Pool,
     /// Transactions whose signatures were checked, by the digest of their bytes.
     pub(crate) verified: &'a HashSet<Digest>,
+    pub(crate) verdicts: Option<&'a Verdicts>,
+    /// Most threads that check signatures.
+    pub(crate) threads: Option<NonZero<usize>>,
 }
 
 /// What came of a block.
@@ -114,13 +118,21 @@ impl Execution<'_> {
     }
 
     fn is_checked(&self, transaction: &Transaction) -> bool {
-        self.verified.contains(&Digest::content(transaction.bytes())) || self.pool.has(transaction)
+        // What costs least first: a name is a hash of all bytes.
+        self.pool.has(transaction) || {
+            let name = verdicts::name(transaction);
+            self.verified.contains(&name) || self.verdicts.is_some_and(|verdicts| verdicts.has(&name))
+        }
     }
 
     /// Are all signatures good that were not checked before? If not, each is looked at when its turn comes.
     fn check_together(&self, transactions: &[Transaction]) -> bool {
         let open: Vec<_> = transactions.iter().filter(|transaction| !self.is_checked(transaction)).collect();
-        signatures::hold(&open)
+        let good = signatures::hold(&open, self.threads);
+        if let Some(verdicts) = self.verdicts.filter(|_| good) {
+            verdicts.add(open.into_iter().map(verdicts::name));
+        }
+        good
     }
 
     /// May it be executed now? If so its nonce is used up, whatever comes of it.

@@ -95,6 +95,7 @@ mod state;
 mod transaction;
 mod transfer;
 mod tree;
+mod verdicts;
 mod view;
 mod wire;
 
@@ -116,4 +117,5 @@ pub use {
         TransactionId,
     },
     transfer::Transfer,
+    verdicts::Verdicts,
 };

@@ -12,11 +12,11 @@ use super::transaction::Transaction;
 /// Fewer than this are not worth a thread.
 const PER_THREAD: usize = 128;
 
-/// Is every one signed by its sender?
-pub(crate) fn hold(transactions: &[&Transaction]) -> bool {
+/// Is every one signed by its sender? On so many threads at most, or as many as there are cores.
+pub(crate) fn hold(transactions: &[&Transaction], threads: Option<NonZero<usize>>) -> bool {
     let most = transactions.len() / PER_THREAD;
-    let threads = if most > 1 { thread::available_parallelism().map_or(1, NonZero::get).min(most) } else { 1 };
-    hold_on(threads, transactions)
+    let threads = threads.map_or_else(|| thread::available_parallelism().map_or(1, NonZero::get), NonZero::get);
+    hold_on(if most > 1 { threads.min(most) } else { 1 }, transactions)
 }
 
 fn hold_on(threads: usize, transactions: &[&Transaction]) -> bool {
@@ -93,7 +93,7 @@ mod tests {
             let singles = list.iter().all(|transaction| transaction.check_signature().is_ok());
             let list: Vec<_> = list.iter().collect();
             prop_assert_eq!(hold_on(threads, &list), singles);
-            prop_assert_eq!(hold(&list), singles);
+            prop_assert_eq!(hold(&list, None), singles);
         }
     }
 
@@ -110,7 +110,7 @@ mod tests {
         };
         took("one by one", &|| list.iter().all(|transaction| transaction.check_signature().is_ok()));
         took("together, one thread", &|| hold_on(1, &list));
-        took("together, all threads", &|| hold(&list));
+        took("together, all threads", &|| hold(&list, None));
     }
 
     /// Enough for several threads, with one bad signature at each end of each part.
@@ -118,12 +118,12 @@ mod tests {
     fn one_bad_signature_is_seen_wherever_it_stands() {
         let good: Vec<_> = (0..300).map(|nonce| signed((nonce % 7) as u8, nonce)).collect();
         let list: Vec<_> = good.iter().collect();
-        assert!(hold(&list) && hold_on(3, &list));
+        assert!(hold(&list, None) && hold_on(3, &list));
         for place in [0, 99, 100, 199, 200, 299] {
             let bad = spoiled(&good[place], 3);
             let mut list = list.clone();
             list[place] = &bad;
-            assert!(!hold_on(3, &list) && !hold(&list), "{place}");
+            assert!(!hold_on(3, &list) && !hold(&list, None), "{place}");
         }
     }
 }

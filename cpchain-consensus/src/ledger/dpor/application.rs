@@ -138,6 +138,10 @@ impl Application for Dpor {
         self.ledger.submit(transaction)
     }
 
+    fn submit_all(&mut self, transactions: Vec<Bytes>) -> Vec<Result<(), InvalidPayload>> {
+        self.ledger.submit_all(transactions)
+    }
+
     /// The ledger's payload with the beacon of this node; nothing without a key or room, which no validator takes for a block.
     fn propose(&mut self, height: Height, ancestors: Ancestors<'_>, max_bytes: usize) -> Bytes {
         let Some(key) = &self.key else { return Bytes::new() };
