@@ -26,7 +26,7 @@ fn processes_commit_and_the_page_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");
     let run =
-        "consensus --quick --json --transport processes --storage redb --validators 4 --proposers 2 --rate 200 --html";
+        "consensus --quick --json --transport processes --storage redb --validators 4 --proposers 2 --rate 200 --plots";
     let run = Command::new(LAB).args(run.split(' ')).arg(&page).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let figures: Vec<serde_json::Value> = serde_json::from_slice(&run.stdout).unwrap();

@@ -14,8 +14,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use cpchain_benches::{
-    Effort, Figure, Networks, Relaying, audit, compress, consensus, crypto, dht, diff, dpor, json, lbft, machine, market, page,
-    pipeline, read, relay, search, store, table, terms, transfer,
+    Effort, Figure, Networks, Relaying, audit, compress, consensus, crypto, dht, diff, dpor, json, lbft, machine,
+    market, page, pipeline, read, relay, search, store, table, terms, transfer,
 };
 use indicatif::ProgressBar;
 

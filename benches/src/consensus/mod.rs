@@ -98,9 +98,9 @@ pub struct Consensus {
     /// Where each run goes, as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
-    /// Where the figures and their plots go, as one page.
+    /// Where the figures and their plots go, as one page (HTML).
     #[arg(long)]
-    html: Option<PathBuf>,
+    plots: Option<PathBuf>,
 }
 
 impl Consensus {
@@ -175,7 +175,7 @@ pub fn run(work: &Consensus, effort: Effort, progress: &dyn Fn(String)) -> Resul
         std::fs::write(path, figures::csv(&points))?;
     }
     let figures: Vec<Vec<Figure>> = points.iter().map(|point| figures::figures(&point.plan, &point.runs)).collect();
-    if let Some(path) = &work.html {
+    if let Some(path) = &work.plots {
         let command: Vec<_> = std::env::args().skip(1).collect();
         let first = figures.first().map_or(&[][..], Vec::as_slice);
         std::fs::write(path, page::page(&format!("lab {}", command.join(" ")), &points, first))?;

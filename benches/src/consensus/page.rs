@@ -21,7 +21,7 @@ pub(crate) struct Point {
 
 const STYLE: &str = "body{font-family:sans-serif;max-width:900px;margin:2em auto;padding:0 1em;color:#222}\
     h1{font-size:1.4em}h2{font-size:1.1em;margin-top:2em}p{line-height:1.45}code{background:#f3f3f3;padding:.1em .3em}\
-    table{border-collapse:collapse;font-size:.9em}td,th{border-bottom:1px solid #ddd;padding:.3em .7em;text-align:right}\
+    table{border-collapse:collapse;font-size:.9em;width:100%}td,th{border-bottom:1px solid #ddd;padding:.3em .7em;text-align:right}\
     td:first-child,th:first-child{text-align:left}.met{color:#2e8b57}.missed{color:#c0392b}svg{width:100%;margin-top:1em}";
 
 /// The page: what was run, its figures, and five plots. The first point is the plan that was asked for.
@@ -29,9 +29,10 @@ pub(crate) fn page(command: &str, points: &[Point], figures: &[Figure]) -> Strin
     let Some(first) = points.first() else { return String::new() };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>LBFT under load</title>\n\
-         <style>{STYLE}</style>\n<h1>LBFT under load</h1>\n<p><code>{}</code></p>\n<p>{}</p>\n{}",
+         <style>{STYLE}</style>\n<h1>LBFT under load</h1>\n<p><code>{}</code></p>\n<p>{}</p>\n<p>{}</p>\n{}",
         escape(command),
-        escape(&machine()),
+        escape(&first.plan.params()),
+        escape(&crate::machine()),
         table(figures)
     );
     let run = middle(&first.runs);
@@ -140,15 +141,6 @@ fn table(figures: &[Figure]) -> String {
         );
     }
     text + "</table>\n"
-}
-
-/// The processor, as far as the system tells.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
-    format!("{} cores, {}", cores, model.unwrap_or(std::env::consts::ARCH))
 }
 
 fn size(bytes: f64) -> String {
