@@ -10,7 +10,7 @@ use cpchain_consensus::{
     },
     lbft::Committee,
     ledger::{
-        Amount, Genesis, Ledger,
+        Amount, Genesis, Ledger, LedgerBuilder,
         dpor::{
             Dpor, Settings,
             economy::{Economy, EconomySettings},
@@ -206,9 +206,21 @@ impl GenesisFile {
     /// # Errors
     /// [`ServiceError::Config`], [`ServiceError::Genesis`].
     pub fn application(&self, beacon: Option<VrfSecretKey>) -> Result<Dpor, ServiceError> {
+        self.application_with(beacon, |ledger| ledger)
+    }
+
+    /// [`application`](Self::application) with more kinds of transactions. All nodes of a network must have the same ones.
+    ///
+    /// # Errors
+    /// As `application`.
+    pub fn application_with(
+        &self,
+        beacon: Option<VrfSecretKey>,
+        more: impl FnOnce(LedgerBuilder) -> LedgerBuilder,
+    ) -> Result<Dpor, ServiceError> {
         let genesis = self.genesis()?;
         let ledger = Ledger::builder(genesis.chain_id(&self.chain), genesis);
-        let ledger = ledger.module(Economy::new(self.economy()?)).module(Identities);
+        let ledger = more(ledger.module(Economy::new(self.economy()?)).module(Identities));
         Ok(Dpor::build(self.settings()?, ledger, beacon)?)
     }
 }

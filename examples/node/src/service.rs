@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use cpchain_consensus::{
     ledger::{
-        GenesisError, LedgerView, SubmitError,
-        dpor::{Dpor, economy::EconomyView},
+        GenesisError, LedgerBuilder, LedgerView, SubmitError,
+        dpor::{Dpor, DporView, economy::EconomyView},
     },
     network::{Libp2pConfig, Libp2pNetwork, NetworkError},
     node::{Node, NodeError, NodeHandle},
@@ -66,6 +66,8 @@ pub enum ServiceError {
 /// A running node with its RPC.
 pub struct Service {
     node: NodeHandle,
+    view: LedgerView,
+    dpor: DporView,
     rpc: SocketAddr,
     outbox: Outbox,
     stop: watch::Sender<bool>,
@@ -78,6 +80,17 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub async fn start(dir: &Path) -> Result<Self, ServiceError> {
+        Self::start_with(dir, |ledger| ledger).await
+    }
+
+    /// Starts a node whose ledger has more kinds of transactions. All nodes of a network must have the same ones.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn start_with(
+        dir: &Path,
+        more: impl FnOnce(LedgerBuilder) -> LedgerBuilder,
+    ) -> Result<Self, ServiceError> {
         let file = NodeFile::read(dir)?;
         let genesis = GenesisFile::read(&file.genesis)?;
         let committee = genesis.committee()?;
@@ -91,7 +104,7 @@ impl Service {
         let listener = TcpListener::bind(file.rpc.listen).await.map_err(|e| ServiceError::Rpc(file.rpc.listen, e))?;
         let rpc_address = listener.local_addr().map_err(|e| ServiceError::Rpc(file.rpc.listen, e))?;
 
-        let application = genesis.application(beacon)?;
+        let application = genesis.application_with(beacon, more)?;
         let (view, dpor) = (application.ledger_view(), application.view());
         let storage = RedbStorage::open(&file.log)?;
         let outbox = Outbox::open(&file.outbox)?;
@@ -113,7 +126,7 @@ impl Service {
         let rpc = Rpc {
             node: node.clone(),
             view: view.clone(),
-            dpor,
+            dpor: dpor.clone(),
             economy: EconomyView::new(view.clone(), genesis.economy()?),
             beacon: beacon_key,
             campaigning,
@@ -127,8 +140,8 @@ impl Service {
             tasks.spawn(claimant.run(stopped.clone()));
         }
         tasks.spawn(http::serve(listener, rpc, file.rpc.max_connections, stopped.clone()));
-        tasks.spawn(spread(node.clone(), view, outbox.clone(), stopped));
-        Ok(Self { node, rpc: rpc_address, outbox, stop, tasks })
+        tasks.spawn(spread(node.clone(), view.clone(), outbox.clone(), stopped));
+        Ok(Self { node, view, dpor, rpc: rpc_address, outbox, stop, tasks })
     }
 
     /// Where it answers.
@@ -139,6 +152,16 @@ impl Service {
     /// The node itself.
     pub const fn node(&self) -> &NodeHandle {
         &self.node
+    }
+
+    /// Its ledger.
+    pub const fn view(&self) -> &LedgerView {
+        &self.view
+    }
+
+    /// Its elections.
+    pub const fn dpor(&self) -> &DporView {
+        &self.dpor
     }
 
     /// Waits until the node ends without [`stop`](Self::stop): its log or its network failed, or its driver panicked, which

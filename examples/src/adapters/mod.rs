@@ -18,6 +18,7 @@ pub mod chain;
 mod client;
 mod dht_objects;
 mod listing_log;
+mod market;
 mod registry;
 mod search_gate;
 mod search_service;
@@ -28,6 +29,7 @@ pub use {
     client::{ChainClient, ChainClientError},
     dht_objects::DhtObjects,
     listing_log::{ChainListingLog, read_listing_log},
+    market::{Market, MarketError, Standing},
     registry::ChainRegistry,
     search_gate::SearchLimits,
     search_service::SearchService,

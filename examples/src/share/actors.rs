@@ -27,6 +27,11 @@ impl Actors {
         Digest::of(ROLE, &[self.0.as_bytes(), role.as_bytes(), &(index as u64).to_le_bytes()]).0
     }
 
+    /// Other actors, of the same roles.
+    pub(crate) fn branch(&self, name: &str) -> Self {
+        Self(Digest(self.secret(name, 0)))
+    }
+
     /// The signing key of an actor.
     pub(crate) fn key(&self, role: &str, index: usize) -> SigningKey {
         SigningKey::from_seed(&self.secret(role, index))

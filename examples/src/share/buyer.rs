@@ -210,13 +210,13 @@ impl Buyer {
         Ok(clients)
     }
 
-    /// Offers into escrow, waits for t verified bundles on the chain, and opens what they hand over.
-    pub(crate) async fn buy(&self, find: &Find, fetched: &Fetched) -> Result<Bought, ShareError> {
+    /// Offers into escrow; the money is locked when it returns.
+    pub(crate) async fn offer(&self, find: &Find, fetched: &Fetched) -> Result<OrderId, ShareError> {
         let content = find.listing.content().during("reading a listing")?;
         let count = fetched.intervals.end - fetched.intervals.start;
         let price = content.quote(count).during("quoting a price")?;
         let (manifest, leaf_root, leaf_count) =
-            combined_root(&self.client, &find.stream, &fetched.intervals, &fetched.leaves)?;
+            combined_root(self.client.view(), &find.stream, &fetched.intervals, &fetched.leaves)?;
         let receiving = Umbral.public_key(&self.receiving).during("making the order's key")?;
         let terms = Terms {
             listing: find.listing.listing_id(),
@@ -233,10 +233,14 @@ impl Buyer {
             proxies: THRESHOLD.1,
             nonce: now_ms(),
         };
-        let payload = EscrowKind::payload(&Command::Offer(terms.clone()));
+        let payload = EscrowKind::payload(&Command::Offer(terms));
         let offered = self.client.execute(EscrowKind::KIND, payload).await.during("offering into escrow")?;
-        let id = self.order_of(&offered.id).await.during("looking for the order")?;
+        self.order_of(&offered.id).await.during("looking for the order")
+    }
 
+    /// Offers, waits for t verified bundles on the chain, and opens what they hand over.
+    pub(crate) async fn buy(&self, find: &Find, fetched: &Fetched) -> Result<Bought, ShareError> {
+        let id = self.offer(find, fetched).await?;
         let delivered = self.client.until(|view| {
             let order = read_order(view, &id)?;
             (order.state() == State::Delivered || order.state().is_final()).then_some(order)

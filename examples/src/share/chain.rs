@@ -22,10 +22,7 @@ use super::{
     error::{During, ShareError},
     options::Options,
 };
-use crate::adapters::{
-    UmbralJudge,
-    chain::{EscrowModule, LabelModule, ListingModule, RegistrationModule, RevocationModule, VoucherModule},
-};
+use crate::adapters::chain::with_market;
 
 /// A node of the chain and the ledger that it keeps.
 pub(crate) struct ChainNode {
@@ -35,6 +32,26 @@ pub(crate) struct ChainNode {
     pub(crate) view: LedgerView,
     /// Its elections.
     pub(crate) dpor: DporView,
+}
+
+/// How fast the chain goes, and how many of its blocks an order may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tempo {
+    /// Between two blocks when transactions wait.
+    pub(crate) busy: Duration,
+    /// Between two blocks when none waits.
+    pub(crate) idle: Duration,
+    /// For a proposer; longer than `idle`.
+    pub(crate) timeout: Duration,
+    /// Of the escrow.
+    pub(crate) rules: Rules,
+}
+
+impl Default for Tempo {
+    fn default() -> Self {
+        let [busy, idle, timeout] = [50, 150, 1500].map(Duration::from_millis);
+        Self { busy, idle, timeout, rules: Rules::default() }
+    }
 }
 
 /// All nodes of the chain.
@@ -55,6 +72,7 @@ impl Chain {
     /// Starts the chain with the money of `funded`, and waits for its first final block.
     pub(crate) async fn start(
         options: &Options,
+        tempo: &Tempo,
         actors: &Actors,
         funded: &[PublicKey],
         followers: usize,
@@ -94,13 +112,13 @@ impl Chain {
                 }
             }
             let beacon = candidates::beacon(actors, &key.public_key());
-            let application = Dpor::build(settings.clone(), ledger(id, genesis.clone()), Some(beacon));
+            let application = Dpor::build(settings.clone(), ledger(id, genesis.clone(), tempo.rules), Some(beacon));
             let application = application.during("making the genesis")?;
             let (view, dpor) = (application.ledger_view(), application.view());
             let storage =
                 RedbStorage::open(dir.join(format!("node-{index}.redb"))).during("opening the log of a node")?;
             let node = Node::start(
-                config(&committee),
+                config(&committee, tempo),
                 Arc::new(key.clone()),
                 Box::new(application),
                 Box::new(storage),
@@ -134,22 +152,16 @@ impl Chain {
     }
 }
 
-fn ledger(id: cpchain_consensus::ChainId, genesis: Genesis) -> LedgerBuilder {
-    Ledger::builder(id, genesis)
-        .module(VoucherModule)
-        .module(ListingModule)
-        .module(RegistrationModule)
-        .module(LabelModule)
-        .module(RevocationModule)
-        .module(EscrowModule::new(Rules::default(), UmbralJudge))
+fn ledger(id: cpchain_consensus::ChainId, genesis: Genesis, rules: Rules) -> LedgerBuilder {
+    with_market(Ledger::builder(id, genesis), rules)
 }
 
-fn config(committee: &Committee) -> NodeConfig {
+fn config(committee: &Committee, tempo: &Tempo) -> NodeConfig {
     NodeConfig {
-        timeout: Duration::from_millis(1500),
+        timeout: tempo.timeout,
         retry_interval: Duration::from_millis(300),
-        block_interval: Duration::from_millis(50),
-        idle_block_interval: Duration::from_millis(150),
+        block_interval: tempo.busy,
+        idle_block_interval: tempo.idle,
         ..NodeConfig::new(committee.clone())
     }
 }

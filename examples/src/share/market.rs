@@ -1,23 +1,13 @@
-//! A market: a catalogue that follows the chain, and an outbox for what its sellers publish.
+//! The two markets of the share: what other sellers offer, and a search that waits for the chain.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use cpchain_crypto::Digest;
 use cpchain_market::{
     Amount,
-    catalog::{Catalog, Query, TantivyCatalog},
+    catalog::{Catalog, CatalogError, Query},
     listing::{Listing, SignedOperation, Unit},
-    sync::{Follower, Publisher},
 };
-use tokio::runtime::Handle;
 
 use super::{
     actors::Actors,
@@ -25,99 +15,49 @@ use super::{
     seller::sign_listing,
     trade::now_ms,
 };
-use crate::adapters::{ChainClient, ChainListingLog};
+use crate::adapters::Market;
 
-/// How often a market looks at the chain.
+/// Between two looks at a catalogue.
 const ROUND: Duration = Duration::from_millis(50);
 /// How long an answer of a search may be awaited.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One operator of a market.
-pub(crate) struct Market {
-    catalog: Arc<Mutex<TantivyCatalog>>,
-    publisher: Arc<Mutex<Publisher>>,
-    stop: Arc<AtomicBool>,
-    synchronisers: Option<JoinHandle<()>>,
-}
-
-impl Market {
-    /// Opens a market whose operator has an account.
-    pub(crate) fn open(client: ChainClient, dir: &Path) -> Result<Self, ShareError> {
-        std::fs::create_dir_all(dir).during("making a market's folder")?;
-        let catalog = TantivyCatalog::open(dir.join("catalogue")).during("opening a catalogue")?;
-        let catalog = Arc::new(Mutex::new(catalog));
-        let publisher = Arc::new(Mutex::new(Publisher::open(dir.join("outbox")).during("opening an outbox")?));
-        let stop = Arc::new(AtomicBool::new(false));
-        let log = ChainListingLog::new(client, Handle::current());
-        let parts = (catalog.clone(), publisher.clone(), stop.clone());
-        let synchronisers = std::thread::Builder::new().name("market".to_owned()).spawn(move || {
-            let (catalog, publisher, stop) = parts;
-            while !stop.load(Ordering::Relaxed) {
-                if let Err(error) = lock(&publisher).step(&log) {
-                    tracing::warn!(%error, "publishing waits");
-                }
-                if let Err(error) = Follower::default().catch_up(&log, &mut *lock(&catalog)) {
-                    tracing::warn!(%error, "following the chain waits");
-                }
-                std::thread::sleep(ROUND);
+/// Waits until the best hit of a search is there, and `enough` listings are known.
+pub(crate) async fn search(market: &Arc<Market>, words: &str, enough: usize) -> Result<SignedOperation, ShareError> {
+    let found = async {
+        loop {
+            let (market, words) = (market.clone(), words.to_owned());
+            let look = tokio::task::spawn_blocking(move || best(&market, &words, enough));
+            if let Some(found) = look.await.during("searching")?.during("searching")? {
+                return Ok(found);
             }
-        });
-        Ok(Self { catalog, publisher, stop, synchronisers: Some(synchronisers.during("starting a market")?) })
-    }
-
-    /// Takes a seller's operation over: it reaches the chain in the end.
-    pub(crate) fn publish(&self, operation: &SignedOperation) -> Result<(), ShareError> {
-        lock(&self.publisher).enqueue(operation).map(drop).during("publishing a listing")
-    }
-
-    /// Waits until the best hit of a search is there, and `enough` listings are known.
-    pub(crate) async fn search(&self, words: &str, enough: usize) -> Result<SignedOperation, ShareError> {
-        let (catalog, words) = (self.catalog.clone(), words.to_owned());
-        let search = move || -> Result<Option<SignedOperation>, cpchain_market::catalog::CatalogError> {
-            let catalog = lock(&catalog);
-            if catalog.search(&Query::new("").limit(100))?.len() < enough {
-                return Ok(None);
-            }
-            let hits = catalog.search(&Query::new(words.as_str()))?;
-            let best = hits.first().map(|hit| catalog.get(hit.id)).transpose()?.flatten();
-            Ok(best.map(|entry| entry.operation))
-        };
-        let search = Arc::new(search);
-        let found = async {
-            loop {
-                let search = search.clone();
-                let found = tokio::task::spawn_blocking(move || search()).await.during("searching")?;
-                if let Some(found) = found.during("searching")? {
-                    return Ok(found);
-                }
-                tokio::time::sleep(ROUND).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, found).await.during("searching: nothing fits")?
-    }
-
-    /// A hash over the whole catalogue: equal in all markets.
-    pub(crate) fn digest(&self) -> Result<Digest, ShareError> {
-        lock(&self.catalog).digest().during("hashing a catalogue")
-    }
-
-    /// Stops the synchronisers.
-    pub(crate) async fn stop(mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.synchronisers.take() {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            tokio::time::sleep(ROUND).await;
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, found).await.during("searching: nothing fits")?
 }
 
-impl Drop for Market {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
+fn best(market: &Market, words: &str, enough: usize) -> Result<Option<SignedOperation>, CatalogError> {
+    market.ask(|catalog| {
+        if catalog.search(&Query::new("").limit(100))?.len() < enough {
+            return Ok(None);
+        }
+        let hits = catalog.search(&Query::new(words))?;
+        let best = hits.first().map(|hit| catalog.get(hit.id)).transpose()?.flatten();
+        Ok(best.map(|entry| entry.operation))
+    })
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A hash over a whole catalogue: equal in all markets.
+pub(crate) fn digest(market: &Market) -> Result<Digest, ShareError> {
+    market.ask(|catalog| catalog.digest()).during("hashing a catalogue")
+}
+
+/// Ends a market that nobody else uses.
+pub(crate) async fn stop(market: Arc<Market>) {
+    if let Some(market) = Arc::into_inner(market) {
+        market.stop().await;
+    }
 }
 
 /// What other sellers offer, so that the search has something to tell apart.

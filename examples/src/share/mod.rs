@@ -2,23 +2,24 @@
 //!
 //! Read [`run`] from top to bottom; each step is a file of its own.
 
-mod actors;
-mod buyer;
-mod candidates;
-mod chain;
+pub(crate) mod actors;
+mod appraiser;
+pub(crate) mod buyer;
+pub(crate) mod candidates;
+pub(crate) mod chain;
 mod collusion;
-mod error;
-mod hosts;
-mod market;
-mod options;
+pub(crate) mod error;
+pub(crate) mod hosts;
+pub(crate) mod market;
+pub(crate) mod options;
 mod page;
-mod progress;
-mod proxies;
+pub(crate) mod progress;
+pub(crate) mod proxies;
 mod search;
-mod seller;
-mod source;
+pub(crate) mod seller;
+pub(crate) mod source;
 mod summary;
-mod trade;
+pub(crate) mod trade;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -35,9 +36,8 @@ use self::{
     actors::Actors,
     buyer::Buyer,
     candidates::Campaign,
-    chain::Chain,
+    chain::{Chain, Tempo},
     hosts::Hosts,
-    market::Market,
     page::{BlockRow, Page, Series},
     progress::Progress,
     proxies::Proxy,
@@ -45,15 +45,16 @@ use self::{
     source::Source,
 };
 pub use self::{
+    appraiser::{Appraiser, Goods, Holders, MAX_INTERVALS},
     candidates::TermRow,
     error::ShareError,
     options::Options,
     summary::{Step, Summary},
 };
-use crate::adapters::ChainClient;
+use crate::adapters::{ChainClient, Market};
 
 /// Proxies of the share.
-const PROXIES: usize = 3;
+pub(crate) const PROXIES: usize = 3;
 /// Points of a plotted curve.
 const PLOTTED: usize = 1500;
 
@@ -79,7 +80,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let mut funded: Vec<PublicKey> = (0..PROXIES).map(|i| actors.key("proxy", i).public_key()).collect();
     funded.extend(operators);
     funded.extend([seller_key.public_key(), buyer_key.public_key()]);
-    let mut chain = Chain::start(options, &actors, &funded, 2, &dir).await?;
+    let mut chain = Chain::start(options, &Tempo::default(), &actors, &funded, 2, &dir).await?;
     let campaign = Campaign::start(&chain, &actors)?;
     progress.part();
     let hosts = Hosts::start(options.storage_nodes.into(), &actors, &dir).await?;
@@ -90,11 +91,12 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let account = |key, node: &chain::ChainNode| ChainClient::new(key, node.node.clone(), node.view.clone());
     let mut proxies = Vec::new();
     for index in 0..PROXIES {
-        proxies.push(Proxy::start(index, &actors, &hosts, first, &stream, &dir).await?);
+        proxies.push(Proxy::start(index, &actors, &hosts, first, vec![stream.clone()], &dir).await?);
     }
     progress.part();
-    let published_here = Market::open(account(actors.key("market", 0), first), &dir.join("market-0"))?;
-    let searched_here = Market::open(account(actors.key("market", 1), second), &dir.join("market-1"))?;
+    let open = |client, name: &str| Market::open(client, &dir.join(name)).map(Arc::new).during("opening a market");
+    let published_here = open(account(actors.key("market", 0), first), "market-0")?;
+    let searched_here = open(account(actors.key("market", 1), second), "market-1")?;
     let seller_storage = hosts.client(&actors.secret("seller storage client", 0)).await?;
     let buyer_storage = hosts.client(&actors.secret("buyer storage client", 0)).await?;
     let seller =
@@ -146,17 +148,17 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let listing = seller.listing(&source, &offered)?;
     let others = market::other_listings(&actors)?;
     for operation in others.iter().chain([&listing]) {
-        published_here.publish(operation)?;
+        published_here.publish(operation).during("publishing a listing")?;
     }
     let words = options.query.clone().unwrap_or_else(|| question(&source));
-    let found = searched_here.search(&words, others.len() + 1).await?;
+    let found = market::search(&searched_here, &words, others.len() + 1).await?;
     progress.part();
     if found != listing {
         return Err(ShareError::Failed { doing: "searching", why: format!("«{words}» found another listing first") });
     }
     let find = buyer.inspect(found).await?;
-    let same = published_here.search(&words, others.len() + 1).await.is_ok()
-        && published_here.digest()? == searched_here.digest()?;
+    let same = market::search(&published_here, &words, others.len() + 1).await.is_ok()
+        && market::digest(&published_here)? == market::digest(&searched_here)?;
     if !same {
         return Err(ShareError::Failed { doing: "comparing the markets", why: "their catalogues differ".to_owned() });
     }
@@ -284,8 +286,8 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     }
 
     campaign.stop().await;
-    published_here.stop().await;
-    searched_here.stop().await;
+    market::stop(published_here).await;
+    market::stop(searched_here).await;
     futures::future::join_all(proxies.into_iter().map(Proxy::stop)).await;
     hosts.stop().await;
     chain.stop().await;
@@ -308,7 +310,7 @@ fn folder(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), Sha
 }
 
 /// Each proxy tells the DHT where it is.
-async fn publish_descriptors<N: Dht + ChunkTransport + Clone>(
+pub(crate) async fn publish_descriptors<N: Dht + ChunkTransport + Clone>(
     proxies: &[Proxy],
     actors: &Actors,
     storage: &cpchain_storage::client::StorageClient<N>,

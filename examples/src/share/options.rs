@@ -76,6 +76,6 @@ pub struct Options {
 }
 
 /// The shipped file, wherever the workspace was cloned to.
-fn default_input() -> PathBuf {
+pub(crate) fn default_input() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/data/seattle-weather-hourly.csv"))
 }

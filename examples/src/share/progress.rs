@@ -24,6 +24,11 @@ impl Progress {
         Self { bar, begun: Instant::now(), running: None, steps: Vec::new() }
     }
 
+    /// Shows nothing.
+    pub(crate) fn silent() -> Self {
+        Self { bar: ProgressBar::hidden(), begun: Instant::now(), running: None, steps: Vec::new() }
+    }
+
     /// Begins a step of `parts` parts; [`part`](Self::part) counts them.
     pub(crate) fn begin(&mut self, name: &str, parts: usize) {
         tracing::info!(step = name, "begins");

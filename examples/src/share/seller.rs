@@ -305,7 +305,7 @@ impl Seller {
     ///
     /// Whatever would keep it from granting in time is refused here, before there is a bond to lose: another stream, a
     /// buyer's key that is none, a grant that no transaction holds.
-    fn accept(&self, order: &Order, uploaded: &Uploaded) -> Result<Event, ShareError> {
+    pub(crate) fn accept(&self, order: &Order, uploaded: &Uploaded) -> Result<Event, ShareError> {
         let terms = order.terms();
         let refuse = |why: &str| Err(ShareError::while_doing("reading an offer")(why));
         if order.stream() != self.stream.digest() {
@@ -318,7 +318,7 @@ impl Seller {
         {
             return refuse("its grant would not fit a transaction: ask for fewer proxies or a shorter range");
         }
-        let known = combined_root(&self.client, &self.stream, &terms.intervals, &uploaded.leaves)?;
+        let known = combined_root(self.client.view(), &self.stream, &terms.intervals, &uploaded.leaves)?;
         if known != (terms.manifest, terms.leaf_root, terms.leaf_count) {
             return refuse("it names other leaves than the seller's");
         }

@@ -6,12 +6,13 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use cpchain_consensus::ledger::LedgerView;
 use cpchain_crypto::{Digest, Domain, merkle};
 use cpchain_market::Amount;
 use cpchain_storage::{StreamId, Voucher, manifest::VerifiedUpload};
 
 use super::error::{During, ShareError};
-use crate::adapters::{ChainClient, chain::VoucherModule};
+use crate::adapters::chain::VoucherModule;
 
 const MANIFESTS: Domain = Domain::new("cpchain/examples/manifests/v1");
 const CPC: u128 = 1_000_000_000_000_000_000;
@@ -50,7 +51,7 @@ pub(crate) fn leaves(upload: &VerifiedUpload<'_>) -> Vec<Digest> {
 ///
 /// Each side computes it from its own copy; the vouchers on the chain say which manifests there are.
 pub(crate) fn combined_root(
-    client: &ChainClient,
+    chain: &LedgerView,
     stream: &StreamId,
     intervals: &Range<u32>,
     leaves: &HashMap<Digest, Vec<Digest>>,
@@ -61,7 +62,7 @@ pub(crate) fn combined_root(
     let mut builder = merkle::RootBuilder::default();
     let mut count = 0;
     for upload in uploads {
-        let voucher = client.view().get(VoucherModule::KIND, &VoucherModule::key(&stream.digest(), u64::from(upload)));
+        let voucher = chain.get(VoucherModule::KIND, &VoucherModule::key(&stream.digest(), u64::from(upload)));
         let voucher = Voucher::decode(voucher.during("looking for a voucher")?).during("reading a voucher")?;
         let leaves = leaves.get(&voucher.body().manifest).during("looking for the leaves of a manifest")?;
         leaves.iter().for_each(|leaf| builder.push(*leaf));

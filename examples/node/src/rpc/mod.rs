@@ -44,7 +44,7 @@
 mod elections;
 pub mod http;
 mod methods;
-mod patient;
+pub mod patient;
 mod stream;
 mod votes;
 

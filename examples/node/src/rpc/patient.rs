@@ -12,7 +12,8 @@ use tokio::{
     time::Sleep,
 };
 
-pub(super) struct Patient<S> {
+/// A socket that gives up on a reader that takes nothing. Only a pause as long as the limit counts.
+pub struct Patient<S> {
     socket: S,
     limit: Duration,
     /// Runs while a write waits.
@@ -20,7 +21,8 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    pub(super) const fn new(socket: S, limit: Duration) -> Self {
+    /// Writes to `socket` may wait for `limit`.
+    pub const fn new(socket: S, limit: Duration) -> Self {
         Self { socket, limit, stalled: None }
     }
 
