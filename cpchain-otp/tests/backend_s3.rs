@@ -72,23 +72,18 @@ async fn a_proxy_serves_a_bucket_through_an_outage() {
     let mut fetch = client(3, &node).await.fetch(root);
     gate.slam_after(2 << 20);
     let mut got = Vec::new();
-    let mut slammed = false;
-    while let Some(piece) = {
-        if gate.is_shut() && !slammed {
-            slammed = true;
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            gate.open();
+    let outage = tokio::spawn(async move {
+        while !gate.is_shut() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::select! {
-            piece = fetch.next() => Some(piece.unwrap()),
-            () = tokio::time::sleep(Duration::from_millis(20)), if gate.is_shut() => None,
-        }
-    }
-    .unwrap_or(Some(Default::default()))
-    {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        gate.open();
+        gate
+    });
+    while let Some(piece) = fetch.next().await.unwrap() {
         got.extend(piece);
     }
-    assert!(slammed, "the server was away");
+    outage.await.expect("the server was away");
     assert_eq!(got, data(size));
     assert!(fetch.faults().is_empty());
 }

@@ -278,12 +278,11 @@ impl State {
         }
     }
 
-    /// The whole object, from any of the proxies; what arrived stays when this is given up.
+    /// The whole object, from any of the proxies; it stays until its keys are there.
     async fn object(&mut self, plan: &Plan, root: Digest) -> Result<Bytes, FollowError> {
-        if self.fetch.is_none() {
-            self.fetch = plan.fetch(root).map(|fetch| (fetch, BytesMut::new()));
-        }
-        let Some((fetch, bytes)) = &mut self.fetch else { return Err(FollowError::Refused(Vec::new())) };
+        // Out of `self` while it waits: a fetch that is given up in the middle starts over, with no byte of before.
+        let fetch = self.fetch.take().or_else(|| plan.fetch(root).map(|fetch| (fetch, BytesMut::new())));
+        let Some((mut fetch, mut bytes)) = fetch else { return Err(FollowError::Refused(Vec::new())) };
         let error = loop {
             match fetch.next().await {
                 Ok(Some(piece)) if bytes.len().saturating_add(piece.len()) > plan.limit => {
@@ -291,11 +290,14 @@ impl State {
                 }
                 Ok(Some(piece)) => bytes.extend_from_slice(&piece),
                 // Kept, for the keys may be long in coming.
-                Ok(None) => return Ok(bytes.clone().freeze()),
+                Ok(None) => {
+                    let object = bytes.clone().freeze();
+                    self.fetch = Some((fetch, bytes));
+                    return Ok(object);
+                }
                 Err(error) => break error,
             }
         };
-        self.fetch = None;
         Err(error.into())
     }
 }
