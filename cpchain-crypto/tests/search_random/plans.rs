@@ -230,8 +230,9 @@ fn figure(dice: &mut Dice) -> String {
     let kind = dice.of(&["COUNT", "SUM(serial)", "MEAN(serial)"]);
     let step = dice.of(&["1d", "2d", "1w", "3w"]);
     let (a, b) = (dice.below(20) as i64, dice.below(20) as i64);
-    let (low, high) = (a.min(b) * 10 - 40, a.max(b) * 10 - 31);
-    let range = format!("temperature:[{low} TO {high}.9]");
+    // From the first tenth of one bin to the last of another.
+    let (low, high) = (a.min(b) * 10 - 40, a.max(b) * 10 - 30);
+    let range = format!("temperature:[{low} TO {high}}}");
     let of = match dice.below(4) {
         0 => String::new(),
         1 => format!(" WHERE {range}"),
