@@ -20,6 +20,8 @@ pub const ALL: &[(&str, Body)] = &[
     #[cfg(feature = "search")]
     ("aggregate", aggregate),
     ("block_header", block_header),
+    #[cfg(feature = "search")]
+    ("catalogue", catalogue),
     ("did", did),
     #[cfg(feature = "search")]
     ("keyword", keyword),
@@ -172,6 +174,30 @@ pub fn scan_shared(bytes: &[u8]) {
     if let Ok(writer) = SharedWriter::from_bytes(bytes) {
         assert_eq!(writer.to_bytes().as_slice(), bytes);
     }
+}
+
+/// Everything that hosts, publishers and readers of a catalogue read, but answers: those are judged in `tests/search_catalogue_bytes.rs`.
+#[cfg(feature = "search")]
+pub fn catalogue(bytes: &[u8]) {
+    use cpchain_crypto::search::{
+        SearchServer,
+        catalogue::{Catalogue, CataloguePublisher, CatalogueServer, KeyLimits, Layout, Listing},
+    };
+    if let Ok(listing) = Listing::from_bytes(bytes) {
+        assert_eq!(listing.to_bytes().as_slice(), bytes);
+    }
+    if let Ok(publisher) = CataloguePublisher::from_bytes(bytes) {
+        assert_eq!(publisher.to_bytes().as_slice(), bytes);
+    }
+    let empty = Catalogue::new(b"fuzz", Layout::Position, 1).unwrap();
+    let mut host = CatalogueServer::new(empty, 1, KeyLimits::default());
+    if let Ok(stored) = CatalogueServer::from_bytes(bytes, 1, KeyLimits::default()) {
+        assert_eq!(stored.to_bytes().as_slice(), bytes);
+        host = stored;
+    }
+    let version = host.listing();
+    assert!(host.apply(bytes).is_err() && host.answer(bytes).is_err() && host.listing() == version);
+    assert_eq!(host.register(bytes, 0).is_ok(), host.clients() == 1);
 }
 
 #[cfg(feature = "search")]

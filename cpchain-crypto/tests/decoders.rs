@@ -5,6 +5,11 @@
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, Mutex},
+};
+
 use cpchain_crypto::{
     Did, Digest, Domain, Signer, SigningKey, SystemEntropy,
     block::{BlockHeader, seal},
@@ -13,8 +18,13 @@ use cpchain_crypto::{
 };
 use proptest::prelude::*;
 
-/// Genuine bytes for the body of this name.
-fn genuine(name: &str) -> Vec<u8> {
+/// Genuine bytes for the body of this name, made once.
+fn genuine(name: &'static str) -> Vec<u8> {
+    static MADE: LazyLock<Mutex<BTreeMap<&str, Vec<u8>>>> = LazyLock::new(Mutex::default);
+    MADE.lock().unwrap().entry(name).or_insert_with(|| make(name)).clone()
+}
+
+fn make(name: &str) -> Vec<u8> {
     let header = BlockHeader {
         stream: Digest([1; 32]),
         index: 7,
@@ -48,11 +58,69 @@ fn genuine(name: &str) -> Vec<u8> {
         "pre_key_fragment" => bodies::pre::SALE.key.expose().to_vec(),
         #[cfg(feature = "umbral")]
         "pre_capsule_fragment" => bodies::pre::SALE.fragment.as_bytes().to_vec(),
-        // Long messages: their own proptests are in `search_keyword_bytes.rs`, `scan.rs`, `scan_shared.rs` and `aggregate.rs`, here they are met by noise.
         #[cfg(feature = "search")]
-        "keyword" => [vec![1; 33], vec![2]].concat(),
-        "aggregate" | "scan" | "scan_shared" => vec![1; 33],
+        "aggregate" | "catalogue" | "keyword" | "scan" | "scan_shared" => tables::stored(name),
         other => panic!("no genuine bytes for {other}: add them"),
+    }
+}
+
+/// Tables as hosts keep them. Other messages have proptests of their own: `search_keyword_bytes.rs`, `scan.rs`, `scan_shared.rs`, `search_catalogue_bytes.rs` and
+/// `aggregate.rs`.
+#[cfg(feature = "search")]
+mod tables {
+    use cpchain_crypto::{
+        Key, SeededEntropy, Signer, SigningKey,
+        search::{
+            SearchServer, Term,
+            aggregate::{AggregateIndex, AggregateServer, Bins},
+            catalogue::{Catalogue, CataloguePublisher, CatalogueServer, KeyLimits, Layout},
+            keyword::{KeywordIndex, KeywordServer, ParameterSet, Posting, Shard},
+            scan::{
+                ScanIndex, ScanServer,
+                shared::{SharedServer, SharedTable, SharedWriter},
+            },
+        },
+    };
+
+    /// Tables with a little in them.
+    pub(super) fn stored(name: &str) -> Vec<u8> {
+        let (key, entropy) = (Key::from_bytes([8; 32]), &mut SeededEntropy::new(&[3; 32]));
+        match name {
+            "aggregate" => {
+                let mut owner = AggregateIndex::new(key, Bins::new(&[3, 10]).unwrap()).unwrap();
+                let mut host = AggregateServer::new(owner.table(), 2);
+                let tally = owner.bins().tally([(3, 7)]).unwrap();
+                owner.append(&[tally], entropy).unwrap().iter().for_each(|update| host.apply(update).unwrap());
+                host.to_bytes()
+            }
+            "catalogue" => {
+                let mut publisher = CataloguePublisher::new(Catalogue::new(b"", Layout::Position, 1).unwrap());
+                let mut host = CatalogueServer::new(publisher.listing().catalogue(), 1, KeyLimits::default());
+                host.apply(&publisher.append(&[&[7]]).unwrap()).unwrap();
+                host.to_bytes()
+            }
+            "keyword" => {
+                let mut owner = KeywordIndex::new(key, ParameterSet::Bucket1K, 1).unwrap();
+                let mut host = KeywordServer::new(owner.table(), Shard::new(0, 64).unwrap(), 1 << 22);
+                let posting = Posting { term: Term::new("a", b"b"), record: 1 };
+                host.apply(&owner.append(&[posting], entropy).unwrap()).unwrap();
+                host.to_bytes()
+            }
+            "scan" => {
+                let mut owner = ScanIndex::new(key, &[1]).unwrap();
+                let mut host = ScanServer::new(owner.table(), 2);
+                owner.append(&[&[7, 8]], entropy).unwrap().iter().for_each(|update| host.apply(update).unwrap());
+                host.to_bytes()
+            }
+            _ => {
+                let table = SharedTable::new(SigningKey::from_seed(&[0x5a; 32]).public_key(), &[1]).unwrap();
+                let mut host = SharedServer::new(table, 2);
+                let (mut writer, announcement) = SharedWriter::join(table, entropy).unwrap();
+                host.apply(&announcement).unwrap();
+                writer.append(&[&[7]], entropy).unwrap().iter().for_each(|block| host.apply(block).unwrap());
+                host.to_bytes()
+            }
+        }
     }
 }
 

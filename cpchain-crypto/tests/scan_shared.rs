@@ -214,6 +214,46 @@ fn a_directory_does_not_go_back() {
 }
 
 #[test]
+fn a_replayed_answer_is_refused() {
+    let mut world = World::new(&[1], 2);
+    world.append(0, &[&[7, 8]]);
+    world.append(1, &[&[9]]);
+    world.reader.learn(&world.host.directory()).unwrap();
+    let (first, _) = world.reader.query(&all_above(1), &mut world.entropy).unwrap();
+    let replayed = world.host.answer(&first).unwrap();
+    // The same question again: nobody's records are believed, and nobody's absences.
+    let (_, pending) = world.reader.query(&all_above(1), &mut world.entropy).unwrap();
+    let refused = world.writers.iter().map(SharedWriter::id).collect();
+    assert_eq!(world.reader.decode(pending, &replayed), Ok(SharedFound { matches: vec![], refused }));
+}
+
+/// What a directory names and an answer leaves out is not taken for absent.
+#[test]
+fn a_truncated_table_is_refused() {
+    let mut world = World::new(&[1], 2);
+    world.append(0, &[&[7, 8]]);
+    world.append(1, &[&[9]]);
+    world.reader.learn(&world.host.directory()).unwrap();
+    let (query, pending) = world.reader.query(&all_above(1), &mut world.entropy).unwrap();
+    let answer = world.host.answer(&query).unwrap();
+    let of_block = answer.len() - (answer.len() - 100) / 2;
+    let mut shorter = answer.clone();
+    shorter.truncate(of_block);
+    assert!(world.reader.decode(pending, &shorter).is_err());
+    // Zeros in its place: the first writer is believed, the other one named.
+    let (query, pending) = world.reader.query(&all_above(1), &mut world.entropy).unwrap();
+    let mut answer = world.host.answer(&query).unwrap();
+    answer[of_block..].fill(0);
+    let found = world.reader.decode(pending, &answer).unwrap();
+    assert_eq!((found.matches, found.refused), (world.found(0, &[0, 1]), vec![world.writers[1].id()]));
+    // A host that lost it says so.
+    let mut less = SharedServer::new(world.table, 8);
+    world.announcements.iter().for_each(|announcement| less.apply(announcement).unwrap());
+    let (query, _) = world.reader.query(&all_above(1), &mut world.entropy).unwrap();
+    assert_eq!(less.answer(&query), Err(SearchError::Stale));
+}
+
+#[test]
 fn rubbish_spoils_its_writer_alone() {
     let mut world = World::new(&[1], 1);
     world.append(0, &[&[7]]);

@@ -214,16 +214,52 @@ fn a_host_that_lies_is_seen() {
         answer.resize(length, 0);
         assert!(world.client.decode(pending, &answer).is_err(), "{length}");
     }
-    // The answer to a query is no answer to another.
-    let (first, _) = world.query(&[]);
-    let (_, pending) = world.query(&[]);
+}
+
+/// The answer to a query is no answer to another, not even of the same question.
+#[test]
+fn a_replayed_answer_is_refused() {
+    let mut world = World::new(2);
+    world.append(&(0..500).map(|n| posting(n, u64::from(n))).collect::<Vec<_>>());
+    let question = Lookup::pages(term(7), 1);
+    let (first, _) = world.query(&question);
+    let (_, pending) = world.query(&question);
     let replayed = world.host.answer(&first).unwrap();
     assert_eq!(world.client.decode(pending, &replayed), Err(SearchError::Tampered));
     // Nor with the name of the other: 34 + 2 + 32 bytes stand before it.
-    let (second, pending) = world.query(&[]);
+    let (second, pending) = world.query(&question);
     let mut renamed = replayed;
     renamed[68..84].copy_from_slice(&second[68..84]);
     assert_eq!(world.client.decode(pending, &renamed), Err(SearchError::Tampered));
+}
+
+/// A host that lost buckets, or never had them, and answers as if it had all: nothing of it is believed, of terms that are there or not.
+#[test]
+fn a_truncated_table_is_refused() {
+    let mut world = World::new(1);
+    world.append(&(0..500).map(|n| posting(n, u64::from(n))).collect::<Vec<_>>());
+    let mut stored = world.host.to_bytes();
+    let half = stored.len() - world.host.bytes() as usize / 2;
+    stored[half..].fill(0);
+    let whole = std::mem::replace(&mut world.host, KeywordServer::from_bytes(&stored, MAX).unwrap());
+    // Each sum is over all buckets, so that a few that are missing spoil all answers.
+    for number in (0..40).chain(1000..1040) {
+        assert_eq!(world.ask(&Lookup::pages(term(number), 1)), Err(SearchError::Tampered), "{number}");
+    }
+    // The shard of a half alone, also if it says that it is all.
+    let mut half = KeywordServer::new(world.client.index().table(), Shard::new(0, 2).unwrap(), MAX);
+    half.apply(&world.updates[0]).unwrap();
+    let (query, pending) = world.query(&Lookup::pages(term(1000), 1));
+    assert!(world.client.decode(pending, &half.answer(&query).unwrap()).is_err());
+    // A segment that came later, left out.
+    world.host = whole;
+    world.append(&[posting(1000, 5)]);
+    let (query, pending) = world.query(&Lookup::pages(term(1000), 1));
+    let mut answer = world.host.answer(&query).unwrap();
+    let length = answer.len();
+    answer[length - 4096..].fill(0);
+    assert_eq!(world.client.decode(pending, &answer), Err(SearchError::Tampered));
+    assert_eq!(world.all(term(1000)), [5]);
 }
 
 /// A host that is behind says so; one that hides it and answers from the old buckets is refused.

@@ -72,6 +72,7 @@ mod predicate;
 #[cfg(feature = "search")]
 pub mod scan;
 #[cfg(feature = "search")]
+mod shelves;
 mod simd;
 #[cfg(feature = "search")]
 pub mod store;

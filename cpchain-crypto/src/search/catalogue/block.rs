@@ -1,6 +1,6 @@
 //! The pages of a block as the host multiplies them, and the work of one query.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{
     kernel::{self, Lanes, Packed, Tile},
@@ -11,14 +11,15 @@ use super::{
 use crate::search::{
     Kernel,
     fourier::{CELLS, Cell, Spectrum},
+    pages as memory,
+    shelves::{Group, Shelves},
 };
 
 /// Pages of a block.
 pub(super) const BLOCK_PAGES: usize = ROWS * COLUMNS;
 
-/// The pages of all blocks, transformed: three mebibytes a block. For each tile the blocks stand one after another, so that a query reads
-/// them in one run.
-pub(super) struct Pages(Vec<Vec<Tile>>);
+/// The pages of all blocks, transformed: three mebibytes a block. Tile by tile, up to four blocks stand side by side.
+pub(super) struct Pages(Shelves<Tile>);
 
 /// Which row and column of its block a page is at.
 pub(super) const fn place(page: usize) -> (usize, usize) {
@@ -26,25 +27,24 @@ pub(super) const fn place(page: usize) -> (usize, usize) {
 }
 
 impl Pages {
-    pub(super) fn new() -> Self {
-        Self(vec![Vec::new(); CELLS])
+    pub(super) const fn new() -> Self {
+        Self(Shelves::new(CELLS))
     }
 
-    pub(super) fn blocks(&self) -> usize {
-        self.0.first().map_or(0, Vec::len)
+    pub(super) const fn blocks(&self) -> usize {
+        self.0.tables()
     }
 
     /// What every query reads.
-    pub(super) fn bytes(&self) -> usize {
+    pub(super) const fn bytes(&self) -> usize {
         self.blocks() * CELLS * size_of::<Tile>()
     }
 
     /// Adds blocks of zeros until there are as many.
     pub(super) fn grow(&mut self, blocks: usize) {
         let zero: Packed = kernel::pack(&Cell::ZERO);
-        for tile in &mut self.0 {
-            tile.reserve_exact(blocks.saturating_sub(tile.len()));
-            tile.resize(blocks.max(tile.len()), [[zero; COLUMNS]; ROWS]);
+        while self.blocks() < blocks {
+            self.0.push([[zero; COLUMNS]; ROWS]);
         }
     }
 
@@ -53,9 +53,9 @@ impl Pages {
         let mut spectrum = Spectrum::zero();
         kernel.forward(&page.to_coefficients(), &mut spectrum);
         let (row, column) = place(number);
-        for (tile, cell) in self.0.iter_mut().zip(spectrum.cells()) {
-            let tile = tile.get_mut(number / BLOCK_PAGES).and_then(|tile| tile.get_mut(row)?.get_mut(column));
-            tile.into_iter().for_each(|packed| *packed = kernel::pack(cell));
+        for (tile, cell) in self.0.items_mut(number / BLOCK_PAGES).zip(spectrum.cells()) {
+            let packed = tile.get_mut(row).and_then(|row| row.get_mut(column));
+            packed.into_iter().for_each(|packed| *packed = kernel::pack(cell));
         }
     }
 }
@@ -90,10 +90,14 @@ impl Columns {
 pub(super) fn select(pages: &Pages, selectors: &[Pair<Spectrum>], kernel: Kernel) -> Columns {
     let selectors = kernel::lay_out(selectors);
     let count = pages.blocks() * COLUMNS;
-    let mut sums = Vec::with_capacity(CELLS * count);
-    for (blocks, selectors) in pages.0.iter().zip(&selectors) {
-        for tile in blocks {
-            sums.extend(kernel.multiply_tile(tile, selectors));
+    let mut sums = memory::with_capacity(CELLS * count);
+    let groups: Vec<Group<'_, Tile>> = pages.0.groups().collect();
+    for (cell, selectors) in selectors.iter().enumerate() {
+        for group in &groups {
+            let tiles = group.items.chunks_exact(group.width).nth(cell).unwrap_or_default();
+            for tile in tiles.iter().take(group.tables) {
+                sums.extend(kernel.multiply_tile(tile, selectors));
+            }
         }
     }
     Columns { count, sums }

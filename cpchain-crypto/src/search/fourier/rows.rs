@@ -1,46 +1,17 @@
 //! What is stored, and what it is multiplied with.
 
 use super::{CELLS, Cell, Kernel, Spectrum};
-use crate::search::pages;
+use crate::search::{
+    pages,
+    shelves::{self, Shelves},
+};
 
-/// Most tables of a group.
-const WIDEST: usize = 4;
-/// Most tables of a shelf.
-const LONGEST: usize = 32;
-
-/// Transformed rows of several tables of one shape, all of which every question reads.
-///
-/// Tables that came one after another are a **group**: cell by cell, row by row, theirs lie side by side, so that a pass reads them from front to back, and a
-/// selector that was loaded serves all of them. Groups stand on **shelves**, each twice as long as the one before up to 32 tables, so that many tables share large
-/// pages, few take little room, and nothing moves when one is added: shelves of 1, 1, 2, 4, 8, 16 and then 32 tables.
+/// Transformed rows of several tables of one shape: cell by cell, row by row, those of up to four tables side by side, so that a selector that was loaded serves
+/// all of them.
 pub(in crate::search) struct Rows {
-    shelves: Vec<Vec<Cell>>,
-    tables: usize,
+    cells: Shelves<Cell>,
     /// Rows of a table.
     count: usize,
-}
-
-/// Where a table is.
-struct Place {
-    shelf: usize,
-    /// Tables of the shelf.
-    length: usize,
-    /// Tables of each of its groups.
-    width: usize,
-    /// Tables before it on the shelf.
-    before: usize,
-}
-
-impl Place {
-    fn of(table: usize) -> Self {
-        let (mut shelf, mut length, mut before) = (0, 1, table);
-        while before >= length {
-            before -= length;
-            shelf += 1;
-            length = if shelf == 1 { 1 } else { LONGEST.min(2 * length) };
-        }
-        Self { shelf, length, width: length.min(WIDEST), before }
-    }
 }
 
 /// The tables of a group.
@@ -63,42 +34,28 @@ impl<'a> Group<'a> {
 impl Rows {
     /// No tables yet, each of so many rows.
     pub(in crate::search) const fn new(count: usize) -> Self {
-        Self { shelves: Vec::new(), tables: 0, count }
+        Self { cells: Shelves::new(CELLS * count), count }
     }
 
     /// How many there are.
     pub(in crate::search) const fn tables(&self) -> usize {
-        self.tables
+        self.cells.tables()
     }
 
     /// Bytes in memory.
     pub(in crate::search) fn bytes(&self) -> usize {
-        self.shelves.iter().map(|shelf| size_of_val(shelf.as_slice())).sum()
+        self.cells.bytes()
     }
 
     /// Adds a table of zeros: its number.
     pub(in crate::search) fn push(&mut self) -> usize {
-        let (place, length) = (Place::of(self.tables), CELLS * self.count);
-        if self.shelves.len() <= place.shelf {
-            self.shelves.push(pages::with_capacity(length * place.length));
-        }
-        if let Some(shelf) = self.shelves.get_mut(place.shelf) {
-            // All of its group, if it is the first there.
-            shelf.resize(length * (place.before / place.width + 1) * place.width, Cell::ZERO);
-        }
-        self.tables += 1;
-        self.tables - 1
+        self.cells.push(Cell::ZERO)
     }
 
     /// Stores a row of a table that is there.
     pub(in crate::search) fn put(&mut self, table: usize, row: usize, spectrum: &Spectrum) {
-        let place = Place::of(table);
-        let stride = self.count * place.width;
-        let first = place.before / place.width * CELLS * stride + row * place.width + place.before % place.width;
-        let Some(cells) = self.shelves.get_mut(place.shelf).and_then(|shelf| shelf.get_mut(first..)) else { return };
-        for (to, from) in cells.iter_mut().step_by(stride.max(1)).zip(spectrum.0.iter()) {
-            *to = *from;
-        }
+        let cells = self.cells.items_mut(table).skip(row).step_by(self.count.max(1));
+        cells.zip(spectrum.cells()).for_each(|(to, from)| *to = *from);
     }
 
     /// For each table in turn: Σ row · selector for each part of the selectors and each of its columns. `take` sees the sums of one table after another,
@@ -109,17 +66,12 @@ impl Rows {
         selectors: &Selectors,
         mut take: impl FnMut(&mut [Spectrum]),
     ) {
-        let mut sums = vec![Spectrum::zero(); WIDEST.min(self.tables) * selectors.columns];
-        let (mut table, columns) = (0, selectors.columns.max(1));
-        while table < self.tables {
-            let place = Place::of(table);
-            let stride = self.count * place.width;
-            let first = place.before / place.width * CELLS * stride;
-            let cells = self.shelves.get(place.shelf).and_then(|shelf| shelf.get(first..first + CELLS * stride));
-            let group = Group { cells: cells.unwrap_or_default(), stride: stride.max(1), width: place.width };
+        let (mut sums, columns) = (Vec::new(), selectors.columns.max(1));
+        for shelves::Group { items, width, tables } in self.cells.groups() {
+            let group = Group { cells: items, stride: (self.count * width).max(1), width };
+            sums.resize_with(sums.len().max(width * columns), Spectrum::zero);
             kernel.multiply(&group, selectors, &mut sums);
-            sums.chunks_exact_mut(columns).take(place.width.min(self.tables - table)).for_each(&mut take);
-            table += place.width;
+            sums.chunks_exact_mut(columns).take(tables).for_each(&mut take);
         }
     }
 }

@@ -5,7 +5,8 @@
 //! setting an exponent above its bits and subtracting what that adds.
 //!
 //! Layout: of eight frequencies (a [`Cell`]), a block has for each row and column the real parts and then
-//! the imaginary ones, 24 KiB in one run, a tile. The selectors of a tile take 16 KiB and stay in the first cache while the blocks go by.
+//! the imaginary ones, 24 KiB in one run, a tile. The selectors of a tile take 16 KiB and stay in the first cache while the blocks go by, whose tiles stand
+//! four in a run, in large pages.
 //!
 //! Every kernel computes the same numbers as `scalar`, bit for bit, for all multiply and add with one rounding, in one
 //! order (`every_kernel_agrees_with_the_scalar_one`).
@@ -23,7 +24,7 @@ mod neon;
 mod scalar;
 mod wide;
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{
     lattice::{Pair, Polynomial},
@@ -31,6 +32,7 @@ use super::{
 };
 use crate::search::{
     fourier::{CELLS, Cell, Spectrum},
+    pages,
     simd::{Kernel, call},
 };
 
@@ -97,7 +99,8 @@ pub(super) fn pack(cell: &Cell) -> Packed {
 
 /// The transformed selectors, tile by tile, scaled to undo what [`pack`] does.
 pub(super) fn lay_out(selectors: &[Pair<Spectrum>]) -> Vec<Selectors> {
-    let mut tiles = vec![[[[0.0; LANES]; 4]; ROWS]; CELLS];
+    let mut tiles = pages::with_capacity(CELLS);
+    tiles.resize(CELLS, [[[0.0; LANES]; 4]; ROWS]);
     for (row, [mask, body]) in selectors.iter().enumerate() {
         for ((tile, mask), body) in tiles.iter_mut().zip(mask.cells()).zip(body.cells()) {
             if let Some(lanes) = tile.get_mut(row) {

@@ -1,11 +1,12 @@
 //! A matrix of signed bytes, in the order in which the kernels read it.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{
     ROWS, TILE,
     layout::{COLUMNS, Chunk, ZERO},
 };
+use crate::search::pages;
 
 /// Bytes by row and column. A byte from 128 on counts as negative.
 #[derive(Clone)]
@@ -23,7 +24,9 @@ impl Matrix {
         let rows = rows.max(ROWS).next_multiple_of(ROWS);
         let count = columns.len() / rows;
         let width = count.div_ceil(COLUMNS);
-        let mut matrix = Self { rows, columns: count, chunks: vec![ZERO; width * (rows / ROWS)] };
+        let mut chunks = pages::with_capacity(width * (rows / ROWS));
+        chunks.resize(width * (rows / ROWS), ZERO);
+        let mut matrix = Self { rows, columns: count, chunks };
         let tiles = matrix.chunks.chunks_mut(TILE * (rows / ROWS));
         for (tile, bytes) in tiles.zip(columns.chunks(TILE * COLUMNS * rows)) {
             let wide = tile.len() / (rows / ROWS);
