@@ -163,7 +163,7 @@ pub(super) fn torus(kernel: Kernel, numbers: &[u64; DEGREE], bits: u32) -> Spect
 pub(super) fn masked(kernel: Kernel, mask: &Spectrum, secret: &Spectrum) -> Zeroizing<[u32; DEGREE]> {
     let mut product = Zeroizing::new(mask.times(secret));
     let mut out = Zeroizing::new([0; DEGREE]);
-    kernel.backward(&mut product, &mut out);
+    kernel.backward(product.cells_mut(), &mut out);
     out
 }
 

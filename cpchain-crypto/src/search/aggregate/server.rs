@@ -176,7 +176,7 @@ impl SearchServer for AggregateServer {
         let mut polynomial = [0; DEGREE];
         self.blocks.multiply(Kernel::best(), &selectors, |sums| {
             for (place, sum) in sums.iter_mut().enumerate() {
-                Kernel::best().backward(sum, &mut polynomial);
+                Kernel::best().backward(sum.cells_mut(), &mut polynomial);
                 match place {
                     0 => pack_32(&mut out, &polynomial),
                     _ => pack_24(&mut out, &polynomial),

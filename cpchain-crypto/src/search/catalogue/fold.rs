@@ -62,7 +62,7 @@ impl Chooser {
         let kernel = self.kernel;
         for (((half, first), second), digit) in self.halves.iter_mut().zip(&first).zip(second).zip(FOLD_BITS) {
             kernel.difference(half, second, first);
-            kernel.backward(half, &mut self.numbers);
+            kernel.backward(half.cells_mut(), &mut self.numbers);
             kernel.round(&self.numbers, digit, &mut self.digits);
             kernel.forward(&self.digits, half);
         }

@@ -3,10 +3,10 @@
 use core::arch::x86_64::*;
 
 use super::{
-    CELLS, COEFFICIENTS, Spectrum,
+    CELLS, COEFFICIENTS,
     lanes::{Cell, LANES, Lanes},
     product,
-    rows::{Group, Selectors},
+    rows::{Group, Selectors, Sum},
     transform::{self, Roots, Torus},
 };
 use crate::search::simd::Avx2;
@@ -29,7 +29,7 @@ pub(super) fn backward<T: Torus>(lanes: Avx2, roots: &Roots, from: &mut [Cell; C
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn multiply(lanes: Avx2, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+pub(super) fn multiply(lanes: Avx2, group: &Group<'_>, selectors: &Selectors, sums: &mut [Sum]) {
     product::multiply(lanes, group, selectors, sums);
 }
 

@@ -3,10 +3,10 @@
 use core::arch::x86_64::*;
 
 use super::{
-    CELLS, COEFFICIENTS, Spectrum,
+    CELLS, COEFFICIENTS,
     lanes::{Cell, LANES, Lanes},
     product,
-    rows::{Group, Selectors},
+    rows::{Group, Selectors, Sum},
     transform::{self, Roots, Torus},
 };
 use crate::search::simd::Avx512;
@@ -27,7 +27,7 @@ pub(super) fn backward<T: Torus>(lanes: Avx512, roots: &Roots, from: &mut [Cell;
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-pub(super) fn multiply(lanes: Avx512, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+pub(super) fn multiply(lanes: Avx512, group: &Group<'_>, selectors: &Selectors, sums: &mut [Sum]) {
     product::multiply(lanes, group, selectors, sums);
 }
 

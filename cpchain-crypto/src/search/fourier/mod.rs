@@ -30,7 +30,7 @@ use std::sync::LazyLock;
 
 pub(super) use lanes::Cell;
 use rows::Group;
-pub(super) use rows::{Part, Rows, Selectors};
+pub(super) use rows::{Part, Rows, Selectors, Sum};
 use transform::Roots;
 use zeroize::Zeroize;
 
@@ -108,9 +108,9 @@ impl Kernel {
         call!(self, forward_torus(&ROOTS, from, &mut to.0));
     }
 
-    /// Transforms back to numbers modulo 1 in units of 2⁻³². The spectrum is used up.
-    pub(super) fn backward(self, from: &mut Spectrum, to: &mut [u32; COEFFICIENTS]) {
-        call!(self, backward(&ROOTS, &mut from.0, to));
+    /// Transforms back to numbers modulo 1 in units of 2⁻³². The frequencies are used up.
+    pub(super) fn backward(self, from: &mut [Cell; CELLS], to: &mut [u32; COEFFICIENTS]) {
+        call!(self, backward(&ROOTS, from, to));
     }
 
     /// The same in units of 2⁻⁶⁴, of which the lowest are as good as floats are.
@@ -118,7 +118,7 @@ impl Kernel {
         call!(self, backward(&ROOTS, &mut from.0, to));
     }
 
-    fn multiply(self, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+    fn multiply(self, group: &Group<'_>, selectors: &Selectors, sums: &mut [Sum]) {
         call!(self, multiply(group, selectors, sums));
     }
 }

@@ -3,10 +3,10 @@
 use core::arch::aarch64::*;
 
 use super::{
-    CELLS, COEFFICIENTS, Spectrum,
+    CELLS, COEFFICIENTS,
     lanes::{Cell, LANES, Lanes},
     product,
-    rows::{Group, Selectors},
+    rows::{Group, Selectors, Sum},
     transform::{self, Roots, Torus},
 };
 use crate::search::simd::Neon;
@@ -35,7 +35,7 @@ pub(super) fn backward<T: Torus>(lanes: Neon, roots: &Roots, from: &mut [Cell; C
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn multiply(lanes: Neon, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+pub(super) fn multiply(lanes: Neon, group: &Group<'_>, selectors: &Selectors, sums: &mut [Sum]) {
     product::multiply(lanes, group, selectors, sums);
 }
 

@@ -1,14 +1,13 @@
 //! Sums of products of rows and selectors, frequency by frequency, written once for all processors.
 
 use super::{
-    Spectrum,
     lanes::{Cell, Lanes},
-    rows::{Group, Selectors},
+    rows::{Group, Selectors, Sum},
 };
 
-/// One pass over the tables of a group. `sums` has a spectrum for each column of each part, table after table, which is overwritten.
+/// One pass over the tables of a group. `sums` has one for each column of each part, table after table, which is overwritten.
 #[inline(always)]
-pub(super) fn multiply<L: Lanes>(lanes: L, group: &Group<'_>, selectors: &Selectors, sums: &mut [Spectrum]) {
+pub(super) fn multiply<L: Lanes>(lanes: L, group: &Group<'_>, selectors: &Selectors, sums: &mut [Sum]) {
     for (cell, mut rows) in group.cells().enumerate() {
         let (mut column, mut selectors_left) = (0, selectors.cell(cell));
         for part in &selectors.parts {
@@ -49,7 +48,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     #[inline(always)]
-    fn multiply<L: Lanes>(&self, lanes: L, sums: &mut [Spectrum]) {
+    fn multiply<L: Lanes>(&self, lanes: L, sums: &mut [Sum]) {
         // As few at a time as for as many turns: four columns are two and two.
         let columns = self.columns.div_ceil(self.columns.div_ceil(L::COLUMNS).max(1)).max(1);
         for table in (0..self.width).step_by(L::TABLES) {
@@ -76,7 +75,7 @@ impl Work<'_> {
         &self,
         lanes: L,
         (table, column): (usize, usize),
-        out: &mut [Spectrum],
+        out: &mut [Sum],
     ) {
         // What the match above names for other processors is not compiled for this one.
         if T > L::TABLES || C > L::COLUMNS {
@@ -102,8 +101,8 @@ impl Work<'_> {
         }
         for (place, sums) in sums.iter().enumerate() {
             let first = (table + place) * self.all_columns + self.before + column;
-            for (spectrum, (re, im)) in out.iter_mut().skip(first).zip(sums) {
-                if let Some(to) = spectrum.0.get_mut(self.cell) {
+            for (sum, (re, im)) in out.iter_mut().skip(first).zip(sums) {
+                if let Some(to) = sum.cells_mut().get_mut(self.cell) {
                     lanes.store(*re, &mut to.re);
                     lanes.store(*im, &mut to.im);
                 }

@@ -60,19 +60,36 @@ impl Rows {
 
     /// For each table in turn: Σ row · selector for each part of the selectors and each of its columns. `take` sees the sums of one table after another,
     /// and may use them up.
-    pub(in crate::search) fn multiply(
-        &self,
-        kernel: Kernel,
-        selectors: &Selectors,
-        mut take: impl FnMut(&mut [Spectrum]),
-    ) {
-        let (mut sums, columns) = (Vec::new(), selectors.columns.max(1));
+    pub(in crate::search) fn multiply(&self, kernel: Kernel, selectors: &Selectors, mut take: impl FnMut(&mut [Sum])) {
+        let columns = selectors.columns.max(1);
+        let most = self.cells.groups().map(|group| group.width).max().unwrap_or(0) * columns;
+        let mut sums = pages::with_capacity(most);
+        sums.resize(most, Sum::ZERO);
         for shelves::Group { items, width, tables } in self.cells.groups() {
             let group = Group { cells: items, stride: (self.count * width).max(1), width };
-            sums.resize_with(sums.len().max(width * columns), Spectrum::zero);
             kernel.multiply(&group, selectors, &mut sums);
             sums.chunks_exact_mut(columns).take(tables).for_each(&mut take);
         }
+    }
+}
+
+/// A transformed sum, as a pass leaves it.
+///
+/// A pass writes one cell of all sums, then the next one. They are that much longer than a power of two that those do not fall into the same few lines of the
+/// caches.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(in crate::search) struct Sum {
+    cells: [Cell; CELLS],
+    apart: Cell,
+}
+
+impl Sum {
+    const ZERO: Self = Self { cells: [Cell::ZERO; CELLS], apart: Cell::ZERO };
+
+    /// Eight frequencies at a time.
+    pub(in crate::search) const fn cells_mut(&mut self) -> &mut [Cell; CELLS] {
+        &mut self.cells
     }
 }
 

@@ -66,9 +66,9 @@ fn sums(kernel: Kernel, pairs: &[Pair], columns: usize) -> Vec<[u32; COEFFICIENT
     back
 }
 
-fn returned(kernel: Kernel, sum: &mut Spectrum) -> [u32; COEFFICIENTS] {
+fn returned(kernel: Kernel, sum: &mut Sum) -> [u32; COEFFICIENTS] {
     let mut out = [0; COEFFICIENTS];
-    kernel.backward(sum, &mut out);
+    kernel.backward(sum.cells_mut(), &mut out);
     out
 }
 

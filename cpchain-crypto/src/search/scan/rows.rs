@@ -64,7 +64,7 @@ pub(super) fn hint(kernel: Kernel, sealed: &[u8], masks: &Selectors) -> Vec<u32>
     rows.multiply(kernel, masks, |sums| {
         let mut polynomial = [0; DEGREE];
         for sum in sums {
-            kernel.backward(sum, &mut polynomial);
+            kernel.backward(sum.cells_mut(), &mut polynomial);
             out.extend_from_slice(&polynomial);
         }
     });

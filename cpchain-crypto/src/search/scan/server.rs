@@ -135,7 +135,7 @@ impl ScanServer {
                     Sum::Kept => out.extend_from_slice(kept.next().unwrap_or_default()),
                     Sum::Mask | Sum::Body => {
                         let Some(sum) = sums.next() else { return };
-                        self.kernel.backward(sum, &mut polynomial);
+                        self.kernel.backward(sum.cells_mut(), &mut polynomial);
                         if let Sum::Mask = part { pack_32(out, &polynomial) } else { pack_24(out, &polynomial) }
                     }
                 }
