@@ -5,6 +5,7 @@ mod baseline;
 mod catalogue;
 mod growth;
 mod keyword;
+mod rates;
 mod scan;
 mod shared;
 
@@ -36,6 +37,7 @@ pub fn search(
     figures.extend(keyword::keyword(effort, &mut progress)?);
     figures.extend(scan::scan(effort, &mut progress)?);
     figures.extend(shared::shared(effort, &mut progress)?);
+    figures.extend(rates::rates(effort, &mut progress)?);
     #[cfg(feature = "tfhe-api")]
     let figures = {
         let (baseline, mut all) = baseline::baseline(effort, &mut progress);
