@@ -2,10 +2,11 @@
 
 use super::{Engine, Tables};
 
-/// How fast hosts and lines are. The defaults are figures of one core of a server and a line of 100 Mbit/s; replace them by yours.
+/// How fast hosts and lines are. The defaults are of one core of a server (AMD EPYC with AVX-512, shared with others, November 2026) and a line of 100 Mbit/s; replace
+/// them by yours, which `lab search` prints: rows `search::rate of=FIELD`, and `search::keyword_table` for [`keyword_bytes`](Self::keyword_bytes).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
-    /// Bytes of a keyword table that a host multiplies in a second: `lab search` prints it.
+    /// Bytes of a keyword table that a host multiplies in a second.
     pub keyword_bytes: f64,
     /// Nanoseconds that a host takes for a digit of a record in a scan, for blocks are full or not.
     pub scan_nanos: f64,
@@ -26,13 +27,13 @@ pub struct Rates {
 impl Default for Rates {
     fn default() -> Self {
         Self {
-            keyword_bytes: 13e9,
-            scan_nanos: 2.5,
-            scan_query_nanos: 1.2e6,
-            catalogue_nanos: 1500.0,
-            catalogue_query_nanos: 8e6,
-            aggregate_nanos: 15.0,
-            aggregate_query_nanos: 27e3,
+            keyword_bytes: 28e9,
+            scan_nanos: 1.2,
+            scan_query_nanos: 320e3,
+            catalogue_nanos: 1550.0,
+            catalogue_query_nanos: 6e6,
+            aggregate_nanos: 14.0,
+            aggregate_query_nanos: 14e3,
             line_bytes: 12.5e6,
         }
     }
