@@ -92,7 +92,7 @@ pub struct Consensus {
     /// Then runs at these percents of the rate: of saturation, what it found.
     #[arg(long, value_delimiter = ',')]
     sweep: Vec<u32>,
-    /// Committees of 4 to 300 validators in virtual time, and what simulating them costs, in place of all the above.
+    /// Committees of 4 validators up to the most there can be in virtual time, and what simulating them costs, in place of all the above.
     #[arg(long = "virtual")]
     is_virtual: bool,
     /// Where each run goes, as CSV.

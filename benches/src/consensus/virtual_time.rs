@@ -5,7 +5,10 @@
 
 use std::{error::Error, time::Duration};
 
-use cpchain_consensus::sim::{AWS, Latency, Links, Nemesis, Scenario, Statistics};
+use cpchain_consensus::{
+    lbft::MAX_VALIDATORS,
+    sim::{AWS, Latency, Links, Nemesis, Scenario, Statistics},
+};
 
 use crate::{Effort, Figure, measure::Clock};
 
@@ -22,10 +25,10 @@ const SIZES: [(usize, u64, Option<f64>); 6] = [
     (10, 1_000, None),
     (31, 200, None),
     (100, 50, Some(60.0)),
-    (300, 100, None),
+    (MAX_VALIDATORS, 100, None),
 ];
-/// Of which 300 validators have a goal of their own: a hundred blocks in a minute.
-const LARGEST: (usize, f64) = (300, 60.0);
+/// Of which the largest committee has a goal of its own: a hundred blocks in a minute.
+const LARGEST: (usize, f64) = (MAX_VALIDATORS, 60.0);
 
 /// The figures.
 pub(crate) fn run(effort: Effort, progress: &dyn Fn(String)) -> Result<Vec<Figure>, Box<dyn Error>> {
@@ -53,7 +56,7 @@ pub(crate) fn run(effort: Effort, progress: &dyn Fn(String)) -> Result<Vec<Figur
         figures.push(finality(&params, &measured.finality).at_most(160.0));
     }
     figures.extend(slow_third(if effort == Effort::Quick { 20 } else { 200 }, progress)?);
-    for validators in [10, 100, 300].into_iter().filter(|validators| *validators <= most) {
+    for validators in [10, 100, MAX_VALIDATORS].into_iter().filter(|validators| *validators <= most) {
         progress(format!("{validators} validators in ten regions"));
         let blocks = if validators > 100 { 20 } else { 50 };
         let links = Links::good(Latency::Regions(&AWS, 10));
