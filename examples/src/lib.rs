@@ -1,5 +1,5 @@
 //! The wiring of the CPChain crates: [`adapters`] between their traits, the [`share`] that uses all of them, the
-//! [`demo`] that a market's page shows, the [`search`] of a million sealed
+//! [`demo`] that a market's page shows, a seller and a buyer in [`terminals`] of their own, the [`search`] of a million sealed
 //! records, and [`vehicles`] that agree on right of way.
 
 #![forbid(unsafe_code)]
@@ -9,6 +9,7 @@ pub mod adapters;
 pub mod demo;
 pub mod search;
 pub mod share;
+pub mod terminals;
 pub mod vehicles;
 
 /// The examples of the README, compiled and run.

@@ -13,11 +13,12 @@ use std::{
 };
 
 use clap::Parser as _;
-use cpchain_crypto::{Signer as _, SigningKey};
+use cpchain_crypto::Signer as _;
 use cpchain_examples::{
     adapters::{ChainClient, Market, chain::with_market},
     demo::Demo,
     share::Appraiser,
+    terminals::write_key,
 };
 use cpchain_market::escrow::Rules;
 use cpchain_market_server::{App, Parts, serve::serve};
@@ -144,15 +145,6 @@ async fn run(dir: &Path, address: Option<SocketAddr>) -> Result<(), Failure> {
     }
     service.stop().await;
     ended
-}
-
-/// In the form of `node keys`, for its owner alone.
-fn write_key(path: &Path, key: &SigningKey) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(hex::encode(key.to_seed()).as_bytes())
 }
 
 fn say(text: &str) -> io::Result<()> {

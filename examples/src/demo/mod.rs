@@ -32,6 +32,7 @@ use crate::{
         seller::{STREAM, Seller},
         source::Source,
     },
+    terminals::{NetworkFile, write_key},
 };
 
 /// Orders wait long enough for a person.
@@ -72,9 +73,10 @@ impl Demo {
         told("starting the chain");
         let operator = actors.key("market", 0);
         let visitor = actors.key("visitor", 0);
+        let terminals = [0, 1].map(|terminal| actors.key("terminal", terminal));
         let mut funded: Vec<PublicKey> = (0..PROXIES).map(|i| actors.key("proxy", i).public_key()).collect();
         funded.extend((0..orders::BUYERS).map(|i| actors.key("buyer", i).public_key()));
-        funded.extend(keys.iter().chain([&operator, &visitor]).map(Signer::public_key));
+        funded.extend(keys.iter().chain(&terminals).chain([&operator, &visitor]).map(Signer::public_key));
         let chain = Chain::start(&options, &TEMPO, &actors, &funded, 1, dir).await?;
         let campaign = Campaign::start(&chain, &actors)?;
         let follower = chain.followers.first().during("looking for the follower")?;
@@ -84,7 +86,7 @@ impl Demo {
         let hosts = Hosts::start(options.storage_nodes.into(), &actors, dir).await?;
         let mut proxies = Vec::new();
         for index in 0..PROXIES {
-            proxies.push(Proxy::start(index, &actors, &hosts, follower, streams.clone(), dir).await?);
+            proxies.push(Proxy::start(index, &actors, &hosts, follower, dir).await?);
         }
         let storage = hosts.client(&actors.secret("market storage client", 0)).await?;
         publish_descriptors(&proxies, &actors, &storage).await?;
@@ -113,6 +115,11 @@ impl Demo {
         let buyers = orders::Buyers { actors: &actors, hosts: &hosts, account: &account };
         orders::place(&buyers, &sold, &listed).await?;
         let dpor = follower.dpor.clone();
+        let keys: Vec<_> = proxies.iter().map(Proxy::key).collect();
+        NetworkFile::of(&chain, &hosts, &keys).write(&dir.join("network.json"))?;
+        for (name, key) in ["seller.key", "buyer.key"].iter().zip(&terminals) {
+            write_key(&dir.join(name), key)?;
+        }
         Ok(Self { chain, campaign, hosts, proxies, agents, operator, storage, dpor, visitor })
     }
 

@@ -22,6 +22,11 @@ impl Actors {
         Ok(Self(Digest(root)))
     }
 
+    /// All that one key has to keep secret besides itself.
+    pub(crate) fn of(seed: &[u8; 32]) -> Self {
+        Self(Digest::of(ROLE, &[b"of a key", seed]))
+    }
+
     /// 32 secret bytes for a purpose of one actor.
     pub(crate) fn secret(&self, role: &str, index: usize) -> [u8; 32] {
         Digest::of(ROLE, &[self.0.as_bytes(), role.as_bytes(), &(index as u64).to_le_bytes()]).0

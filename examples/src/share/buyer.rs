@@ -28,7 +28,6 @@ use cpchain_storage::{
 use super::{
     collusion,
     error::{During, ShareError},
-    seller::STREAM,
     trade::{FEE, THRESHOLD, combined_root, leaves, now_ms},
 };
 use crate::adapters::{
@@ -63,8 +62,8 @@ pub(crate) struct Find {
 pub(crate) struct Fetched {
     /// The bought intervals.
     pub(crate) intervals: Range<u32>,
-    /// The interval that will be shown to stay closed.
-    pub(crate) unbought: u32,
+    /// The interval that will be shown to stay closed; `None` if all are bought.
+    pub(crate) unbought: Option<u32>,
     /// Bytes over OTP.
     pub(crate) bytes: u64,
     objects: HashMap<Digest, bytes::Bytes>,
@@ -118,7 +117,7 @@ impl Buyer {
             return Err(failed("reading the listing's URI", "it does not name a stream of its owner"));
         };
         let stream = StreamId::new(*owner, name.clone()).during("naming the stream")?;
-        if stream.digest() != content.stream || name != STREAM {
+        if stream.digest() != content.stream {
             return Err(failed("reading the listing's URI", "it names another stream than the listing"));
         }
         let mut manifests: Vec<Manifest> = Vec::new();
@@ -159,20 +158,13 @@ impl Buyer {
             .iter()
             .filter(outside)
             .min_by_key(|(interval, ..)| interval.abs_diff(first).min(interval.abs_diff(last)));
-        let unbought = near
-            .ok_or_else(|| {
-                ShareError::Input(
-                    "the range from --from to --to takes in every interval: leave one out, to see that it stays closed"
-                        .to_owned(),
-                )
-            })?
-            .0;
+        let unbought = near.map(|(interval, ..)| *interval);
 
         let clients = self.connect(find).await?;
         let (main, others) = clients.split_first().during("reaching a proxy")?;
         let mut fetched = Fetched { intervals, unbought, bytes: 0, objects: HashMap::new(), leaves: HashMap::new() };
         for manifest in &find.manifests {
-            let needed = |interval: u32| fetched.intervals.contains(&interval) || interval == unbought;
+            let needed = |interval: u32| fetched.intervals.contains(&interval) || Some(interval) == unbought;
             if !manifest.body().intervals.iter().any(|entry| needed(entry.interval.0)) {
                 continue;
             }
@@ -331,7 +323,7 @@ impl Buyer {
         bought: &Bought,
         colluders: &[SigningKey],
     ) -> Result<bool, ShareError> {
-        let interval = fetched.unbought;
+        let interval = fetched.unbought.during("looking for an interval that was not bought")?;
         let holds = |manifest: &&Manifest| manifest.body().intervals.iter().any(|entry| entry.interval.0 == interval);
         let manifest = find.manifests.iter().find(holds).during("looking for an interval that was not bought")?;
         let object = fetched.objects.get(&manifest.hash()).during("looking for a fetched upload")?;

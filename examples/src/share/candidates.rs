@@ -20,7 +20,10 @@ use cpchain_consensus::{
     },
     node::NodeHandle,
 };
-use cpchain_crypto::{Digest, Domain, PublicKey, Signer, SigningKey, vrf::VrfSecretKey};
+use cpchain_crypto::{
+    Digest, Domain, PublicKey, Signer, SigningKey,
+    vrf::{VrfPublicKey, VrfSecretKey},
+};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -57,10 +60,13 @@ fn seats(candidates: usize, validators: usize) -> Result<Seats, ShareError> {
 }
 
 /// How proposers are elected, by what vouchers and trades report, too; the validators are the default proposers.
-pub(crate) fn settings(validators: &[PublicKey], actors: &Actors, candidates: usize) -> Result<Settings, ShareError> {
-    let keys = validators.iter().map(|key| beacon(actors, key).public_key()).collect();
-    let election = Election::new(seats(candidates, validators.len())?, validators.to_vec());
-    let settings = Settings::new(election.during("setting up elections")?, keys).during("setting up elections")?;
+pub(crate) fn settings(
+    validators: Vec<PublicKey>,
+    beacons: Vec<VrfPublicKey>,
+    candidates: usize,
+) -> Result<Settings, ShareError> {
+    let election = Election::new(seats(candidates, validators.len())?, validators);
+    let settings = Settings::new(election.during("setting up elections")?, beacons).during("setting up elections")?;
     let (cpu, _) = settings.difficulty();
     let settings = settings.with_rounds(ROUNDS).during("setting up elections")?.with_difficulty(cpu, MEMORY_BITS);
     Ok(settings.with_reporter(VoucherModule::KIND).with_reporter(EscrowModule::<()>::KIND))

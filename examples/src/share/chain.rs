@@ -5,24 +5,21 @@ use std::{path::Path, sync::Arc, time::Duration};
 use cpchain_consensus::{
     Height,
     lbft::Committee,
-    ledger::{
-        Amount, Genesis, Ledger, LedgerBuilder, LedgerView,
-        dpor::{Dpor, DporView},
-    },
+    ledger::{LedgerView, dpor::DporView},
     network::{Libp2pConfig, Libp2pNetwork},
-    node::{Node, NodeConfig, NodeHandle},
+    node::{Node, NodeHandle},
     storage::RedbStorage,
 };
-use cpchain_crypto::{PublicKey, Signer, SigningKey};
+use cpchain_crypto::{PublicKey, Signer, SigningKey, vrf::VrfSecretKey};
 use cpchain_market::escrow::Rules;
 
 use super::{
     actors::Actors,
-    candidates::{self, FUNDS},
+    candidates,
     error::{During, ShareError},
+    founding::Founding,
     options::Options,
 };
-use crate::adapters::chain::with_market;
 
 /// A node of the chain and the ledger that it keeps.
 pub(crate) struct ChainNode {
@@ -34,8 +31,70 @@ pub(crate) struct ChainNode {
     pub(crate) dpor: DporView,
 }
 
+impl ChainNode {
+    fn start(
+        founding: &Founding,
+        key: &SigningKey,
+        beacon: Option<VrfSecretKey>,
+        network: Libp2pNetwork,
+        log: &Path,
+    ) -> Result<Self, ShareError> {
+        let application = founding.application(beacon)?;
+        let (view, dpor) = (application.ledger_view(), application.view());
+        let storage = RedbStorage::open(log).during("opening the log of a node")?;
+        let node = Node::start(
+            founding.config(&founding.committee()?),
+            Arc::new(key.clone()),
+            Box::new(application),
+            Box::new(storage),
+            Box::new(network),
+        );
+        Ok(Self { node: node.during("starting a node of the chain")?, view, dpor })
+    }
+
+    /// Follows a chain whose nodes answer at these addresses: checks every certificate and executes every block itself. Its files are in
+    /// `dir`.
+    pub(crate) async fn follow(
+        founding: &Founding,
+        key: &SigningKey,
+        peers: &[(PublicKey, String)],
+        dir: &Path,
+    ) -> Result<Self, ShareError> {
+        let mut network = links(founding, key).await?;
+        for (peer, address) in peers {
+            let address = address.parse().during("reading the address of a node")?;
+            network.add_peer(*peer, address).during("linking with the chain")?;
+        }
+        let node = Self::start(founding, key, None, network, &dir.join("chain.redb"))?;
+        node.first_block().await?;
+        node.caught_up(&founding.tempo).await;
+        Ok(node)
+    }
+
+    /// Waits until heights come as fast as the chain makes them, and no faster: what is behind comes by hundreds.
+    async fn caught_up(&self, tempo: &Tempo) {
+        let look = tempo.idle * 2;
+        let made = look.as_millis() / tempo.busy.as_millis().max(1) + 2;
+        loop {
+            let before = self.view.height().0;
+            tokio::time::sleep(look).await;
+            if u128::from(self.view.height().0 - before) <= made {
+                return;
+            }
+        }
+    }
+
+    async fn first_block(&self) -> Result<(), ShareError> {
+        let first = tokio::time::timeout(Duration::from_secs(60), self.node.wait_final(Height(1))).await;
+        first.during("waiting for the first final block")?.map(drop).during("waiting for the first final block")
+    }
+}
+
+/// Between two asks for what is missing.
+pub(super) const RETRY: Duration = Duration::from_millis(300);
+
 /// How fast the chain goes, and how many of its blocks an order may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tempo {
     /// Between two blocks when transactions wait.
     pub(crate) busy: Duration,
@@ -56,6 +115,10 @@ impl Default for Tempo {
 
 /// All nodes of the chain.
 pub(crate) struct Chain {
+    /// What it began with.
+    pub(crate) founding: Founding,
+    /// Where its nodes answer.
+    pub(crate) peers: Vec<(PublicKey, String)>,
     /// Who votes, and proposes in the first terms.
     pub(crate) committee: Committee,
     /// Validators.
@@ -83,25 +146,20 @@ impl Chain {
         let candidates = keys("candidate", options.proposers.into());
         let followers = keys("follower", followers);
         let public = |keys: &[SigningKey]| keys.iter().map(Signer::public_key).collect::<Vec<_>>();
-
-        let settings = candidates::settings(&public(&validators), actors, candidates.len())?;
-        let genesis = funded.iter().fold(Genesis::new(), |genesis, key| genesis.account(*key, Amount::cpc(1_000_000)));
-        let genesis = public(&candidates).iter().fold(genesis, |genesis, key| genesis.account(*key, FUNDS));
-        let genesis = settings.found(genesis);
-        let id = genesis.chain_id("share");
-        let first = settings.first_proposers().to_vec();
-        let committee = Committee::new(id, cpchain_consensus::Term(0), public(&validators), first)
-            .and_then(|committee| committee.until(Height(settings.term_heights())))
-            .during("making the committee")?;
+        let beacon = |key: &PublicKey| candidates::beacon(actors, key);
+        let founding = Founding {
+            validators: public(&validators).into_iter().map(|key| (key, beacon(&key).public_key())).collect(),
+            candidates: public(&candidates),
+            funded: funded.to_vec(),
+            tempo: *tempo,
+        };
+        let committee = founding.committee()?;
         let loud = candidates.len().saturating_sub(options.silent_proposers.into());
 
         let running = validators.iter().chain(candidates.iter().take(loud)).chain(&followers);
         let mut networks = Vec::new();
         for key in running {
-            let listen = "/ip4/127.0.0.1/tcp/0".parse().during("reading a loopback address")?;
-            let config = Libp2pConfig::new(id, listen);
-            let network = Libp2pNetwork::start(key, config).await.during("listening for the chain")?;
-            networks.push((key, network));
+            networks.push((key, links(&founding, key).await?));
         }
         let addresses: Vec<_> = networks.iter().map(|(key, net)| (key.public_key(), net.address().clone())).collect();
         let mut nodes = Vec::new();
@@ -111,28 +169,16 @@ impl Chain {
                     network.add_peer(*peer, address.clone()).during("linking the nodes of the chain")?;
                 }
             }
-            let beacon = candidates::beacon(actors, &key.public_key());
-            let application = Dpor::build(settings.clone(), ledger(id, genesis.clone(), tempo.rules), Some(beacon));
-            let application = application.during("making the genesis")?;
-            let (view, dpor) = (application.ledger_view(), application.view());
-            let storage =
-                RedbStorage::open(dir.join(format!("node-{index}.redb"))).during("opening the log of a node")?;
-            let node = Node::start(
-                config(&committee, tempo),
-                Arc::new(key.clone()),
-                Box::new(application),
-                Box::new(storage),
-                Box::new(network),
-            );
-            nodes.push(ChainNode { node: node.during("starting a node of the chain")?, view, dpor });
+            let log = dir.join(format!("node-{index}.redb"));
+            nodes.push(ChainNode::start(&founding, key, Some(beacon(&key.public_key())), network, &log)?);
         }
         let followers = nodes.split_off(validators.len() + loud);
         let running = nodes.split_off(validators.len());
-        let chain = Self { committee, validators: nodes, candidates: running, standing: candidates, followers };
+        let peers = addresses.into_iter().map(|(key, address)| (key, address.to_string())).collect();
+        let (validators, standing) = (nodes, candidates);
+        let chain = Self { founding, peers, committee, validators, candidates: running, standing, followers };
         for follower in &chain.followers {
-            let first = follower.node.wait_final(Height(1));
-            let first = tokio::time::timeout(Duration::from_secs(60), first).await;
-            first.during("waiting for the first final block")?.during("waiting for the first final block")?;
+            follower.first_block().await?;
         }
         Ok(chain)
     }
@@ -152,16 +198,9 @@ impl Chain {
     }
 }
 
-fn ledger(id: cpchain_consensus::ChainId, genesis: Genesis, rules: Rules) -> LedgerBuilder {
-    with_market(Ledger::builder(id, genesis), rules)
-}
-
-fn config(committee: &Committee, tempo: &Tempo) -> NodeConfig {
-    NodeConfig {
-        timeout: tempo.timeout,
-        retry_interval: Duration::from_millis(300),
-        block_interval: tempo.busy,
-        idle_block_interval: tempo.idle,
-        ..NodeConfig::new(committee.clone())
-    }
+/// Links of a node, on loopback.
+async fn links(founding: &Founding, key: &SigningKey) -> Result<Libp2pNetwork, ShareError> {
+    let listen = "/ip4/127.0.0.1/tcp/0".parse().during("reading a loopback address")?;
+    let config = Libp2pConfig::new(founding.chain_id()?, listen);
+    Libp2pNetwork::start(key, config).await.during("listening for the chain")
 }

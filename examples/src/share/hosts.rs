@@ -43,9 +43,12 @@ impl Hosts {
 
     /// A client with a light node of its own.
     pub(crate) async fn client(&self, seed: &[u8; 32]) -> Result<StorageClient<NodeHandle>, ShareError> {
-        let light = StorageNode::light(config(), seed).await.during("starting a storage client")?;
-        light.join(&self.addresses).await.during("joining the storage network as a client")?;
-        Ok(StorageClient::over(light, ClientConfig::default()))
+        client(&self.addresses, seed).await
+    }
+
+    /// Where they listen.
+    pub(crate) fn addresses(&self) -> &[NodeAddr] {
+        &self.addresses
     }
 
     /// Stops this many hosts, the last ones first; says for each whether it is stopped now.
@@ -59,6 +62,13 @@ impl Hosts {
     pub(crate) async fn stop(self) {
         futures::future::join_all(self.nodes.iter().map(NodeHandle::stop)).await;
     }
+}
+
+/// A client of the storage network whose hosts listen there, with a light node of its own.
+pub(crate) async fn client(hosts: &[NodeAddr], seed: &[u8; 32]) -> Result<StorageClient<NodeHandle>, ShareError> {
+    let light = StorageNode::light(config(), seed).await.during("starting a storage client")?;
+    light.join(hosts).await.during("joining the storage network as a client")?;
+    Ok(StorageClient::over(light, ClientConfig::default()))
 }
 
 fn open(dir: &Path) -> Result<Arc<dyn ChunkStore>, ShareError> {

@@ -9,6 +9,7 @@ pub(crate) mod candidates;
 pub(crate) mod chain;
 mod collusion;
 pub(crate) mod error;
+pub(crate) mod founding;
 pub(crate) mod hosts;
 pub(crate) mod market;
 pub(crate) mod options;
@@ -91,7 +92,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let account = |key, node: &chain::ChainNode| ChainClient::new(key, node.node.clone(), node.view.clone());
     let mut proxies = Vec::new();
     for index in 0..PROXIES {
-        proxies.push(Proxy::start(index, &actors, &hosts, first, vec![stream.clone()], &dir).await?);
+        proxies.push(Proxy::start(index, &actors, &hosts, first, &dir).await?);
     }
     progress.part();
     let open = |client, name: &str| Market::open(client, &dir.join(name)).map(Arc::new).during("opening a market");
@@ -228,7 +229,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
         (table.len() * (table.columns().len() + 1) * 8) as u64,
         format!(
             "{rows_verified} rows equal to the source bit for bit; interval {}, not bought, {}",
-            fetched.unbought,
+            fetched.unbought.unwrap_or_default(),
             if refused { "stays closed" } else { "OPENS" },
         ),
     );

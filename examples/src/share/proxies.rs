@@ -9,7 +9,6 @@ use cpchain_crypto::{
 };
 use cpchain_market::escrow::{Command, Event, Order, ProxyGrant, State};
 use cpchain_otp::{NodeConfig, NodeHandle, NodeParts, ProxyNode, backend::OpendalBackend};
-use cpchain_storage::StreamId;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -35,20 +34,19 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts proxy number `index` for some streams, following the chain at `chain`.
+    /// Starts proxy number `index`, following the chain at `chain`.
     pub(crate) async fn start(
         index: usize,
         actors: &Actors,
         hosts: &Hosts,
         chain: &ChainNode,
-        streams: Vec<StreamId>,
         dir: &Path,
     ) -> Result<Self, ShareError> {
         let seed = actors.secret("proxy", index);
         let client = ChainClient::new(actors.key("proxy", index), chain.node.clone(), chain.view.clone());
         let registry = Arc::new(ChainRegistry(chain.view.clone()));
         let storage = hosts.client(&actors.secret("proxy storage client", index)).await?;
-        let objects = DhtObjects::new(storage, chain.view.clone(), streams);
+        let objects = DhtObjects::new(storage, chain.view.clone());
         let dir = dir.join(format!("proxy-{index}"));
         std::fs::create_dir_all(&dir).during("making a proxy's folder")?;
         let backend = Arc::new(OpendalBackend::file_system(&dir).during("opening a proxy's folder")?);

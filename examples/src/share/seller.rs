@@ -41,7 +41,7 @@ use crate::adapters::{
     fragment_bundle, seal_bundle,
 };
 
-/// Name of the stream.
+/// Name of the stream of the share.
 pub(crate) const STREAM: &str = "readings";
 /// How long hosts keep the shards.
 const KEEP_MS: u64 = 30 * DAY_MS;
@@ -114,7 +114,7 @@ impl Seller {
             blocks_per_interval: BLOCKS_PER_INTERVAL,
             intervals_per_upload: INTERVALS_PER_UPLOAD,
             keep_ms: now_ms().saturating_sub(last_ms) + KEEP_MS,
-            ..StreamConfig::new(STREAM, source.columns())
+            ..StreamConfig::new(self.stream.name(), source.columns())
         };
         let (key, secret) = (self.client.key().clone(), StreamSecret::from_bytes(self.secret_bytes));
         let dir = dir.join("gateway");
@@ -196,7 +196,7 @@ impl Seller {
 
     async fn announce(&self, uploads: &[Upload]) -> Result<(), ShareError> {
         let owner = self.client.public_key();
-        let name = Registration { owner, name: STREAM.to_owned(), root: self.stream.digest(), sequence: 1 };
+        let name = Registration { owner, name: self.stream.name().to_owned(), root: self.stream.digest(), sequence: 1 };
         let name = Signed::sign(name, self.client.key()).during("registering the stream's name")?;
         // All at once: the account's nonces keep them in order, so that each voucher finds the one before it.
         futures::future::try_join_all(uploads.iter().map(|upload| VoucherSink::submit(&self.client, &upload.voucher)))
@@ -235,7 +235,7 @@ impl Seller {
         let hint = proxies.first();
         let uri = OtpUri {
             owner: Owner::Did(self.client.public_key().into()),
-            target: Target::Name(STREAM.to_owned()),
+            target: Target::Name(self.stream.name().to_owned()),
             intervals: None,
             via: hint.map(|(id, ..)| *id),
             at: hint.map(|(.., address)| address.clone()),

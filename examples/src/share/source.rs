@@ -41,6 +41,32 @@ impl Source {
     /// [`ShareError::Input`] with file and line.
     pub(crate) fn read(options: &Options) -> Result<Self, ShareError> {
         let path = &options.input;
+        let source = Self::whole(path)?;
+        let times = source.table.timestamps_ms();
+        let wanted = wanted(options, path, source.wanted.start, source.wanted.end - 1)?;
+        let inside = times.iter().filter(|at| wanted.contains(at)).count();
+        if inside == 0 {
+            let found = format!(
+                "no reading from {} to {}: the file runs to {}",
+                show(wanted.start),
+                show(wanted.end),
+                show(source.wanted.end - 1)
+            );
+            return Err(locate(path, &format!("line {}: {found}", times.len() + 1)));
+        }
+        if !leaves_one_out(times, source.period_ms, &wanted) {
+            let message = "line 1: the range from --from to --to takes in every interval: leave one out, to see that it stays closed";
+            return Err(locate(path, message));
+        }
+        let question = question(options, path, &source.table, &wanted)?;
+        Ok(Self { wanted, question, ..source })
+    }
+
+    /// Reads the file for somebody who asks for all of it and searches nothing.
+    ///
+    /// # Errors
+    /// [`ShareError::Input`] with file and line.
+    pub(crate) fn whole(path: &Path) -> Result<Self, ShareError> {
         let located = |error: CsvError| locate(path, &error.to_string());
         let csv = CsvOptions { columns: numeric_columns(path), ..CsvOptions::default() };
         let rows = CsvSource::open(path, &csv).map_err(located)?;
@@ -54,26 +80,10 @@ impl Source {
         let (Some(first), Some(last)) = (times.first().copied(), times.last().copied()) else {
             return Err(locate(path, "line 1: the file has no rows"));
         };
-        let period_ms = period(first, last);
-        let wanted = wanted(options, path, first, last)?;
-        let inside = times.iter().filter(|at| wanted.contains(at)).count();
-        if inside == 0 {
-            let found = format!(
-                "no reading from {} to {}: the file runs to {}",
-                show(wanted.start),
-                show(wanted.end),
-                show(last)
-            );
-            return Err(locate(path, &format!("line {}: {found}", times.len() + 1)));
-        }
-        if !leaves_one_out(times, period_ms, &wanted) {
-            let message = "line 1: the range from --from to --to takes in every interval: leave one out, to see that it stays closed";
-            return Err(locate(path, message));
-        }
-        let question = question(options, path, &table, &wanted)?;
         let name =
             path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-        Ok(Self { name, csv, table, period_ms, wanted, question })
+        let question = (String::new(), 0.0);
+        Ok(Self { name, csv, period_ms: period(first, last), table, wanted: first..last + 1, question })
     }
 
     /// The words for what is in the file, from its name and columns: `seattle weather hourly`.
@@ -166,7 +176,8 @@ fn spring(first: u64) -> Option<Range<u64>> {
     Some(parse_time(&format!("{year:04}-03-01"))?..parse_time(&format!("{year:04}-06-01"))?)
 }
 
-fn parse_time(text: &str) -> Option<u64> {
+/// A time as people write it: a day, a day and an hour, with or without a zone.
+pub(crate) fn parse_time(text: &str) -> Option<u64> {
     let stamp = text.parse::<Timestamp>().ok().or_else(|| {
         let civil: DateTime = text.parse().ok().or_else(|| text.parse::<jiff::civil::Date>().ok().map(Into::into))?;
         civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
@@ -192,7 +203,7 @@ fn question(options: &Options, path: &Path, table: &Table, wanted: &Range<u64>) 
     Ok((name, options.above.unwrap_or(tenth)))
 }
 
-/// A time as people write it.
+/// A time as people read it.
 pub(crate) fn show(ms: u64) -> String {
     let stamp = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     stamp.map_or_else(|| format!("{ms} ms"), |stamp| stamp.strftime("%Y-%m-%d %H:%M").to_string())
