@@ -32,7 +32,7 @@ use crate::{
         seller::{STREAM, Seller},
         source::Source,
     },
-    terminals::{NetworkFile, write_key},
+    terminals::{NetworkFile, node_key, write_key},
 };
 
 /// Orders wait long enough for a person.
@@ -74,10 +74,11 @@ impl Demo {
         let operator = actors.key("market", 0);
         let visitor = actors.key("visitor", 0);
         let terminals = [0, 1].map(|terminal| actors.key("terminal", terminal));
+        let guests = terminals.each_ref().map(|key| node_key(&key.to_seed()).public_key());
         let mut funded: Vec<PublicKey> = (0..PROXIES).map(|i| actors.key("proxy", i).public_key()).collect();
         funded.extend((0..orders::BUYERS).map(|i| actors.key("buyer", i).public_key()));
         funded.extend(keys.iter().chain(&terminals).chain([&operator, &visitor]).map(Signer::public_key));
-        let chain = Chain::start(&options, &TEMPO, &actors, &funded, 1, dir).await?;
+        let chain = Chain::start(&options, &TEMPO, &actors, &funded, 1, &guests, dir).await?;
         let campaign = Campaign::start(&chain, &actors)?;
         let follower = chain.followers.first().during("looking for the follower")?;
         let account = |key: SigningKey| ChainClient::new(key, follower.node.clone(), follower.view.clone());

@@ -67,26 +67,29 @@ impl ChainNode {
         }
         let node = Self::start(founding, key, None, network, &dir.join("chain.redb"))?;
         node.first_block().await?;
-        node.caught_up(&founding.tempo).await;
+        node.caught_up(&founding.tempo).await?;
         Ok(node)
-    }
-
-    /// Waits until heights come as fast as the chain makes them, and no faster: what is behind comes by hundreds.
-    async fn caught_up(&self, tempo: &Tempo) {
-        let look = tempo.idle * 2;
-        let made = look.as_millis() / tempo.busy.as_millis().max(1) + 2;
-        loop {
-            let before = self.view.height().0;
-            tokio::time::sleep(look).await;
-            if u128::from(self.view.height().0 - before) <= made {
-                return;
-            }
-        }
     }
 
     async fn first_block(&self) -> Result<(), ShareError> {
         let first = tokio::time::timeout(Duration::from_secs(60), self.node.wait_final(Height(1))).await;
         first.during("waiting for the first final block")?.map(drop).during("waiting for the first final block")
+    }
+
+    /// Waits until heights come as fast as the chain makes them: what is behind comes by hundreds, and a link that is not up yet brings none.
+    async fn caught_up(&self, tempo: &Tempo) -> Result<(), ShareError> {
+        let look = tempo.idle * 2;
+        let made = look.as_millis() / tempo.busy.as_millis().max(1) + 2;
+        let steady = async {
+            loop {
+                let before = self.view.height().0;
+                tokio::time::sleep(look).await;
+                if (1..=made).contains(&u128::from(self.view.height().0 - before)) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), steady).await.during("catching up with the chain")
     }
 }
 
@@ -132,13 +135,14 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Starts the chain with the money of `funded`, and waits for its first final block.
+    /// Starts the chain with the money of `funded`, and waits for its first final block. Its nodes answer those of `guests` who come.
     pub(crate) async fn start(
         options: &Options,
         tempo: &Tempo,
         actors: &Actors,
         funded: &[PublicKey],
         followers: usize,
+        guests: &[PublicKey],
         dir: &Path,
     ) -> Result<Self, ShareError> {
         let keys = |role: &str, count: usize| (0..count).map(|i| actors.key(role, i)).collect::<Vec<_>>();
@@ -168,6 +172,9 @@ impl Chain {
                 if *peer != key.public_key() {
                     network.add_peer(*peer, address.clone()).during("linking the nodes of the chain")?;
                 }
+            }
+            for guest in guests {
+                network.expect_peer(*guest).during("linking the nodes of the chain")?;
             }
             let log = dir.join(format!("node-{index}.redb"));
             nodes.push(ChainNode::start(&founding, key, Some(beacon(&key.public_key())), network, &log)?);

@@ -81,7 +81,7 @@ pub async fn run(options: &Options) -> Result<Summary, ShareError> {
     let mut funded: Vec<PublicKey> = (0..PROXIES).map(|i| actors.key("proxy", i).public_key()).collect();
     funded.extend(operators);
     funded.extend([seller_key.public_key(), buyer_key.public_key()]);
-    let mut chain = Chain::start(options, &Tempo::default(), &actors, &funded, 2, &dir).await?;
+    let mut chain = Chain::start(options, &Tempo::default(), &actors, &funded, 2, &[], &dir).await?;
     let campaign = Campaign::start(&chain, &actors)?;
     progress.part();
     let hosts = Hosts::start(options.storage_nodes.into(), &actors, &dir).await?;

@@ -15,6 +15,7 @@ mod options;
 mod party;
 mod sell;
 
+pub(crate) use self::party::node_key;
 pub use self::{
     buy::{Receipt, buy},
     network::NetworkFile,

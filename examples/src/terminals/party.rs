@@ -51,8 +51,7 @@ impl Party {
             }
             None => Folder::Temporary(tempfile::tempdir().during("making a temporary folder")?),
         };
-        // A node of its own key: the account's may follow elsewhere too.
-        let link = actors.key("node", usize::from(std::process::id() as u16));
+        let link = node_key(&seed);
         let founding = network.founding()?;
         let node = ChainNode::follow(&founding, &link, &network.nodes()?, folder.path()).await?;
         let storage = hosts::client(&network.hosts()?, &actors.secret("storage", 0)).await?;
@@ -91,6 +90,11 @@ impl Folder {
             Self::Temporary(dir) => dir.path(),
         }
     }
+}
+
+/// The key of the node that whoever has this key runs: the chain's nodes answer those that they expect.
+pub(crate) fn node_key(seed: &[u8; 32]) -> SigningKey {
+    Actors::of(seed).key("node", 0)
 }
 
 /// A key file: 64 hexadecimal digits, as `node keys new` writes it.

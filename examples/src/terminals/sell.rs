@@ -153,6 +153,7 @@ fn in_words(command: Option<&Command>, order: &Order) -> String {
             Event::Cancel => "taken back by the buyer".to_owned(),
             Event::Complain(_) | Event::BadGrant { .. } => format!("disputed; it ends as {:?}", order.state()),
         },
+        Some(Command::OfferStream(_) | Command::Stream { .. }) => "a stream order".to_owned(),
         None if order.state() == State::Settled => "settled by time: the price is yours".to_owned(),
         None => format!("a deadline passed: {:?}", order.state()),
     }
