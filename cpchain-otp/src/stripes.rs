@@ -7,7 +7,7 @@
 //! - A source gets as many bytes at a time as it moved lately in [`StripesConfig::stripe_ms`]: the fast ones move most
 //!   (test `sources_share_by_speed`).
 //! - Who is idle takes over from who would need twice as long; who is silent for [`StripesConfig::patience_ms`] has broken off
-//!   (test `a_stalled_source_loses_its_share`).
+//!   (test `a_stalled_source_loses_its_share`); each silent job halves what is thought of its speed (test `silent_sources_do_not_keep_the_others_out`).
 //! - Three breaks in a row, one refusal or one lie end a source. When none is left, the transfer fails.
 //! - Nothing is asked for that lies further than [`StripesConfig::window`] behind what the caller took: memory is flat.
 
@@ -17,6 +17,9 @@ use crate::{
     bao::GROUP_LEN,
     transfer::{Fault, MAX_FAILURES},
 };
+
+/// A job that is younger tells nothing about its source, in ms.
+const SHORT_MS: u64 = 100;
 
 /// Bounds of a transfer from several sources.
 #[derive(Debug, Clone)]
@@ -252,7 +255,7 @@ impl Stripes {
             let silent = now_ms.saturating_sub(job.heard_ms);
             let theirs = (left.saturating_mul(1000) / rate).max(silent);
             let ours = left.saturating_mul(1000) / mine;
-            (left >= GROUP_LEN && since > 100 && theirs > ours.saturating_mul(2).saturating_add(200))
+            (left >= GROUP_LEN && since > SHORT_MS && theirs > ours.saturating_mul(2).saturating_add(200))
                 .then_some((theirs, v))
         });
         slow.max().map(|(_, v)| v)
@@ -309,8 +312,10 @@ impl Stripes {
     fn close(&mut self, source: usize, now_ms: u64) {
         let Some(known) = self.sources.get_mut(source) else { return };
         let Some(job) = known.job.take() else { return };
-        if job.moved > 0 {
-            let now = job.moved.saturating_mul(1000) / now_ms.saturating_sub(job.since_ms).max(1);
+        let spent = now_ms.saturating_sub(job.since_ms);
+        // Silence counts: else silent sources that were fast once would take a stripe from each other for ever.
+        if job.moved > 0 || spent > SHORT_MS {
+            let now = job.moved.saturating_mul(1000) / spent.max(1);
             known.rate = if known.rate == 0 { now } else { known.rate / 2 + now / 2 };
         }
         self.give_back(job.left);

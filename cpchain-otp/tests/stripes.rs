@@ -199,6 +199,18 @@ fn a_stalled_source_loses_its_share() {
 }
 
 #[test]
+fn silent_sources_do_not_keep_the_others_out() {
+    // Two that were fast and fall silent, and a slow one, for a window that one stripe fills.
+    let habits = [(1821, Habit::StallsAfter(44_631)), (200, Habit::Honest), (565, Habit::StallsAfter(49_153))];
+    let peers = habits.map(|(bytes_per_ms, habit)| Peer { bytes_per_ms, latency_ms: 0, habit });
+    let config = StripesConfig { window: 1, shortest: 64 << 10, ..StripesConfig::default() };
+    let outcome = run(6_832_129, 37_290..u64::MAX, &peers, &config);
+    assert!(outcome.complete);
+    let alone = 6_832_129 / 200;
+    assert!(outcome.ms < alone + 30_000, "{} ms", outcome.ms);
+}
+
+#[test]
 fn a_source_that_dies_is_replaced_at_the_byte() {
     let peers = [peer(2_000, Habit::BreaksAfter(5 * MIB + 3 * GROUP_LEN)), peer(2_000, Habit::Honest)];
     let outcome = run(32 * MIB, 0..u64::MAX, &peers, &StripesConfig::default());
@@ -234,7 +246,7 @@ fn peers() -> impl Strategy<Value = Peer> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_sources_do_each_byte_is_proven_once(
         size in prop_oneof![0..200_000u64, 0..12 * MIB],
