@@ -268,6 +268,12 @@ impl Lbft {
         self.covered
     }
 
+    /// Whether it has heard, since the last retry interval, of final heights or of a later term that it does not have. What others hold
+    /// back it cannot know.
+    pub fn is_catching_up(&self) -> bool {
+        self.is_behind() || self.later
+    }
+
     /// This node's state at a height above [`final_height`](Self::final_height).
     pub fn state(&self, height: Height) -> State {
         if height <= self.covered {

@@ -27,6 +27,8 @@ pub struct Status {
     pub height: Height,
     /// The last height that its application executed.
     pub final_height: Height,
+    /// Whether it knows of final heights that it lacks, see [`Lbft::is_catching_up`](crate::lbft::Lbft::is_catching_up).
+    pub catching_up: bool,
     /// The application's digest after that height; zero until the first one in this run.
     pub state: Digest,
     /// Heights that became final as impeached since the node started.

@@ -76,17 +76,18 @@ impl ChainNode {
         first.during("waiting for the first final block")?.map(drop).during("waiting for the first final block")
     }
 
-    /// Waits until heights come as fast as the chain makes them: what is behind comes by hundreds, and a link that is not up yet brings none.
+    /// Waits until blocks come one by one: for a while something became final, and nothing was known that is missing.
     async fn caught_up(&self, tempo: &Tempo) -> Result<(), ShareError> {
-        let look = tempo.idle * 2;
-        let made = look.as_millis() / tempo.busy.as_millis().max(1) + 2;
         let steady = async {
             loop {
-                let before = self.view.height().0;
-                tokio::time::sleep(look).await;
-                if (1..=made).contains(&u128::from(self.view.height().0 - before)) {
+                let (before, mut status) = (self.view.height(), self.node.watch());
+                status.mark_unchanged();
+                let behind = status.wait_for(|status| status.catching_up || status.ended.is_some());
+                let quiet = tokio::time::timeout(tempo.idle * 2, behind).await.is_err();
+                if quiet && self.view.height() > before {
                     return;
                 }
+                tokio::time::sleep(tempo.busy).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(120), steady).await.during("catching up with the chain")

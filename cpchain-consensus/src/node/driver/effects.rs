@@ -45,9 +45,10 @@ impl Driver {
             self.network.members(&members(self.core.committee()));
             self.committee.send_replace(Arc::new(self.core.committee().clone()));
         }
+        let catching_up = self.core.is_catching_up();
         let entered = self.status.send_if_modified(|status| {
-            let changed = status.height != height || status.fault != fault;
-            (status.height, status.fault) = (height, fault);
+            let changed = status.height != height || status.fault != fault || status.catching_up != catching_up;
+            (status.height, status.fault, status.catching_up) = (height, fault, catching_up);
             changed
         });
         if entered {

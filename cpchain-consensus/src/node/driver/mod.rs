@@ -76,6 +76,7 @@ impl Node {
             term: core.committee().term(),
             height: core.height(),
             final_height: core.final_height(),
+            catching_up: core.is_catching_up(),
             state,
             impeached: 0,
             evidence: None,
