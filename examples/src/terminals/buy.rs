@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Write},
     ops::Range,
+    path::PathBuf,
 };
 
 use cpchain_consensus::ledger::Amount;
@@ -51,6 +52,7 @@ pub struct Receipt {
 /// # Errors
 /// [`ShareError`]; before the escrow nothing was paid.
 pub async fn buy(options: &Buy) -> Result<Option<Receipt>, ShareError> {
+    let wish = Wish::read(options)?;
     let mut progress = Progress::start();
     progress.begin("join the network", 1);
     let network = NetworkFile::read(&options.joining.network)?;
@@ -69,14 +71,51 @@ pub async fn buy(options: &Buy) -> Result<Option<Receipt>, ShareError> {
     };
     let listing = chosen.checked_sub(1).and_then(|place| hits.get(place)).cloned();
     let listing = listing.ok_or_else(|| ShareError::Input(format!("--hit {chosen}: there are {} hits", hits.len())))?;
-    let receipt = purchase(options, &party, listing, &mut progress).await;
+    let receipt = purchase(&wish, &party, listing, &mut progress).await;
     drop(progress.finish());
     party.leave().await;
     receipt.map(Some)
 }
 
+/// What of a listing is to be bought, and for how much.
+struct Wish {
+    from_ms: Option<u64>,
+    to_ms: Option<u64>,
+    at_most: Option<Amount>,
+    output: Option<PathBuf>,
+}
+
+impl Wish {
+    fn read(options: &Buy) -> Result<Self, ShareError> {
+        let time = |text: &Option<String>, option: &str| {
+            let wrong = |text| {
+                ShareError::Input(format!("{option} {text}: not a time, write it as 2010-03-01 or 2010-03-01T12:00:00"))
+            };
+            text.as_ref().map(|text| parse_time(text).ok_or_else(|| wrong(text))).transpose()
+        };
+        let wrong = |text: &String| ShareError::Input(format!("--at-most {text}: not an amount of CPC"));
+        let amount = |text: &String| text.parse::<Amount>().map_err(|_| wrong(text));
+        let wish = Self {
+            from_ms: time(&options.from, "--from")?,
+            to_ms: time(&options.to, "--to")?,
+            at_most: options.at_most.as_ref().map(amount).transpose()?,
+            output: options.output.clone(),
+        };
+        if wish.to_ms.is_some_and(|to| to <= wish.from_ms.unwrap_or_default()) {
+            return Err(ShareError::Input("the range from --from to --to is empty".to_owned()));
+        }
+        Ok(wish)
+    }
+
+    fn range(&self, find: &Find) -> Range<u64> {
+        let blocks = find.manifests.iter().flat_map(|manifest| &manifest.body().blocks);
+        let first = blocks.map(|block| block.start_ms).min().unwrap_or_default();
+        self.from_ms.unwrap_or(first)..self.to_ms.unwrap_or(u64::MAX)
+    }
+}
+
 async fn purchase(
-    options: &Buy,
+    wish: &Wish,
     party: &Party,
     listing: SignedOperation,
     progress: &mut Progress,
@@ -89,14 +128,12 @@ async fn purchase(
 
     progress.begin("fetch and verify", 1);
     let find = buyer.inspect(listing).await?;
-    let wanted = wanted(options, &find)?;
-    let fetched = buyer.fetch(&find, &wanted).await?;
+    let fetched = buyer.fetch(&find, &wish.range(&find)).await?;
     progress.end(fetched.bytes, "every byte, block, chain link and leaf is as vouched for; nothing is paid yet");
     let intervals = fetched.intervals.end - fetched.intervals.start;
     let content = find.listing.content().during("reading a listing")?;
     let price = Amount(content.quote(intervals).during("quoting a price")?.0);
-    let most = options.at_most.as_deref().map(str::parse::<Amount>).transpose().during("reading --at-most")?;
-    if most.is_some_and(|most| price > most) {
+    if wish.at_most.is_some_and(|most| price > most) {
         return Err(ShareError::Input(format!("{intervals} intervals cost {price} CPC: more than --at-most")));
     }
 
@@ -105,7 +142,7 @@ async fn purchase(
     let table = buyer.open(&find, &fetched, &bought)?;
     buyer.confirm(&mut bought).await?;
     progress.end(bought.events.bytes, format!("{intervals} intervals for {price} CPC; the seller is paid"));
-    write(&table, options)?;
+    write(&table, wish)?;
     Ok(Receipt { rows: table.len(), intervals, price })
 }
 
@@ -136,24 +173,8 @@ fn show_hits(hits: &[SignedOperation]) -> Result<(), ShareError> {
     writeln!(out, "buy one with --hit N, a part of it with --from and --to").during("printing")
 }
 
-fn wanted(options: &Buy, find: &Find) -> Result<Range<u64>, ShareError> {
-    let blocks = || find.manifests.iter().flat_map(|manifest| &manifest.body().blocks);
-    let first = blocks().map(|block| block.start_ms).min().unwrap_or_default();
-    let time = |text: &Option<String>, option: &str, otherwise: u64| match text {
-        None => Ok(otherwise),
-        Some(text) => parse_time(text).ok_or_else(|| {
-            ShareError::Input(format!("{option} {text}: not a time, write it as 2010-03-01 or 2010-03-01T12:00:00"))
-        }),
-    };
-    let range = time(&options.from, "--from", first)?..time(&options.to, "--to", u64::MAX)?;
-    if range.is_empty() {
-        return Err(ShareError::Input("the range from --from to --to is empty".to_owned()));
-    }
-    Ok(range)
-}
-
-fn write(table: &Table, options: &Buy) -> Result<(), ShareError> {
-    match &options.output {
+fn write(table: &Table, wish: &Wish) -> Result<(), ShareError> {
+    match &wish.output {
         Some(path) => rows(table, File::create(path).during("creating the file of --output")?),
         None => rows(table, io::stdout().lock()),
     }

@@ -34,7 +34,8 @@ use crate::{
 /// [`ShareError`].
 pub async fn sell(options: &Sell, stop: impl Future<Output = ()>) -> Result<(), ShareError> {
     let source = Source::whole(&options.input)?;
-    let price: Amount = options.price.parse().during("reading --price")?;
+    let wrong = |_| ShareError::Input(format!("--price {}: not an amount of CPC", options.price));
+    let price: Amount = options.price.parse().map_err(wrong)?;
     let mut progress = Progress::start();
     progress.begin("join the network", 1);
     let network = NetworkFile::read(&options.joining.network)?;
