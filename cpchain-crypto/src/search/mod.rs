@@ -73,6 +73,7 @@ mod predicate;
 pub mod scan;
 #[cfg(feature = "search")]
 mod shelves;
+#[cfg(feature = "search")]
 mod simd;
 #[cfg(feature = "search")]
 pub mod store;
